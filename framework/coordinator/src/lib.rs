@@ -1,0 +1,1 @@
+//! The coordinator as a value: members, targets, assignments, verdicts, signalling.

@@ -1,0 +1,1 @@
+//! The simulator: a deterministic driver of the same node and coordinator.

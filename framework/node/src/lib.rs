@@ -1,0 +1,1 @@
+//! The node as a value: links, window, relay, buddy, repair, playout.

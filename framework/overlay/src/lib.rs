@@ -1,0 +1,1 @@
+//! Topology, plans, their validation, and the traits of the synchronous deciders.

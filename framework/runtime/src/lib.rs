@@ -1,0 +1,1 @@
+//! The library an application embeds: tokio drivers around node and coordinator.

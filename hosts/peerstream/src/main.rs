@@ -1,0 +1,3 @@
+//! The peerstream command.
+
+fn main() {}

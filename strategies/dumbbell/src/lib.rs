@@ -1,0 +1,1 @@
+//! The balanced dumbbell: two parallel binary trees, older nodes higher.
