@@ -1,1 +1,8 @@
 //! The node as a value: links, window, relay, buddy, repair, playout.
+//!
+//! A driver hands in an [`Input`] and the time and carries out the [`Output`]s. There is no socket, task, clock or
+//! global randomness inside, so the same code runs in the native peer, in the browser and in the simulator.
+
+mod io;
+
+pub use io::{Config, Input, LinkId, Output, Payload, PlayerState, Produced, Side, Source};

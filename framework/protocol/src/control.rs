@@ -1,0 +1,333 @@
+//! Messages between a node and the coordinator.
+//!
+//! Every message travels in an envelope whose first byte says whether it is plain (0) or sealed (1, reserved for paths
+//! through hosts that are not trusted). The rest is postcard.
+
+use serde::{Deserialize, Serialize};
+
+use crate::DecodeError;
+use crate::cert::EpochCert;
+use crate::crypto::PublicKey;
+use crate::id::{NodeId, Rendition, Seq, Session, Stripes, Term};
+use crate::segment::Kind;
+
+/// No control message is larger, in bytes.
+pub const CONTROL_BYTES_MAX: usize = 16 * 1024;
+/// No set-up message for a link is larger, in bytes.
+pub const SIGNAL_BYTES_MAX: usize = 2048;
+/// A node reports, and an assignment names, at most this many links.
+pub const LINKS_MAX: usize = 64;
+/// At most this many ICE server urls, each of at most 255 bytes.
+pub const ICE_URLS_MAX: usize = 8;
+
+const PLAIN: u8 = 0;
+const SEALED: u8 = 1;
+
+/// What a node does with the stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Role {
+    /// Plays it.
+    #[default]
+    Viewer,
+    /// Only relays it.
+    Helper,
+    /// Produces it.
+    Source,
+}
+
+/// When an edge of an assignment comes into force. A predicate over present state, so no event is ever missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum When {
+    /// At once.
+    Now,
+    /// This node does not, or no longer, feed that one, for whatever reason.
+    ReleasedBy(NodeId),
+    /// That node feeds this one and has delivered a piece it did not have.
+    FedBy(NodeId),
+}
+
+/// One entry of an assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Edge {
+    /// The other node.
+    pub peer: NodeId,
+    /// What flows.
+    pub stripes: Stripes,
+    /// From when on.
+    pub when: When,
+}
+
+impl Edge {
+    /// The whole stream, at once.
+    pub const fn now(peer: NodeId) -> Self {
+        Self { peer, stripes: Stripes::ALL, when: When::Now }
+    }
+}
+
+/// All that is asked of a node. A newer `(term, version)` replaces an older one whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The coordinator's reign.
+    pub term: Term,
+    /// Grows with each assignment of this node.
+    pub version: u64,
+    /// Who feeds this node.
+    pub parents: Vec<Edge>,
+    /// Whom this node feeds.
+    pub children: Vec<Edge>,
+    /// Who feeds this node when its parent fails.
+    pub backup: Option<Edge>,
+    /// Whom this node feeds when their parent fails.
+    pub backs: Vec<Edge>,
+    /// Links kept open and unused; either end may ask over them in need.
+    pub standby: Vec<Edge>,
+}
+
+impl Assignment {
+    /// All peers named, in order, each once.
+    pub fn peers(&self) -> std::collections::BTreeSet<NodeId> {
+        self.edges().map(|edge| edge.peer).collect()
+    }
+
+    fn edges(&self) -> impl Iterator<Item = &Edge> {
+        self.parents.iter().chain(&self.children).chain(&self.backup).chain(&self.backs).chain(&self.standby)
+    }
+}
+
+/// How a link stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LinkReport {
+    /// The node at the other end.
+    pub peer: NodeId,
+    /// Open, not only being set up.
+    pub open: bool,
+    /// It feeds this node and has delivered a piece this node did not have.
+    pub feeds_me: bool,
+    /// This node feeds it.
+    pub fed_by_me: bool,
+    /// Smoothed round trip in milliseconds; 0 when unknown.
+    pub rtt_ms: u16,
+}
+
+/// What a node tells of itself: at once when its links change, and every second.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The reign of the assignment in force.
+    pub term: Term,
+    /// The version of the assignment in force.
+    pub version: u64,
+    /// At most [`LINKS_MAX`].
+    pub links: Vec<LinkReport>,
+    /// Figures for people; never believed for decisions about the reporter itself.
+    pub figures: Figures,
+}
+
+/// Counters of one node since it joined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// The next segment neither received nor given up.
+    pub next: Seq,
+    /// From the source's clock to reception, in milliseconds.
+    pub received_lag_ms: u32,
+    /// From the source's clock to the screen, in milliseconds; 0 when not playing.
+    pub lag_ms: u32,
+    /// Payload bytes received, repeats included.
+    pub payload_received: u64,
+    /// Payload bytes received that were already there.
+    pub payload_repeated: u64,
+    /// Payload bytes sent.
+    pub payload_sent: u64,
+    /// Bytes of headers and other frames sent.
+    pub overhead_sent: u64,
+    /// Segments delivered to the player.
+    pub delivered: u64,
+    /// Segments given up.
+    pub skipped: u64,
+    /// Times the picture stood still.
+    pub stalls: u32,
+    /// Frames dropped because they were false, malformed or not asked for.
+    pub offences: u32,
+}
+
+/// A node introduces itself, again after every reconnection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`crate::WIRE_VERSION`].
+    pub wire: u16,
+    /// The stream it wants, if it knows the key.
+    pub stream: Option<PublicKey>,
+    /// Viewer or helper.
+    pub role: Role,
+    /// Children it can feed; one spare copy comes on top.
+    pub capacity: u8,
+    /// May relay at all.
+    pub relay: bool,
+    /// Who it was before the connection broke.
+    pub resume: Option<(NodeId, Session)>,
+    /// Reserved: an age ticket signed by an earlier coordinator, at most 255 bytes.
+    pub ticket: Vec<u8>,
+}
+
+/// From a node to the coordinator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Up {
+    /// First message of every connection.
+    Hello(Hello),
+    /// How the links stand.
+    Report(Report),
+    /// A set-up message for another node.
+    Signal {
+        /// To whom.
+        to: NodeId,
+        /// Which attempt at a link, chosen by the offering side.
+        attempt: u32,
+        /// Opaque to the coordinator, at most [`SIGNAL_BYTES_MAX`].
+        payload: Vec<u8>,
+    },
+    /// A link to this node could not be opened.
+    LinkFailed(NodeId),
+    /// This node has fallen silent.
+    Suspect(NodeId),
+    /// No parent, backup or standby feeds this node.
+    Starving,
+    /// Whether this node may relay from now on.
+    Relay(bool),
+    /// Goodbye.
+    Leave,
+    /// Asks for [`Down::Pong`].
+    Ping {
+        /// Comes back.
+        nonce: u32,
+    },
+}
+
+/// Why a node is not, or no longer, served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Reason {
+    /// The coordinator speaks another wire version.
+    WireVersion,
+    /// The coordinator serves another stream.
+    UnknownStream,
+    /// As many nodes as it can hold.
+    Full,
+    /// Too many joins from one address.
+    TooManyJoins,
+    /// The node broke the rules.
+    Misbehaved,
+    /// The coordinator took the node for dead; it may join again.
+    TakenForDead,
+    /// No lower rendition for a node that cannot keep up.
+    NoLowerRendition,
+}
+
+/// Whom a node has become.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// Its name.
+    pub node: NodeId,
+    /// For a reconnection.
+    pub session: Session,
+    /// The coordinator's reign.
+    pub term: Term,
+    /// Lets the node check the stream.
+    pub cert: EpochCert,
+    /// The quality it gets.
+    pub rendition: Rendition,
+    /// Media or data.
+    pub kind: Kind,
+    /// The source's wall clock now, microseconds since 1970.
+    pub wall_us: u64,
+    /// Such as `stun:192.0.2.1:3478`, at most [`ICE_URLS_MAX`].
+    pub ice: Vec<String>,
+}
+
+/// From the coordinator to a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Down {
+    /// Answers a hello.
+    Welcome(Box<Welcome>),
+    /// Turns a node away; the connection ends.
+    Refuse(Reason),
+    /// What to do from now on.
+    Assign(Assignment),
+    /// A set-up message from another node.
+    Signal {
+        /// From whom.
+        from: NodeId,
+        /// Which attempt at a link.
+        attempt: u32,
+        /// Opaque to the coordinator.
+        payload: Vec<u8>,
+    },
+    /// Answers a ping.
+    Pong {
+        /// The ping's.
+        nonce: u32,
+        /// The source's wall clock, microseconds since 1970.
+        wall_us: u64,
+    },
+}
+
+fn open(bytes: &[u8]) -> Result<&[u8], DecodeError> {
+    match bytes.split_first() {
+        _ if bytes.len() > CONTROL_BYTES_MAX => Err(DecodeError::TooLarge),
+        Some((&PLAIN, rest)) => Ok(rest),
+        Some((&SEALED, _)) => Err(DecodeError::Sealed),
+        _ => Err(DecodeError::Malformed),
+    }
+}
+
+fn within(ok: bool) -> Result<(), DecodeError> {
+    if ok { Ok(()) } else { Err(DecodeError::TooLarge) }
+}
+
+impl Up {
+    /// Writes the message in a plain envelope.
+    pub fn encode(&self) -> Vec<u8> {
+        crate::to_postcard(PLAIN, self)
+    }
+
+    /// Reads a message and checks its bounds.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let message = crate::from_postcard(open(bytes)?)?;
+        match &message {
+            Self::Hello(hello) => within(hello.ticket.len() <= 255)?,
+            Self::Report(report) => within(report.links.len() <= LINKS_MAX)?,
+            Self::Signal { payload, .. } => within(payload.len() <= SIGNAL_BYTES_MAX)?,
+            _ => {}
+        }
+        Ok(message)
+    }
+}
+
+impl Down {
+    /// Writes the message in a plain envelope.
+    pub fn encode(&self) -> Vec<u8> {
+        crate::to_postcard(PLAIN, self)
+    }
+
+    /// Reads a message and checks its bounds.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let message = crate::from_postcard(open(bytes)?)?;
+        match &message {
+            Self::Assign(assignment) => within(assignment.edges().count() <= LINKS_MAX)?,
+            Self::Signal { payload, .. } => within(payload.len() <= SIGNAL_BYTES_MAX)?,
+            Self::Welcome(welcome) => {
+                within(welcome.ice.len() <= ICE_URLS_MAX && welcome.ice.iter().all(|url| url.len() <= 255))?;
+            }
+            _ => {}
+        }
+        Ok(message)
+    }
+}
+
+/// The body of the control-message fuzz target.
+#[doc(hidden)]
+pub fn fuzz_decode(data: &[u8]) {
+    if let Ok(up) = Up::decode(data) {
+        assert_eq!(Up::decode(&up.encode()).as_ref(), Ok(&up), "an accepted message survives a round trip");
+    }
+    if let Ok(down) = Down::decode(data) {
+        assert_eq!(Down::decode(&down.encode()).as_ref(), Ok(&down), "an accepted message survives a round trip");
+    }
+}
