@@ -4,5 +4,7 @@
 //! global randomness inside, so the same code runs in the native peer, in the browser and in the simulator.
 
 mod io;
+mod node;
 
 pub use io::{Config, Input, LinkId, Output, Payload, PlayerState, Produced, Side, Source};
+pub use node::{Node, Status};
