@@ -18,6 +18,7 @@ pub mod frame;
 pub mod header;
 pub mod id;
 pub mod segment;
+pub mod signal;
 pub mod time;
 
 /// The wire version; both ends of a control connection must speak the same.
