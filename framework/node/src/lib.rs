@@ -3,8 +3,24 @@
 //! A driver hands in an [`Input`] and the time and carries out the [`Output`]s. There is no socket, task, clock or
 //! global randomness inside, so the same code runs in the native peer, in the browser and in the simulator.
 
+mod ask;
+mod chance;
+mod clock;
+mod control;
+mod delivery;
+mod feed;
+mod inits;
+mod intake;
 mod io;
+mod latency;
+mod link;
+mod links;
+mod live;
 mod node;
+pub mod reconciler;
+mod serve;
+mod source;
+mod window;
 
 pub use io::{Config, Input, LinkId, Output, Payload, PlayerState, Produced, Side, Source};
-pub use node::{Node, Status};
+pub use node::{Counters, Node, Status};

@@ -1,18 +1,127 @@
-//! The node itself.
+//! The node itself: its parts, and the way of a fact through them.
 
-use peerstream_protocol::control::Figures;
+use std::collections::{BTreeMap, VecDeque};
+
+use peerstream_protocol::control::{Figures, Role};
 use peerstream_protocol::crypto::{PublicKey, Strict, Verifier};
-use peerstream_protocol::id::{Epoch, NodeId, Seq};
-use peerstream_protocol::segment::Init;
+use peerstream_protocol::frame::Lane;
+use peerstream_protocol::header::Context;
+use peerstream_protocol::id::{Epoch, NodeId, Rendition, Seq};
+use peerstream_protocol::segment::{Init, InitId, Kind};
 use peerstream_protocol::time::Micros;
 
-use crate::io::{Config, Input, Output};
+use crate::chance::Chance;
+use crate::clock::Clock;
+use crate::control::Control;
+use crate::delivery::Delivery;
+use crate::inits::Inits;
+use crate::intake::Orphans;
+use crate::io::{Config, Input, LinkId, Output};
+use crate::latency::Latency;
+use crate::link::Link;
+use crate::live::Live;
+use crate::reconciler::Reconciler;
+use crate::source::Producer;
+use crate::window::Window;
+
+/// Upkeep runs this often when nothing is pressing.
+const UPKEEP_CALM: Micros = Micros::from_millis(100);
+/// Upkeep runs this often while something is missing or waiting.
+const UPKEEP_PRESSING: Micros = Micros::from_millis(25);
+
+/// The stream a node was welcomed to.
+#[derive(Clone, Debug)]
+pub(crate) struct Stream {
+    pub(crate) context: Context,
+    /// What signs this epoch's segments.
+    pub(crate) key: PublicKey,
+    pub(crate) kind: Kind,
+}
+
+/// What a node counts, beyond what it reports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Payload bytes the source produced.
+    pub produced: u64,
+    /// Inits or units beyond their bounds, dropped at the source.
+    pub oversized: u64,
+    /// Payload bytes received, repeats included.
+    pub payload_received: u64,
+    /// Payload bytes received that were already there.
+    pub payload_repeated: u64,
+    /// Payload bytes sent.
+    pub payload_sent: u64,
+    /// Bytes of headers and other frames sent.
+    pub overhead_sent: u64,
+    /// Frames and messages that could not be decoded or are beyond their bounds.
+    pub malformed: u64,
+    /// Headers or pieces that were false.
+    pub forged: u64,
+    /// Frames that were not asked for.
+    pub unsolicited: u64,
+    /// Wants refused, by rate or by assignment.
+    pub refused: u64,
+    /// Signals that fit no link.
+    pub stray_signals: u64,
+    /// Pieces ahead of their header that were dropped.
+    pub orphans_dropped: u64,
+    /// Segments not sent because a child was too slow or asked too late.
+    pub feed_gaps: u64,
+    /// Peers cut off.
+    pub cut_off: u64,
+    /// Segments delivered.
+    pub delivered: u64,
+    /// Segments given up.
+    pub skipped: u64,
+    /// Repairs asked for.
+    pub repairs: u64,
+    /// Times a helper took over from the parent.
+    pub takeovers: u64,
+}
 
 /// A node of one stream and rendition.
 #[derive(Debug)]
 pub struct Node<V: Verifier = Strict> {
-    verifier: V,
-    config: Config,
+    pub(crate) verifier: V,
+    pub(crate) role: Role,
+    pub(crate) capacity: u8,
+    pub(crate) relay: bool,
+    pub(crate) pinned: Option<PublicKey>,
+    pub(crate) endpoints: usize,
+    pub(crate) now: Micros,
+    pub(crate) out: VecDeque<Output>,
+    pub(crate) chance: Chance,
+    pub(crate) clock: Clock,
+    pub(crate) control: Control,
+    pub(crate) id: Option<NodeId>,
+    pub(crate) ice: Vec<String>,
+    pub(crate) stream: Option<Stream>,
+    pub(crate) reconciler: Reconciler,
+    pub(crate) links: BTreeMap<LinkId, Link>,
+    pub(crate) links_opened: u32,
+    /// Peers whose link failed, and when; tried again after a pause.
+    pub(crate) lost: BTreeMap<NodeId, Micros>,
+    pub(crate) window: Window,
+    pub(crate) inits: Inits,
+    pub(crate) orphans: Orphans,
+    /// The next segment neither received nor given up, once there was a first.
+    pub(crate) position: Option<Seq>,
+    /// When the position last moved.
+    pub(crate) moved: Micros,
+    /// When the coordinator was last told of starvation.
+    pub(crate) starved: Micros,
+    /// When a repair was last asked for, and of which link.
+    pub(crate) repair_asked: Micros,
+    pub(crate) repair_from: Option<LinkId>,
+    pub(crate) latency: Latency,
+    pub(crate) delivery: Delivery,
+    pub(crate) live: Live,
+    pub(crate) producer: Option<Producer>,
+    pub(crate) counters: Counters,
+    upkeep_at: Micros,
+    timer: Option<Micros>,
+    /// Upkeep is due before its time.
+    pub(crate) pressing: bool,
 }
 
 /// What a node can show people about itself.
@@ -36,8 +145,12 @@ pub struct Status {
     pub links: usize,
     /// May relay.
     pub relay: bool,
-    /// Counters.
+    /// What it reports.
     pub figures: Figures,
+    /// What it counts besides.
+    pub counters: Counters,
+    /// *Latency L* in microseconds.
+    pub hop: Micros,
 }
 
 impl Node<Strict> {
@@ -49,42 +162,217 @@ impl Node<Strict> {
 
 impl<V: Verifier> Node<V> {
     /// A node with another way to check, for simulators.
-    pub fn with_verifier(config: Config, _now: Micros, verifier: V) -> Self {
-        Self { verifier, config }
+    pub fn with_verifier(config: Config, now: Micros, verifier: V) -> Self {
+        let stream = config.source.as_ref().map(|source| Stream {
+            context: Context { stream: source.cert.publisher, epoch: source.cert.epoch, rendition: Rendition(0) },
+            key: source.cert.key,
+            kind: source.kind,
+        });
+        let mut node = Self {
+            verifier,
+            role: config.role,
+            capacity: config.capacity,
+            relay: config.relay,
+            pinned: config.stream,
+            endpoints: config.endpoints.max(1),
+            now,
+            out: VecDeque::new(),
+            chance: Chance::new(config.seed),
+            clock: Clock::default(),
+            control: Control::default(),
+            id: None,
+            ice: Vec::new(),
+            stream,
+            reconciler: Reconciler::default(),
+            links: BTreeMap::new(),
+            links_opened: 0,
+            lost: BTreeMap::new(),
+            window: Window::default(),
+            inits: Inits::default(),
+            orphans: Orphans::default(),
+            position: None,
+            moved: now,
+            starved: now,
+            repair_asked: now,
+            repair_from: None,
+            latency: Latency::default(),
+            delivery: Delivery::default(),
+            live: Live::default(),
+            producer: config.source.map(Producer::new),
+            counters: Counters::default(),
+            upkeep_at: now,
+            timer: None,
+            pressing: false,
+        };
+        node.open_control();
+        node.upkeep();
+        node
     }
 
     /// Takes a fact. Drain [`Self::poll`] before the next one: outputs refer to segments that it may evict.
-    pub fn handle(&mut self, _now: Micros, _input: Input<'_>) {
-        let _ = (&mut self.verifier, &self.config);
+    pub fn handle(&mut self, now: Micros, input: Input<'_>) {
+        self.now = self.now.max(now);
+        match input {
+            Input::ControlUp => self.on_control_up(),
+            Input::ControlDown => self.on_control_down(),
+            Input::Control(bytes) => self.on_control(bytes),
+            Input::LinkUp(link, credit) => self.on_link_up(link, credit),
+            Input::LinkDown(link) => self.on_link_gone(link, true),
+            Input::LinkFailed(link) => self.on_link_gone(link, false),
+            Input::LinkSignal(link, payload) => self.on_link_signal(link, payload),
+            Input::Frame(link, lane, bytes) => self.on_frame(link, lane, bytes),
+            Input::Writable(link, credit) => self.on_writable(link, credit),
+            Input::Produced(produced) => self.on_produced(produced),
+            Input::Player(state) => self.on_player(&state),
+            Input::Relay(relay) => self.on_relay(relay),
+            Input::Leave => self.on_leave(),
+            Input::Tick => {}
+        }
+        if self.pressing || self.now >= self.upkeep_at {
+            self.upkeep();
+        }
     }
 
     /// Gives the next order.
     pub fn poll(&mut self) -> Option<Output> {
-        None
+        self.out.pop_front()
+    }
+
+    /// What must be looked at now and then: links towards the assignment, silence, holes, reports.
+    fn upkeep(&mut self) {
+        self.pressing = false;
+        self.reconcile();
+        self.look_after_links();
+        self.look_for_feeders();
+        self.look_for_holes();
+        self.deliver();
+        self.pump();
+        self.look_after_control();
+        let pause = if self.is_short_of_something() { UPKEEP_PRESSING } else { UPKEEP_CALM };
+        self.upkeep_at = self.now + pause;
+        if self.timer != Some(self.upkeep_at) {
+            self.timer = Some(self.upkeep_at);
+            self.out.push_back(Output::SetTimer(self.upkeep_at));
+        }
+    }
+
+    fn is_short_of_something(&self) -> bool {
+        let behind = self.position.is_some_and(|position| {
+            self.window.newest().is_some_and(|(newest, _)| position < newest)
+                || self.links.values().any(|link| link.ahead_of(position, self.now).is_some())
+        });
+        behind || self.links.values().any(|link| link.held.is_some())
+    }
+
+    /// Drops all that belongs to the epoch that has gone.
+    pub(crate) fn begin_epoch(&mut self, stream: Stream) {
+        let kind = stream.kind;
+        self.close_all_links();
+        self.reconciler = Reconciler::default();
+        self.window = Window::default();
+        self.inits = Inits::default();
+        self.orphans = Orphans::default();
+        self.position = None;
+        self.moved = self.now;
+        self.latency = Latency::default();
+        self.delivery = Delivery::default();
+        self.live = Live::after(&self.live);
+        self.stream = Some(stream);
+        self.out.push_back(Output::Begin(kind));
+    }
+
+    /// The source's wall clock now, microseconds since 1970.
+    pub(crate) fn wall_us(&self) -> Option<u64> {
+        match &self.producer {
+            Some(producer) => Some(producer.wall_us(self.now)),
+            None => self.clock.wall_us(self.now),
+        }
     }
 
     /// The frame of one piece, for [`crate::Payload::Piece`].
-    pub fn piece_frame(&self, _seq: Seq, _index: u8) -> Option<&[u8]> {
-        None
+    pub fn piece_frame(&self, seq: Seq, index: u8) -> Option<&[u8]> {
+        self.window.get(seq)?.frame(index)
     }
 
     /// Appends the payload of a delivered segment to `out`; false when it is gone.
-    pub fn payload(&self, _seq: Seq, _out: &mut Vec<u8>) -> bool {
-        false
+    pub fn payload(&self, seq: Seq, out: &mut Vec<u8>) -> bool {
+        let Some(segment) = self.window.get(seq).filter(|segment| segment.is_complete()) else { return false };
+        segment.copy_payload(out);
+        true
+    }
+
+    /// The presentation time (microseconds), source wall clock (microseconds since 1970) and duration of a segment.
+    pub fn times(&self, seq: Seq) -> Option<(u64, u64, u32)> {
+        let core = &self.window.get(seq)?.header.core;
+        Some((core.pts_us, core.wall_us, core.duration_us))
     }
 
     /// The init of the segments being delivered.
     pub fn init(&self) -> Option<&Init> {
-        None
+        self.inits.get(self.delivery.init).filter(|_| self.delivery.init != InitId::NONE)
     }
 
     /// The ICE servers for new links.
     pub fn ice(&self) -> &[String] {
-        &[]
+        &self.ice
     }
 
     /// What to show people.
     pub fn status(&self) -> Status {
-        Status::default()
+        Status {
+            node: self.id,
+            stream: self.stream.as_ref().map(|stream| stream.context.stream),
+            epoch: self.stream.as_ref().map(|stream| stream.context.epoch),
+            control: self.control.is_welcomed(),
+            feeders: self.reconciler.feeders().collect(),
+            fed: self.reconciler.fed().collect(),
+            backup: self.reconciler.assignment().backup.map(|edge| edge.peer),
+            links: self.links.values().filter(|link| link.open).count(),
+            relay: self.relay,
+            figures: self.figures(),
+            counters: self.counters,
+            hop: self.latency.hop(),
+        }
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        let counters = &self.counters;
+        Figures {
+            next: self.position.unwrap_or_default(),
+            received_lag_ms: self.delivery.received_lag_ms,
+            lag_ms: self.delivery.lag_ms,
+            payload_received: counters.payload_received,
+            payload_repeated: counters.payload_repeated,
+            payload_sent: counters.payload_sent,
+            overhead_sent: counters.overhead_sent,
+            delivered: counters.delivered,
+            skipped: counters.skipped,
+            stalls: self.live.stalls,
+            offences: (counters.malformed + counters.forged + counters.unsolicited).min(u64::from(u32::MAX)) as u32,
+        }
+    }
+
+    fn on_frame(&mut self, id: LinkId, lane: Lane, bytes: &[u8]) {
+        let now = self.now;
+        let Some(link) = self.links.get_mut(&id).filter(|link| link.open) else { return };
+        link.heard = now;
+        link.suspected = None;
+        self.take_frame(id, lane, bytes);
+    }
+
+    fn on_relay(&mut self, relay: bool) {
+        if self.relay != relay {
+            self.relay = relay;
+            self.tell_relay();
+            if !relay {
+                self.stop_all_feeds();
+            }
+            self.pressing = true;
+        }
+    }
+
+    fn on_leave(&mut self) {
+        self.say_goodbye();
+        self.close_all_links();
     }
 }

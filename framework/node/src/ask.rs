@@ -1,0 +1,249 @@
+//! Asking: whom to be fed by, when to turn to the backup, and what to have repaired.
+
+use peerstream_protocol::control::Up;
+use peerstream_protocol::crypto::Verifier;
+use peerstream_protocol::frame::{PARTIALS_MAX, Partial, PeerMessage, Resume, Want};
+use peerstream_protocol::id::{NodeId, Seq, Stripes};
+use peerstream_protocol::time::Micros;
+
+use crate::io::LinkId;
+use crate::node::Node;
+
+/// A parent that has been silent for this long, or for twice L, is not waited for.
+const PARENT_SILENT_MIN: Micros = Micros::from_millis(250);
+/// A refused or futile request is not made again of the same peer within this time.
+const ASK_AGAIN: Micros = Micros::from_millis(500);
+/// A newcomer waits this long for its parent's link before it turns to a helper.
+const JOIN_PATIENCE: Micros = Micros::from_millis(700);
+/// A repair asks for this many segments at most.
+const REPAIR_SEGMENTS_MAX: u64 = 64;
+/// The coordinator is told of starvation this often.
+const STARVING_EVERY: Micros = Micros::from_millis(500);
+
+impl<V: Verifier> Node<V> {
+    /// Asks a peer for everything from the position on.
+    pub(crate) fn ask_for_feed(&mut self, peer: NodeId) {
+        let now = self.now;
+        let from = self.position.map_or(Resume::JoinPoint, Resume::Seq);
+        let want = Want { stripes: Stripes::ALL, from, until: None, have: self.partials() };
+        let Some(id) = self.link_with(peer).map(|(id, _)| id) else { return };
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.on_feed_asked(now);
+        link.gap = None;
+        self.counters.overhead_sent += link.say(id, &PeerMessage::Want(want), now, &mut self.out);
+        self.reconciler.link_mut(peer).wanted = true;
+        self.report_soon();
+    }
+
+    /// The pieces that are here of the first segments from the position on.
+    fn partials(&self) -> Vec<Partial> {
+        let Some(position) = self.position else { return Vec::new() };
+        let begun = self.window.from(position).filter(|(_, segment)| !segment.have.is_empty());
+        begun.take(PARTIALS_MAX).map(|(seq, segment)| Partial { seq, have: segment.have }).collect()
+    }
+
+    /// A peer does not, or no longer, answer a want.
+    pub(crate) fn on_refused(&mut self, id: LinkId) {
+        let now = self.now;
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.refused = Some(now);
+        link.on_feed_ended(now);
+        let peer = link.peer;
+        let state = self.reconciler.link_mut(peer);
+        state.feeds_me = false;
+        // A parent's refusal stands until the pause is over; the reconciler must not ask again at once.
+        if !self.reconciler.is_parent(peer) {
+            self.reconciler.link_mut(peer).wanted = false;
+        }
+        self.report_soon();
+    }
+
+    /// Asks refusing parents again, and turns to helpers when no parent delivers.
+    pub(crate) fn look_for_feeders(&mut self) {
+        if !self.is_receiver() || self.reconciler.assignment().version == 0 {
+            return;
+        }
+        self.ask_refusers_again();
+        let patience = self.patience();
+        match self.rescuer() {
+            Some(helper) => self.end_rescue_when_parent_is_back(helper),
+            None => self.begin_rescue(patience),
+        }
+        self.report_starvation();
+    }
+
+    fn ask_refusers_again(&mut self) {
+        let now = self.now;
+        let due = |link: &&mut crate::link::Link| link.refused.is_some_and(|at| now.since(at) >= ASK_AGAIN);
+        for link in self.links.values_mut().filter(due) {
+            link.refused = None;
+            let peer = link.peer;
+            if self.reconciler.is_parent(peer) {
+                self.reconciler.link_mut(peer).wanted = false;
+                self.pressing = true;
+            }
+        }
+    }
+
+    /// How long to wait for a parent before a helper is asked: not at all when its link is gone, F when it is silent,
+    /// twice F when it still answers (then an ancestor has failed, and that one's children act first).
+    fn patience(&self) -> Micros {
+        let failing = PARENT_SILENT_MIN.max(Micros(self.latency.hop().0 * 2));
+        let parents = || self.links.values().filter(|link| link.open && self.reconciler.link(link.peer).wanted);
+        let alive = parents().any(|link| self.now.since(link.heard) <= failing);
+        match (parents().next().is_some(), alive) {
+            (false, _) if self.position.is_none() => JOIN_PATIENCE,
+            (false, _) => Micros(0),
+            (true, false) => Micros(self.latency.hop().0 * 2),
+            (true, true) => Micros(failing.0 * 2),
+        }
+    }
+
+    /// The helper that feeds this node at present.
+    fn rescuer(&self) -> Option<NodeId> {
+        self.reconciler.helpers().find(|peer| self.reconciler.link(*peer).wanted && !self.reconciler.is_parent(*peer))
+    }
+
+    fn begin_rescue(&mut self, patience: Micros) {
+        let position = self.position.unwrap_or_default();
+        let (now, waited) = (self.now, self.now.since(self.moved));
+        let waits = if self.position.is_none() { patience } else { patience.min(self.latency.segment()) };
+        let useful = |peer: &NodeId| {
+            let Some((_, link)) = self.link_with(*peer).filter(|(_, link)| link.open) else { return false };
+            let ahead = link.ahead_of(position, now);
+            link.refused.is_none()
+                && !self.reconciler.link(*peer).wanted
+                && !link.lacks(position)
+                && ahead.is_some_and(|ahead| ahead >= patience && waited >= waits)
+        };
+        let helper = self.reconciler.helpers().find(useful);
+        if let Some(helper) = helper {
+            self.counters.takeovers += 1;
+            self.ask_for_feed(helper);
+        }
+    }
+
+    /// The helper is let go once a parent delivers what the helper has had for no longer than L.
+    fn end_rescue_when_parent_is_back(&mut self, helper: NodeId) {
+        let (now, hop) = (self.now, self.latency.hop());
+        let Some((_, rescuer)) = self.link_with(helper) else { return };
+        let keeps_up = self.links.values().any(|link| {
+            let headers_to = link.header_in.map_or(Seq(0), |last| last.seq.next());
+            let newer = rescuer.ahead_of(headers_to, now).unwrap_or_default();
+            link.open
+                && self.reconciler.is_parent(link.peer)
+                && self.reconciler.link(link.peer).wanted
+                && link.refused.is_none()
+                && now.since(link.heard) <= hop + hop
+                && newer < hop
+        });
+        let delivered_long = rescuer.asked.since.is_some_and(|since| now.since(since) > hop);
+        if keeps_up && delivered_long {
+            self.confirm_parents();
+            self.release(helper);
+        }
+    }
+
+    /// A parent that keeps pace feeds this node, even if the helper was always a little faster.
+    fn confirm_parents(&mut self) {
+        let hop = self.latency.hop();
+        for link in self.links.values().filter(|link| link.open && link.header_in.is_some()) {
+            let pace = self.now.since(link.heard) <= hop + hop;
+            if self.reconciler.is_parent(link.peer) && self.reconciler.link(link.peer).wanted && pace {
+                self.reconciler.link_mut(link.peer).feeds_me = true;
+            }
+        }
+    }
+
+    fn report_starvation(&mut self) {
+        let now = self.now;
+        let fed = self.links.values().any(|link| link.asked.since.is_some() && now.since(link.fed) < STARVING_EVERY);
+        let waiting = now.since(self.moved.max(self.starved)) >= STARVING_EVERY;
+        let ended = self.delivery.has_ended(self.position);
+        if !fed && waiting && !ended {
+            self.starved = now;
+            self.tell(&Up::Starving);
+        }
+    }
+
+    pub(crate) fn on_gap(&mut self, id: LinkId, from: Seq, to: Seq) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.gap = match link.gap {
+            Some((start, end)) if from <= end && start <= to => Some((start.min(from), end.max(to))),
+            _ => Some((from, to)),
+        };
+        self.pressing = true;
+    }
+
+    /// Has the first hole repaired once it is clear that it will not close by itself.
+    pub(crate) fn look_for_holes(&mut self) {
+        let Some((position, until)) = self.hole() else { return };
+        let (now, hop) = (self.now, self.latency.hop());
+        let touched = self.window.get(position).map_or(self.moved, |segment| segment.touched);
+        let told = self.links.values().any(|link| link.asked.since.is_some() && link.lacks(position));
+        let again = now.since(self.repair_asked) >= Micros(hop.0 * 2).max(self.parent_round_trip());
+        if !again || (!told && now.since(touched.max(self.moved)) < hop) {
+            return;
+        }
+        if let Some(id) = self.repairer(position) {
+            self.ask_for_repair(id, position, until);
+        }
+    }
+
+    /// The first segment that is missing or incomplete although a later one is here, and the end of that hole.
+    fn hole(&self) -> Option<(Seq, Seq)> {
+        let position = self.position?;
+        let (newest, _) = self.window.newest().filter(|(newest, _)| position < *newest)?;
+        let whole = self.window.from(position.next()).find(|(_, segment)| segment.is_complete());
+        let end = whole.map_or(newest, |(seq, _)| seq).0.min(position.0 + REPAIR_SEGMENTS_MAX);
+        Some((position, Seq(end)))
+    }
+
+    /// Whom to ask: helpers first, then whoever else is ahead; none twice in a row while there is another.
+    fn repairer(&self, position: Seq) -> Option<LinkId> {
+        let can = |(_, link): &(&LinkId, &crate::link::Link)| {
+            let named = self.reconciler.is_parent(link.peer) || self.reconciler.helpers().any(|peer| peer == link.peer);
+            link.open && named && !link.lacks(position)
+        };
+        let rank = |(id, link): &(&LinkId, &crate::link::Link)| {
+            let last = self.repair_from == Some(**id);
+            (last, self.reconciler.is_parent(link.peer), link.round_trip)
+        };
+        self.links.iter().filter(can).min_by_key(rank).map(|(id, _)| *id)
+    }
+
+    fn ask_for_repair(&mut self, id: LinkId, position: Seq, until: Seq) {
+        let now = self.now;
+        let want =
+            Want { stripes: Stripes::ALL, from: Resume::Seq(position), until: Some(until), have: self.partials() };
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.on_repair_asked(now);
+        self.counters.repairs += 1;
+        self.counters.overhead_sent += link.say(id, &PeerMessage::Want(want), now, &mut self.out);
+        (self.repair_asked, self.repair_from) = (now, Some(id));
+    }
+
+    /// Whether nobody who could be asked has this segment.
+    pub(crate) fn nobody_has(&self, seq: Seq) -> bool {
+        let mut asked = self.links.values().filter(|link| {
+            link.open
+                && (self.reconciler.is_parent(link.peer) || self.reconciler.helpers().any(|peer| peer == link.peer))
+        });
+        let any = asked.clone().next().is_some();
+        any && asked.all(|link| link.lacks(seq))
+    }
+
+    /// The smoothed round trip to whoever feeds this node.
+    pub(crate) fn parent_round_trip(&self) -> Micros {
+        let feeds = |link: &&crate::link::Link| link.asked.since.is_some();
+        self.links.values().filter(feeds).filter_map(|link| link.round_trip).max().unwrap_or_default()
+    }
+
+    /// Tells the new position to the nodes that may step in for each other.
+    pub(crate) fn tell_buddies(&mut self) {
+        let assignment = self.reconciler.assignment();
+        let buddies = assignment.backup.iter().chain(&assignment.backs).map(|edge| edge.peer);
+        let ids: Vec<_> = buddies.filter_map(|peer| self.link_with(peer).map(|(id, _)| id)).collect();
+        ids.into_iter().for_each(|id| self.speak(id));
+    }
+}

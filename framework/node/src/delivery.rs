@@ -1,0 +1,122 @@
+//! Playout: what is handed to the player in which order, and what is given up.
+
+use peerstream_protocol::crypto::Verifier;
+use peerstream_protocol::id::Seq;
+use peerstream_protocol::segment::{InitId, Kind};
+use peerstream_protocol::time::Micros;
+
+use crate::io::{Output, PlayerState};
+use crate::node::Node;
+
+/// A hole in media is given up after this long: skipping costs a viewer the rest of a group of pictures.
+const PATIENCE_MEDIA: Micros = Micros::from_millis(1_500);
+/// A hole in data is given up after this long, when whoever could have it has forgotten it.
+const PATIENCE_DATA: Micros = Micros::from_secs(10);
+
+/// What has been delivered.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Delivery {
+    /// The init of the last delivery.
+    pub(crate) init: InitId,
+    /// The last segment of the epoch, once known.
+    pub(crate) end: Option<Seq>,
+    ended: bool,
+    pub(crate) received_lag_ms: u32,
+    pub(crate) lag_ms: u32,
+}
+
+impl Delivery {
+    pub(crate) fn has_ended(&self, position: Option<Seq>) -> bool {
+        self.ended || self.end.is_some_and(|end| position.is_some_and(|position| position > end))
+    }
+}
+
+impl<V: Verifier> Node<V> {
+    /// Delivers all that is whole and next, and gives up what cannot come any more.
+    pub(crate) fn deliver(&mut self) {
+        if !self.is_receiver() {
+            return;
+        }
+        loop {
+            self.deliver_in_order();
+            let Some((from, to)) = self.lost_hole() else { return };
+            self.give_up(from, to);
+        }
+    }
+
+    fn deliver_in_order(&mut self) {
+        let Some(mut position) = self.position else { return };
+        while let Some(segment) = self.window.get(position).filter(|segment| segment.is_complete()) {
+            let init = segment.header.core.init;
+            let end = self.delivery.end == Some(position);
+            if init != self.delivery.init {
+                self.delivery.init = init;
+                self.out.push_back(Output::Init);
+            }
+            self.out.push_back(if end { Output::Ended } else { Output::Deliver(position) });
+            self.counters.delivered += u64::from(!end);
+            self.delivery.ended |= end;
+            position = position.next();
+            self.moved = self.now;
+        }
+        self.position = Some(position);
+        self.links.values_mut().for_each(|link| link.prune_marks(position));
+    }
+
+    /// A hole at the position that is not worth waiting for: from, up to.
+    fn lost_hole(&self) -> Option<(Seq, Seq)> {
+        let (position, stream) = (self.position?, self.stream.as_ref()?);
+        let patience = match stream.kind {
+            Kind::Media => PATIENCE_MEDIA,
+            Kind::Data => PATIENCE_DATA,
+        };
+        let waited = self.now.since(self.moved);
+        if waited < patience && !self.nobody_has(position) {
+            return None;
+        }
+        let resume = match stream.kind {
+            Kind::Media => self.window.join_point_from(position.next())?,
+            Kind::Data => self.window.from(position.next()).find(|(_, segment)| segment.is_complete())?.0,
+        };
+        Some((position, resume))
+    }
+
+    fn give_up(&mut self, from: Seq, to: Seq) {
+        self.counters.skipped += to.0 - from.0;
+        self.out.push_back(Output::Skip(from, to));
+        self.position = Some(to);
+        self.moved = self.now;
+        self.pass_on_gap(from, to);
+    }
+
+    /// How long the newest segment took from the source to here.
+    pub(crate) fn note_lag(&mut self, wall_us: u64) {
+        if let Some(wall) = self.wall_us() {
+            self.delivery.received_lag_ms = millis(wall.saturating_sub(wall_us));
+        }
+    }
+
+    pub(crate) fn on_player(&mut self, state: &PlayerState) {
+        let (now, hop) = (self.now, self.latency.hop());
+        if let Some(order) = self.live.on_state(state, hop, now) {
+            self.out.push_back(order);
+        }
+        if let Some(lag_ms) = self.lag_at(state.position_us) {
+            self.delivery.lag_ms = lag_ms;
+        }
+    }
+
+    /// From the source's clock when it took a picture in, to now, when it is on the screen.
+    fn lag_at(&self, position_us: u64) -> Option<u32> {
+        let wall = self.wall_us()?;
+        let segments = self.window.from(self.window.first());
+        let (_, shown) = segments.rev().find(|(_, segment)| segment.header.core.pts_us <= position_us)?;
+        let core = &shown.header.core;
+        let taken_in = core.wall_us.saturating_sub(u64::from(core.duration_us)) + (position_us - core.pts_us);
+        Some(millis(wall.saturating_sub(taken_in)))
+    }
+}
+
+fn millis(us: u64) -> u32 {
+    (us / 1_000).min(u64::from(u32::MAX)) as u32
+}

@@ -1,0 +1,128 @@
+//! What one peer has been sent, and what it is still to be sent.
+
+use std::collections::BTreeMap;
+
+use peerstream_protocol::bitmap::Bitmap;
+use peerstream_protocol::frame::{Partial, Resume, Want};
+use peerstream_protocol::id::Seq;
+
+use crate::window::Window;
+
+/// How far one segment has been sent.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sent {
+    header: bool,
+    pieces: Bitmap,
+}
+
+/// The next thing to send on a feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// The segment's header; its pieces follow.
+    Header(Seq),
+    /// One piece.
+    Piece(Seq, u8),
+    /// These segments are not here and will not come: from, up to.
+    Gap(Seq, Seq),
+}
+
+/// Segments on their way to one peer.
+#[derive(Clone, Debug)]
+pub(crate) struct Feed {
+    /// Everything before this is done; absent until there is a join point to begin with.
+    cursor: Option<Seq>,
+    until: Option<Seq>,
+    sent: BTreeMap<Seq, Sent>,
+}
+
+impl Feed {
+    /// The feed a want asks for.
+    pub(crate) fn new(want: &Want, window: &Window) -> Self {
+        let cursor = match want.from {
+            Resume::JoinPoint => window.join_point(),
+            Resume::Seq(seq) => Some(seq),
+        };
+        let sent =
+            want.have.iter().map(|Partial { seq, have }| (*seq, Sent { header: false, pieces: *have })).collect();
+        Self { cursor, until: want.until, sent }
+    }
+
+    /// Whether a bounded feed has sent all it was asked for.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!((self.cursor, self.until), (Some(cursor), Some(until)) if cursor >= until)
+    }
+
+    /// What to send next of what is here, oldest first.
+    pub(crate) fn next(&mut self, window: &Window) -> Option<Next> {
+        let cursor = self.start(window)?;
+        if window.is_evicted(cursor) {
+            return Some(Next::Gap(cursor, self.resume_after_eviction(window)));
+        }
+        let until = self.until.unwrap_or(Seq(u64::MAX));
+        for (seq, segment) in window.from(cursor).take_while(|(seq, _)| *seq < until) {
+            let sent = self.sent.get(&seq).copied().unwrap_or_default();
+            if !sent.header {
+                return Some(Next::Header(seq));
+            }
+            if let Some(index) = segment.have.first_not_in(&sent.pieces) {
+                return Some(Next::Piece(seq, index));
+            }
+        }
+        self.missing_of_a_repair(window, cursor)
+    }
+
+    fn start(&mut self, window: &Window) -> Option<Seq> {
+        if self.cursor.is_none() {
+            self.cursor = window.join_point();
+        }
+        self.cursor
+    }
+
+    /// A repair is answered at once: what is not here is said to be missing.
+    fn missing_of_a_repair(&self, window: &Window, cursor: Seq) -> Option<Next> {
+        let until = self.until.filter(|until| cursor < *until)?;
+        let held = window.get(cursor).is_some();
+        (!held).then(|| Next::Gap(cursor, window.from(cursor).next().map_or(until, |(seq, _)| seq.min(until))))
+    }
+
+    fn resume_after_eviction(&self, window: &Window) -> Seq {
+        let first = window.first();
+        let resume = window.join_point_from(first).unwrap_or(first);
+        self.until.map_or(resume, |until| resume.min(until))
+    }
+
+    /// Notes that `next` was sent, and moves the cursor over all that is done.
+    pub(crate) fn on_sent(&mut self, next: Next, window: &Window) {
+        match next {
+            Next::Header(seq) => self.sent.entry(seq).or_default().header = true,
+            Next::Piece(seq, index) => {
+                self.sent.entry(seq).or_default().pieces.insert(index);
+            }
+            Next::Gap(_, to) => {
+                self.cursor = Some(to);
+                self.sent = self.sent.split_off(&to);
+            }
+        }
+        self.advance(window);
+    }
+
+    fn advance(&mut self, window: &Window) {
+        while let Some(cursor) = self.cursor {
+            let done = window.get(cursor).is_some_and(|segment| {
+                let sent = self.sent.get(&cursor).copied().unwrap_or_default();
+                segment.is_complete() && sent.header && segment.have.first_not_in(&sent.pieces).is_none()
+            });
+            if !done {
+                return;
+            }
+            self.sent.remove(&cursor);
+            self.cursor = Some(cursor.next());
+        }
+    }
+
+    /// The node has given up the segments before `next`: the feed does not wait for them either.
+    pub(crate) fn give_up(&mut self, from: Seq, to: Seq) -> Option<Next> {
+        let cursor = self.cursor.filter(|cursor| (from..to).contains(cursor))?;
+        Some(Next::Gap(cursor, to))
+    }
+}

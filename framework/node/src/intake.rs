@@ -1,0 +1,280 @@
+//! Taking frames in: everything is checked before it is kept, and what is kept is forwarded at once.
+
+use std::collections::VecDeque;
+
+use peerstream_protocol::crypto::{Hash, Verifier};
+use peerstream_protocol::frame::{Frame, Lane, PeerMessage, decode_header};
+use peerstream_protocol::header::{Flags, Header, Previous, Signed};
+use peerstream_protocol::id::Seq;
+use peerstream_protocol::segment::{Init, InitId};
+
+use crate::io::LinkId;
+use crate::node::Node;
+
+/// Bytes of pieces that may wait for their header; beyond it the oldest are dropped and counted.
+const ORPHAN_BYTES_MAX: usize = 256 * 1024;
+/// How much of the way to being cut off each offence goes.
+const WEIGHT_MALFORMED: u32 = 2;
+const WEIGHT_FORGED: u32 = 4;
+const WEIGHT_UNSOLICITED: u32 = 1;
+/// A repeated piece counts as an offence once this many came over one link, and again every so many.
+const REPEATS_PER_OFFENCE: u64 = 512;
+
+/// Pieces that came before their header.
+#[derive(Debug, Default)]
+pub(crate) struct Orphans {
+    pieces: VecDeque<Orphan>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Orphan {
+    link: LinkId,
+    seq: Seq,
+    index: u8,
+    bytes: Vec<u8>,
+}
+
+impl Orphans {
+    /// Keeps a piece; returns how many older ones had to go.
+    fn keep(&mut self, orphan: Orphan) -> u64 {
+        self.bytes += orphan.bytes.len();
+        self.pieces.push_back(orphan);
+        let mut dropped = 0;
+        while self.bytes > ORPHAN_BYTES_MAX {
+            self.bytes -= self.pieces.pop_front().map_or(0, |oldest| oldest.bytes.len());
+            dropped += 1;
+        }
+        dropped
+    }
+
+    fn take(&mut self, seq: Seq) -> Vec<Orphan> {
+        if self.pieces.is_empty() {
+            return Vec::new();
+        }
+        let (found, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.pieces).into_iter().partition(|orphan| orphan.seq == seq);
+        self.pieces = rest.into();
+        self.bytes -= found.iter().map(|orphan| orphan.bytes.len()).sum::<usize>();
+        found
+    }
+
+    /// A link has gone; what came over it stays only if its header comes soon, so it goes too.
+    pub(crate) fn forget(&mut self, link: LinkId) {
+        self.pieces.retain(|orphan| orphan.link != link);
+        self.bytes = self.pieces.iter().map(|orphan| orphan.bytes.len()).sum();
+    }
+}
+
+impl<V: Verifier> Node<V> {
+    pub(crate) fn take_frame(&mut self, id: LinkId, lane: Lane, bytes: &[u8]) {
+        match (Frame::decode(bytes), lane) {
+            (Ok(Frame::Piece { seq, index, bytes }), Lane::Pieces) => self.take_piece(id, seq, index, bytes),
+            (Ok(Frame::Header(inner)), Lane::Control) => self.take_header(id, inner),
+            (Ok(Frame::Message(message)), Lane::Control) => self.take_message(id, message),
+            _ => self.on_malformed(id),
+        }
+    }
+
+    fn on_malformed(&mut self, id: LinkId) {
+        self.counters.malformed += 1;
+        self.blame(id, WEIGHT_MALFORMED);
+    }
+
+    fn on_forged(&mut self, id: LinkId) {
+        self.counters.forged += 1;
+        self.blame(id, WEIGHT_FORGED);
+    }
+
+    fn expects(&mut self, id: LinkId) -> bool {
+        let now = self.now;
+        let expected = self.is_receiver() && self.links.get(&id).is_some_and(|link| link.is_expected(now));
+        if !expected {
+            self.counters.unsolicited += 1;
+            self.blame(id, WEIGHT_UNSOLICITED);
+        }
+        expected
+    }
+
+    fn take_message(&mut self, id: LinkId, message: PeerMessage) {
+        let now = self.now;
+        let Some(link) = self.links.get_mut(&id) else { return };
+        match message {
+            PeerMessage::Init(encoded) => self.take_init(id, encoded),
+            PeerMessage::Want(want) => self.on_want(id, want),
+            PeerMessage::Unwant(_) => self.on_unwant(id),
+            PeerMessage::Refused(_) => self.on_refused(id),
+            PeerMessage::Gap { from, to } => self.on_gap(id, from, to),
+            PeerMessage::Progress(next) => link.on_progress(next, now),
+            PeerMessage::Ping { nonce } => {
+                self.counters.overhead_sent += link.say(id, &PeerMessage::Pong { nonce }, now, &mut self.out);
+            }
+            PeerMessage::Pong { nonce } => link.on_pong(nonce, now),
+        }
+    }
+
+    fn take_init(&mut self, id: LinkId, encoded: Vec<u8>) {
+        if self.expects(id)
+            && let Some(link) = self.links.get_mut(&id)
+        {
+            link.init_in = Some((InitId::of(&encoded), encoded));
+        }
+    }
+
+    fn take_header(&mut self, id: LinkId, inner: &[u8]) {
+        if !self.expects(id) {
+            return;
+        }
+        let (Some(link), Some(stream)) = (self.links.get(&id), &self.stream) else { return };
+        let Ok(header) = decode_header(inner, link.header_in.as_ref()) else { return self.on_malformed(id) };
+        let core = header.core;
+        let chain = Signed::new(&stream.context, &core, &header.hashes).hash();
+        let last = Previous { seq: core.seq, hash: chain, init: core.init };
+        match self.window.get(core.seq).map(|segment| segment.chain) {
+            Some(known) if known == chain => self.note_header(id, last),
+            Some(_) => self.on_forged(id),
+            None if self.is_past(core.seq) => self.note_header(id, last),
+            None => self.take_new_header(id, header, last),
+        }
+    }
+
+    /// The next header of this link may be written shorter for this one.
+    fn note_header(&mut self, id: LinkId, last: Previous) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.header_in = Some(last);
+        }
+    }
+
+    fn is_past(&self, seq: Seq) -> bool {
+        self.window.is_evicted(seq) || (self.position.is_some_and(|position| seq < position) && !self.still_held(seq))
+    }
+
+    /// A segment that was given up may still be forwarded while its neighbours are retained.
+    fn still_held(&self, seq: Seq) -> bool {
+        seq >= self.window.first()
+    }
+
+    fn take_new_header(&mut self, id: LinkId, header: Header, last: Previous) {
+        let Some(stream) = &self.stream else { return };
+        let core = header.core;
+        let genuine = header.verify(&stream.key, &stream.context, &mut self.verifier).is_some();
+        if !genuine || core.kind != stream.kind || !self.is_chained(&header, last.hash) {
+            return self.on_forged(id);
+        }
+        if !self.adopt_init(id, core.init) {
+            return self.on_malformed(id);
+        }
+        self.note_header(id, last);
+        self.open_segment(header, last.hash);
+    }
+
+    /// Whether a header continues the neighbours that are here.
+    fn is_chained(&self, header: &Header, chain: Hash) -> bool {
+        let seq = header.core.seq;
+        let before = seq.0.checked_sub(1).and_then(|before| self.window.get(Seq(before)));
+        let after = self.window.get(seq.next());
+        before.is_none_or(|before| before.chain == header.core.prev)
+            && after.is_none_or(|after| after.header.core.prev == chain)
+    }
+
+    /// Makes sure that the init a genuine header names is here.
+    fn adopt_init(&mut self, id: LinkId, wanted: InitId) -> bool {
+        if wanted == InitId::NONE || self.inits.get(wanted).is_some() {
+            return true;
+        }
+        let offered = self.links.get_mut(&id).and_then(|link| link.init_in.take());
+        let Some((_, encoded)) = offered.filter(|(offered, _)| *offered == wanted) else { return false };
+        let Ok(init) = Init::decode(&encoded) else { return false };
+        self.inits.insert(wanted, init, encoded);
+        true
+    }
+
+    fn open_segment(&mut self, header: Header, chain: Hash) {
+        let (core, now) = (header.core, self.now);
+        if self.position.is_none() {
+            self.position = Some(core.seq);
+            self.moved = now;
+        }
+        self.latency.on_header(core.wall_us);
+        self.window.insert(header, chain, now);
+        for orphan in self.orphans.take(core.seq) {
+            self.keep_piece(orphan.link, orphan.seq, orphan.index, &orphan.bytes);
+        }
+        if self.window.get(core.seq).is_some_and(|segment| segment.is_complete()) {
+            self.on_segment_complete(core.seq);
+        }
+        self.pump();
+    }
+
+    fn take_piece(&mut self, id: LinkId, seq: Seq, index: u8, bytes: &[u8]) {
+        if !self.expects(id) {
+            return;
+        }
+        self.counters.payload_received += bytes.len() as u64;
+        if self.window.get(seq).is_some() {
+            self.keep_piece(id, seq, index, bytes);
+            self.pump();
+        } else if self.is_past(seq) {
+            self.on_repeat(id, bytes.len());
+        } else {
+            let orphan = Orphan { link: id, seq, index, bytes: bytes.to_vec() };
+            self.counters.orphans_dropped += self.orphans.keep(orphan);
+        }
+    }
+
+    fn on_repeat(&mut self, id: LinkId, bytes: usize) {
+        self.counters.payload_repeated += bytes as u64;
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.repeats += 1;
+        if link.repeats % REPEATS_PER_OFFENCE == 0 {
+            self.blame(id, WEIGHT_UNSOLICITED);
+        }
+    }
+
+    fn keep_piece(&mut self, id: LinkId, seq: Seq, index: u8, bytes: &[u8]) {
+        let now = self.now;
+        let Some(segment) = self.window.get_mut(seq) else { return };
+        if segment.have.contains(index) {
+            return self.on_repeat(id, bytes.len());
+        }
+        let expected = segment.header.hashes.get(usize::from(index));
+        let right_size = segment.header.core.piece_len(index) == bytes.len();
+        if !right_size || expected != Some(&self.verifier.hash(bytes)) {
+            return self.on_forged(id);
+        }
+        segment.store(index, bytes, now);
+        let complete = segment.is_complete();
+        self.on_fed(id);
+        if complete {
+            self.on_segment_complete(seq);
+        }
+    }
+
+    /// A link delivered a piece that was not here yet.
+    fn on_fed(&mut self, id: LinkId) {
+        let now = self.now;
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.fed = now;
+        let state = self.reconciler.link_mut(link.peer);
+        if state.wanted && !state.feeds_me {
+            state.feeds_me = true;
+            self.report_soon();
+        }
+    }
+
+    fn on_segment_complete(&mut self, seq: Seq) {
+        let Some(segment) = self.window.get(seq) else { return };
+        let core = segment.header.core;
+        let receiving = self.now.since(segment.since);
+        let round_trip = self.parent_round_trip();
+        self.latency.on_segment(round_trip, receiving);
+        self.note_lag(core.wall_us);
+        if core.flags.has(Flags::END) {
+            self.delivery.end = Some(seq);
+        }
+        self.deliver();
+        self.inits.retain_for(&self.window, core.init);
+        self.window.evict(core.kind);
+        self.tell_buddies();
+    }
+}

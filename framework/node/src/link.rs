@@ -1,0 +1,233 @@
+//! One link: its set-up, its credit, and what has gone over it in both directions.
+
+use std::collections::VecDeque;
+
+use peerstream_protocol::frame::{Lane, PeerMessage, Want};
+use peerstream_protocol::header::Previous;
+use peerstream_protocol::id::{NodeId, Seq};
+use peerstream_protocol::segment::InitId;
+use peerstream_protocol::time::Micros;
+
+use crate::feed::Feed;
+use crate::io::{LinkId, Output, Payload};
+
+/// Small messages that wait for credit; beyond it the oldest is dropped and counted.
+const WAITING_MAX: usize = 32;
+/// Marks of a helper's progress that are remembered.
+const MARKS_MAX: usize = 128;
+/// Credit that pieces and headers leave for small messages, in bytes.
+pub(crate) const CREDIT_RESERVE: u32 = 4 * 1024;
+/// Wants answered at once after a pause, and per second after that.
+const WANT_BURST: u32 = 40;
+const WANTS_PER_SECOND: u64 = 20;
+/// A peer that reaches this many offences is cut off.
+const OFFENCES_MAX: u32 = 8;
+/// What arrives this long after a want was taken back was already under way.
+const UNDER_WAY: Micros = Micros::from_secs(2);
+
+/// A limited supply that refills with time (token bucket).
+#[derive(Clone, Debug)]
+struct Bucket {
+    tokens: u32,
+    filled: Micros,
+}
+
+impl Bucket {
+    fn take(&mut self, now: Micros) -> bool {
+        let refill = now.since(self.filled).0 * WANTS_PER_SECOND / 1_000_000;
+        if refill > 0 {
+            self.tokens = (u64::from(self.tokens) + refill).min(u64::from(WANT_BURST)) as u32;
+            self.filled = now;
+        }
+        let some = self.tokens > 0;
+        self.tokens = self.tokens.saturating_sub(1);
+        some
+    }
+}
+
+/// What this node has asked of the peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// Data is expected until then; `u64::MAX` while a feed is wanted.
+    until: Micros,
+    /// When the present feed was asked for.
+    pub(crate) since: Option<Micros>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) peer: NodeId,
+    /// Chosen by the offering side; 0 while its offer is awaited.
+    pub(crate) attempt: u32,
+    pub(crate) created: Micros,
+    pub(crate) open: bool,
+    pub(crate) credit: u32,
+    waiting: VecDeque<Vec<u8>>,
+    pub(crate) heard: Micros,
+    pub(crate) spoke: Micros,
+    pub(crate) round_trip: Option<Micros>,
+    ping: Option<(u32, Micros)>,
+    pinged: Micros,
+    pub(crate) header_out: Option<Previous>,
+    pub(crate) header_in: Option<Previous>,
+    pub(crate) init_in: Option<(InitId, Vec<u8>)>,
+    pub(crate) feed: Option<Feed>,
+    pub(crate) repair: Option<Feed>,
+    pub(crate) held: Option<(Want, Micros)>,
+    wants: Bucket,
+    pub(crate) asked: Asked,
+    pub(crate) refused: Option<Micros>,
+    pub(crate) suspected: Option<Micros>,
+    /// What the peer said it does not have: from, up to.
+    pub(crate) gap: Option<(Seq, Seq)>,
+    /// When it last delivered a piece that was not here yet.
+    pub(crate) fed: Micros,
+    /// Pieces it delivered that were here already.
+    pub(crate) repeats: u64,
+    pub(crate) progress: Seq,
+    marks: VecDeque<(Seq, Micros)>,
+    offences: u32,
+}
+
+impl Link {
+    pub(crate) fn new(peer: NodeId, attempt: u32, now: Micros) -> Self {
+        Self {
+            peer,
+            attempt,
+            created: now,
+            open: false,
+            credit: 0,
+            waiting: VecDeque::new(),
+            heard: now,
+            spoke: now,
+            round_trip: None,
+            ping: None,
+            pinged: Micros(0),
+            header_out: None,
+            header_in: None,
+            init_in: None,
+            feed: None,
+            repair: None,
+            held: None,
+            wants: Bucket { tokens: WANT_BURST, filled: now },
+            asked: Asked::default(),
+            refused: None,
+            suspected: None,
+            gap: None,
+            fed: Micros(0),
+            repeats: 0,
+            progress: Seq(0),
+            marks: VecDeque::new(),
+            offences: 0,
+        }
+    }
+
+    /// Sends a small message, or keeps it until there is credit. Returns the bytes that went out.
+    pub(crate) fn say(&mut self, id: LinkId, message: &PeerMessage, now: Micros, out: &mut VecDeque<Output>) -> u64 {
+        if self.waiting.len() >= WAITING_MAX {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back(message.encode());
+        self.flush(id, now, out)
+    }
+
+    /// Sends what waits, as far as the credit goes. Returns the bytes that went out.
+    pub(crate) fn flush(&mut self, id: LinkId, now: Micros, out: &mut VecDeque<Output>) -> u64 {
+        let mut sent = 0;
+        while let Some(bytes) =
+            self.waiting.pop_front_if(|bytes| self.open && bytes.len() as u64 <= u64::from(self.credit))
+        {
+            sent += bytes.len() as u64;
+            self.credit -= bytes.len() as u32;
+            self.spoke = now;
+            out.push_back(Output::Send(id, Lane::Control, Payload::Bytes(bytes)));
+        }
+        sent
+    }
+
+    /// Takes a frame of `len` bytes off the credit; false when it does not fit beside the reserve.
+    pub(crate) fn spend(&mut self, len: usize, now: Micros) -> bool {
+        let fits = self.open && len as u64 + u64::from(CREDIT_RESERVE) <= u64::from(self.credit);
+        if fits {
+            self.credit -= len as u32;
+            self.spoke = now;
+        }
+        fits
+    }
+
+    /// Whether one more want of the peer is within its rate.
+    pub(crate) fn may_want(&mut self, now: Micros) -> bool {
+        self.wants.take(now)
+    }
+
+    /// A feed was asked for.
+    pub(crate) fn on_feed_asked(&mut self, now: Micros) {
+        self.asked = Asked { until: Micros(u64::MAX), since: Some(now) };
+    }
+
+    /// A repair was asked for.
+    pub(crate) fn on_repair_asked(&mut self, now: Micros) {
+        self.asked.until = self.asked.until.max(now + UNDER_WAY);
+    }
+
+    /// The feed was taken back, or refused.
+    pub(crate) fn on_feed_ended(&mut self, now: Micros) {
+        self.asked = Asked { until: now + UNDER_WAY, since: None };
+    }
+
+    /// Whether data of this peer was asked for.
+    pub(crate) fn is_expected(&self, now: Micros) -> bool {
+        now <= self.asked.until
+    }
+
+    /// Counts an offence of this weight; true when the peer is to be cut off.
+    pub(crate) fn on_offence(&mut self, weight: u32) -> bool {
+        self.offences = self.offences.saturating_add(weight);
+        self.offences >= OFFENCES_MAX
+    }
+
+    /// A ping when one is due.
+    pub(crate) fn ping_due(&mut self, every: Micros, nonce: u32, now: Micros) -> Option<PeerMessage> {
+        if now.since(self.pinged) < every {
+            return None;
+        }
+        self.pinged = now;
+        self.ping = Some((nonce, now));
+        Some(PeerMessage::Ping { nonce })
+    }
+
+    /// A pong came.
+    pub(crate) fn on_pong(&mut self, nonce: u32, now: Micros) {
+        let Some((_, sent)) = self.ping.take_if(|(pinged, _)| *pinged == nonce) else { return };
+        let sample = now.since(sent);
+        self.round_trip = Some(self.round_trip.map_or(sample, |old| Micros((old.0 * 7 + sample.0) / 8)));
+    }
+
+    /// The peer told its position.
+    pub(crate) fn on_progress(&mut self, next: Seq, now: Micros) {
+        self.progress = self.progress.max(next);
+        if self.marks.back().is_none_or(|(last, _)| *last < next) {
+            self.marks.push_back((next, now));
+        }
+        if self.marks.len() > MARKS_MAX {
+            self.marks.pop_front();
+        }
+    }
+
+    /// For how long the peer has been known to have `next`, which this node lacks; none when it does not have it.
+    pub(crate) fn ahead_of(&self, next: Seq, now: Micros) -> Option<Micros> {
+        self.marks.iter().find(|(progress, _)| *progress > next).map(|(_, at)| now.since(*at))
+    }
+
+    /// Forgets marks that this node has passed.
+    pub(crate) fn prune_marks(&mut self, next: Seq) {
+        while self.marks.len() > 1 && self.marks.front().is_some_and(|(progress, _)| *progress <= next) {
+            self.marks.pop_front();
+        }
+    }
+
+    /// Whether the peer said that it lacks `seq`.
+    pub(crate) fn lacks(&self, seq: Seq) -> bool {
+        self.gap.is_some_and(|(from, to)| from <= seq && seq < to)
+    }
+}

@@ -1,0 +1,277 @@
+//! Setting links up, keeping them alive, and taking them down.
+
+use peerstream_protocol::control::{Role, Up};
+use peerstream_protocol::crypto::Verifier;
+use peerstream_protocol::frame::PeerMessage;
+use peerstream_protocol::id::{NodeId, Seq, Stripes};
+use peerstream_protocol::time::Micros;
+
+use crate::io::{LinkId, Output, Side};
+use crate::link::Link;
+use crate::node::Node;
+use crate::reconciler::Action;
+
+/// Links at most, whatever state they are in.
+const LINKS_MAX: usize = 64;
+/// Links at most that the assignment does not (yet) name.
+const STRANGERS_MAX: usize = 8;
+/// A link that the assignment does not name is closed after this long.
+const STRANGER_MAX: Micros = Micros::from_secs(5);
+/// A side that waits for an offer gives up after this long.
+const OFFER_WAIT_MAX: Micros = Micros::from_secs(12);
+/// A link over which data may flow is spoken on at least this often, a standby less.
+const SPEAK_EVERY: Micros = Micros::from_millis(200);
+const SPEAK_STANDBY_EVERY: Micros = Micros::from_millis(500);
+/// Round trips are measured this often.
+const PING_EVERY: Micros = Micros::from_secs(1);
+/// Silence on a link that makes a peer suspect, and how often that is said again.
+const SUSPECT_AFTER: Micros = Micros::from_millis(500);
+/// A failed link is tried again after this long.
+const RETRY_LINK: Micros = Micros::from_secs(1);
+
+impl<V: Verifier> Node<V> {
+    pub(crate) fn link_with(&self, peer: NodeId) -> Option<(LinkId, &Link)> {
+        self.links.iter().find(|(_, link)| link.peer == peer).map(|(id, link)| (*id, link))
+    }
+
+    /// Carries out the reconciler's steps.
+    pub(crate) fn reconcile(&mut self) {
+        while let Some(action) = self.reconciler.step() {
+            match action {
+                Action::Connect(peer) => self.connect(peer),
+                Action::Want(peer) => self.ask_for_feed(peer),
+                Action::Release(peer) => self.release(peer),
+                Action::Drop(peer) => self.stop_feed(peer, true),
+                Action::Close(peer) => self.close_link_with(peer, true),
+            }
+        }
+    }
+
+    /// The node with the larger id offers; the other one waits for the offer.
+    fn connect(&mut self, peer: NodeId) {
+        self.reconciler.link_mut(peer);
+        if self.links.len() >= LINKS_MAX {
+            self.lost.insert(peer, self.now);
+            return;
+        }
+        let offers = self.id.is_some_and(|id| id > peer);
+        let attempt = if offers { self.chance.u32() | 1 } else { 0 };
+        let link = self.add_link(Link::new(peer, attempt, self.now));
+        if offers {
+            self.out.push_back(Output::Open(link, peer, Side::Offer));
+        }
+    }
+
+    fn add_link(&mut self, link: Link) -> LinkId {
+        self.links_opened += 1;
+        let id = LinkId(self.links_opened);
+        self.links.insert(id, link);
+        id
+    }
+
+    /// The transport has something for the other side.
+    pub(crate) fn on_link_signal(&mut self, id: LinkId, payload: &[u8]) {
+        if let Some(link) = self.links.get(&id) {
+            let (to, attempt) = (link.peer, link.attempt);
+            self.tell(&Up::Signal { to, attempt, payload: payload.to_vec() });
+        }
+    }
+
+    /// The other side has something for the transport.
+    pub(crate) fn on_signal(&mut self, from: NodeId, attempt: u32, payload: Vec<u8>) {
+        let known = self.links.iter().find(|(_, link)| link.peer == from && link.attempt == attempt);
+        if let Some((id, _)) = known {
+            return self.out.push_back(Output::Signal(*id, payload));
+        }
+        let Some(id) = self.answer(from, attempt) else {
+            self.counters.stray_signals += 1;
+            return;
+        };
+        self.out.push_back(Output::Open(id, from, Side::Answer));
+        self.out.push_back(Output::Signal(id, payload));
+    }
+
+    /// Makes a link for an offer, in place of an older attempt.
+    fn answer(&mut self, from: NodeId, attempt: u32) -> Option<LinkId> {
+        let answers = attempt != 0 && self.id.is_some_and(|id| id < from);
+        let strangers = self.links.values().filter(|link| !self.reconciler.names(link.peer)).count();
+        if !answers || self.links.len() >= LINKS_MAX || (!self.reconciler.names(from) && strangers >= STRANGERS_MAX) {
+            return None;
+        }
+        if self.link_with(from).is_some() {
+            self.close_link_with(from, true);
+        }
+        self.lost.remove(&from);
+        self.reconciler.link_mut(from);
+        Some(self.add_link(Link::new(from, attempt, self.now)))
+    }
+
+    pub(crate) fn on_link_up(&mut self, id: LinkId, credit: u32) {
+        let now = self.now;
+        let Some(link) = self.links.get_mut(&id) else { return };
+        (link.open, link.credit, link.heard) = (true, credit, now);
+        let peer = link.peer;
+        self.reconciler.link_mut(peer).open = true;
+        self.speak(id);
+        self.report_soon();
+    }
+
+    /// A link ended or never opened.
+    pub(crate) fn on_link_gone(&mut self, id: LinkId, was_open: bool) {
+        let Some(link) = self.links.get(&id) else { return };
+        let peer = link.peer;
+        let named = self.reconciler.names(peer);
+        self.remove_link(id);
+        if named && was_open {
+            self.tell_suspect(peer);
+        } else if named {
+            self.tell(&Up::LinkFailed(peer));
+        }
+        self.report_soon();
+        if named && !was_open {
+            self.try_again_later(peer);
+        }
+    }
+
+    /// Until the pause is over the reconciler believes that there is a link.
+    fn try_again_later(&mut self, peer: NodeId) {
+        self.reconciler.link_mut(peer);
+        self.lost.insert(peer, self.now);
+    }
+
+    fn remove_link(&mut self, id: LinkId) {
+        if let Some(link) = self.links.remove(&id) {
+            self.reconciler.forget(link.peer);
+            self.orphans.forget(id);
+            self.pressing = true;
+        }
+    }
+
+    pub(crate) fn close_link_with(&mut self, peer: NodeId, tell_transport: bool) {
+        let id = self.link_with(peer).map(|(id, _)| id);
+        if let Some(id) = id {
+            if tell_transport {
+                self.out.push_back(Output::Close(id));
+            }
+            self.remove_link(id);
+            self.report_soon();
+        }
+        self.reconciler.forget(peer);
+    }
+
+    pub(crate) fn close_all_links(&mut self) {
+        let ids: Vec<_> = self.links.keys().copied().collect();
+        for id in ids {
+            self.out.push_back(Output::Close(id));
+            self.remove_link(id);
+        }
+    }
+
+    /// A peer has broken the rules once too often.
+    pub(crate) fn cut_off(&mut self, id: LinkId) {
+        if let Some(link) = self.links.get(&id) {
+            let peer = link.peer;
+            self.counters.cut_off += 1;
+            self.out.push_back(Output::Close(id));
+            self.remove_link(id);
+            self.tell(&Up::LinkFailed(peer));
+            self.try_again_later(peer);
+        }
+    }
+
+    /// Counts an offence of this weight; the peer may be cut off for it.
+    pub(crate) fn blame(&mut self, id: LinkId, weight: u32) {
+        if self.links.get_mut(&id).is_some_and(|link| link.on_offence(weight)) {
+            self.cut_off(id);
+        }
+    }
+
+    /// Tells the peer this node's position; any frame also says that it lives.
+    pub(crate) fn speak(&mut self, id: LinkId) {
+        let (now, position) = (self.now, self.position.unwrap_or(Seq(0)));
+        if let Some(link) = self.links.get_mut(&id).filter(|link| link.open) {
+            self.counters.overhead_sent += link.say(id, &PeerMessage::Progress(position), now, &mut self.out);
+        }
+    }
+
+    pub(crate) fn look_after_links(&mut self) {
+        let ids: Vec<_> = self.links.keys().copied().collect();
+        for id in ids {
+            self.keep_alive(id);
+            self.watch_silence(id);
+            self.end_overdue(id);
+        }
+        self.retry_links();
+    }
+
+    fn keep_alive(&mut self, id: LinkId) {
+        let (now, nonce) = (self.now, self.chance.u32());
+        let Some(link) = self.links.get_mut(&id).filter(|link| link.open) else { return };
+        if let Some(ping) = link.ping_due(PING_EVERY, nonce, now) {
+            self.counters.overhead_sent += link.say(id, &ping, now, &mut self.out);
+        }
+        let assignment = self.reconciler.assignment();
+        let standby = assignment.standby.iter().any(|edge| edge.peer == link.peer);
+        let every = if standby { SPEAK_STANDBY_EVERY } else { SPEAK_EVERY };
+        if now.since(link.spoke) >= every {
+            self.speak(id);
+        }
+    }
+
+    fn watch_silence(&mut self, id: LinkId) {
+        let now = self.now;
+        let silence = SUSPECT_AFTER.max(Micros(self.latency.hop().0 * 3));
+        let Some(link) = self.links.get_mut(&id).filter(|link| link.open) else { return };
+        let said = link.suspected.is_some_and(|at| now.since(at) < SUSPECT_AFTER);
+        if now.since(link.heard) <= silence || said {
+            return;
+        }
+        link.suspected = Some(now);
+        let peer = link.peer;
+        if self.reconciler.names(peer) {
+            self.tell_suspect(peer);
+        }
+    }
+
+    fn end_overdue(&mut self, id: LinkId) {
+        let Some(link) = self.links.get(&id) else { return };
+        let (peer, age) = (link.peer, self.now.since(link.created));
+        let stranger = !self.reconciler.names(peer) && !self.reconciler.link(peer).feeds_me;
+        if stranger && age > STRANGER_MAX {
+            self.close_link_with(peer, true);
+        } else if !link.open && link.attempt == 0 && age > OFFER_WAIT_MAX {
+            self.on_link_gone(id, false);
+        }
+    }
+
+    /// Forgets failures after a pause, so that the reconciler tries again.
+    fn retry_links(&mut self) {
+        let now = self.now;
+        let reconciler = &mut self.reconciler;
+        self.lost.retain(|peer, at| {
+            let waits = now.since(*at) < RETRY_LINK && reconciler.names(*peer);
+            if !waits {
+                reconciler.forget(*peer);
+            }
+            waits
+        });
+    }
+
+    /// Takes a want back, or stops hoping for its answer.
+    pub(crate) fn release(&mut self, peer: NodeId) {
+        let now = self.now;
+        let state = self.reconciler.link_mut(peer);
+        (state.wanted, state.feeds_me) = (false, false);
+        let id = self.link_with(peer).map(|(id, _)| id);
+        if let Some((id, link)) = id.and_then(|id| self.links.get_mut(&id).map(|link| (id, link))) {
+            link.on_feed_ended(now);
+            self.counters.overhead_sent += link.say(id, &PeerMessage::Unwant(Stripes::ALL), now, &mut self.out);
+        }
+        self.report_soon();
+    }
+
+    /// Whether this node plays or relays what others send.
+    pub(crate) fn is_receiver(&self) -> bool {
+        self.role != Role::Source
+    }
+}

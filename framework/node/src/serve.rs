@@ -1,0 +1,239 @@
+//! Feeding others: answering wants, and sending what they are owed as far as credit goes.
+
+use peerstream_protocol::crypto::Verifier;
+use peerstream_protocol::frame::{Lane, PIECE_PREFIX, PeerMessage, Refusal, Want, encode_header};
+use peerstream_protocol::header::Previous;
+use peerstream_protocol::id::{NodeId, Seq};
+use peerstream_protocol::segment::InitId;
+use peerstream_protocol::time::Micros;
+
+use crate::feed::{Feed, Next};
+use crate::io::{LinkId, Output, Payload};
+use crate::link::Link;
+use crate::node::Node;
+
+/// A want that cannot be answered yet waits this long.
+const HOLD_MAX: Micros = Micros::from_secs(2);
+/// A repair may ask for this many segments.
+const REPAIR_SEGMENTS_MAX: u64 = 128;
+
+impl<V: Verifier> Node<V> {
+    /// Copies this node may send at once: its children and one spare.
+    fn copies_max(&self) -> usize {
+        if self.relay { usize::from(self.capacity) + 1 } else { 0 }
+    }
+
+    pub(crate) fn on_want(&mut self, id: LinkId, want: Want) {
+        let now = self.now;
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if !link.may_want(now) {
+            self.counters.refused += 1;
+            return self.blame(id, 1);
+        }
+        match want.until {
+            Some(until) => self.begin_repair(id, want, until),
+            None => self.begin_feed(id, want, now),
+        }
+        self.pump();
+    }
+
+    fn begin_repair(&mut self, id: LinkId, want: Want, until: Seq) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let from = match want.from {
+            peerstream_protocol::frame::Resume::Seq(seq) => seq,
+            peerstream_protocol::frame::Resume::JoinPoint => return,
+        };
+        let small = from < until && until.0 - from.0 <= REPAIR_SEGMENTS_MAX;
+        if !small || !self.relay || !self.reconciler.names(link.peer) {
+            self.counters.refused += 1;
+            return;
+        }
+        link.repair = Some(Feed::new(&want, &self.window));
+    }
+
+    /// Answers a want for a feed now, later, or not at all.
+    fn begin_feed(&mut self, id: LinkId, want: Want, asked: Micros) {
+        let Some(peer) = self.links.get(&id).map(|link| link.peer) else { return };
+        let state = self.reconciler.link(peer);
+        let already = state.fed_by_me;
+        let room = already || self.reconciler.fed().count() < self.copies_max();
+        if state.feeds_me && !self.reconciler.is_child(peer) {
+            return self.refuse(id, Refusal::FedByYou);
+        }
+        if room && self.reconciler.may_feed(peer) {
+            self.reconciler.link_mut(peer).fed_by_me = true;
+            let feed = Feed::new(&want, &self.window);
+            if let Some(link) = self.links.get_mut(&id) {
+                (link.feed, link.held) = (Some(feed), None);
+            }
+            return self.report_soon();
+        }
+        if self.now.since(asked) < HOLD_MAX {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.held = Some((want, asked));
+            }
+            return;
+        }
+        self.refuse(id, if room { Refusal::Stranger } else { Refusal::Full });
+    }
+
+    fn refuse(&mut self, id: LinkId, why: Refusal) {
+        let now = self.now;
+        self.counters.refused += 1;
+        if let Some(link) = self.links.get_mut(&id) {
+            link.held = None;
+            self.counters.overhead_sent += link.say(id, &PeerMessage::Refused(why), now, &mut self.out);
+        }
+    }
+
+    /// Looks again at the wants that wait.
+    fn retry_held(&mut self) {
+        let held: Vec<_> = self.links.iter().filter(|(_, link)| link.held.is_some()).map(|(id, _)| *id).collect();
+        for id in held {
+            if let Some((want, asked)) = self.links.get_mut(&id).and_then(|link| link.held.take()) {
+                self.begin_feed(id, want, asked);
+            }
+        }
+    }
+
+    pub(crate) fn on_unwant(&mut self, id: LinkId) {
+        if let Some(peer) = self.links.get(&id).map(|link| link.peer) {
+            self.stop_feed(peer, false);
+        }
+    }
+
+    /// Ends a feed; a peer that did not end it itself is told.
+    pub(crate) fn stop_feed(&mut self, peer: NodeId, tell: bool) {
+        self.reconciler.link_mut(peer).fed_by_me = false;
+        let id = self.link_with(peer).map(|(id, _)| id);
+        if let Some(link) = id.and_then(|id| self.links.get_mut(&id)) {
+            (link.feed, link.held) = (None, None);
+        }
+        if let (Some(id), true) = (id, tell) {
+            self.refuse(id, Refusal::Stranger);
+        }
+        self.report_soon();
+    }
+
+    pub(crate) fn stop_all_feeds(&mut self) {
+        let fed: Vec<_> = self.reconciler.fed().collect();
+        fed.into_iter().for_each(|peer| self.stop_feed(peer, true));
+    }
+
+    pub(crate) fn on_writable(&mut self, id: LinkId, credit: u32) {
+        let now = self.now;
+        if let Some(link) = self.links.get_mut(&id) {
+            link.credit = credit;
+            self.counters.overhead_sent += link.flush(id, now, &mut self.out);
+            self.pump();
+        }
+    }
+
+    /// Sends what is owed and fits, one piece to each in turn, so that no child waits for another's whole segment.
+    pub(crate) fn pump(&mut self) {
+        if self.links.values().any(|link| link.held.is_some()) {
+            self.retry_held();
+        }
+        let mut any = true;
+        while any {
+            any = false;
+            for (id, link) in &mut self.links {
+                let mut sender = Sender { id: *id, window: &self.window, inits: &self.inits, now: self.now };
+                any |= sender.send_next(link, &mut self.counters, &mut self.out);
+            }
+        }
+    }
+
+    /// The node has given these segments up: nobody downstream is to wait for them.
+    pub(crate) fn pass_on_gap(&mut self, from: Seq, to: Seq) {
+        for (id, link) in &mut self.links {
+            let Some(feed) = &mut link.feed else { continue };
+            if let Some(Next::Gap(from, to)) = feed.give_up(from, to) {
+                feed.on_sent(Next::Gap(from, to), &self.window);
+                self.counters.feed_gaps += to.0 - from.0;
+                let message = PeerMessage::Gap { from, to };
+                self.counters.overhead_sent += link.say(*id, &message, self.now, &mut self.out);
+            }
+        }
+    }
+}
+
+/// What sending on one link needs to see of the node.
+struct Sender<'a> {
+    id: LinkId,
+    window: &'a crate::window::Window,
+    inits: &'a crate::inits::Inits,
+    now: Micros,
+}
+
+impl Sender<'_> {
+    /// Sends one thing over a link, repairs first; false when nothing is owed or nothing fits.
+    fn send_next(&mut self, link: &mut Link, counters: &mut crate::Counters, out: &mut Outbox) -> bool {
+        if link.repair.as_ref().is_some_and(Feed::is_done) {
+            link.repair = None;
+        }
+        for repair in [true, false] {
+            let slot = if repair { &mut link.repair } else { &mut link.feed };
+            let Some(next) = slot.as_mut().and_then(|feed| feed.next(self.window)) else { continue };
+            if !self.send(next, link, counters, out) {
+                return false;
+            }
+            let slot = if repair { &mut link.repair } else { &mut link.feed };
+            if let Some(feed) = slot {
+                feed.on_sent(next, self.window);
+            }
+            return true;
+        }
+        false
+    }
+
+    fn send(&self, next: Next, link: &mut Link, counters: &mut crate::Counters, out: &mut Outbox) -> bool {
+        match next {
+            Next::Piece(seq, index) => self.send_piece(seq, index, link, counters, out),
+            Next::Header(seq) => self.send_header(seq, link, counters, out),
+            Next::Gap(from, to) => {
+                counters.feed_gaps += to.0 - from.0;
+                counters.overhead_sent += link.say(self.id, &PeerMessage::Gap { from, to }, self.now, out);
+                true
+            }
+        }
+    }
+
+    fn send_piece(
+        &self,
+        seq: Seq,
+        index: u8,
+        link: &mut Link,
+        counters: &mut crate::Counters,
+        out: &mut Outbox,
+    ) -> bool {
+        let Some(frame) = self.window.get(seq).and_then(|segment| segment.frame(index)) else { return false };
+        let fits = link.spend(frame.len(), self.now);
+        if fits {
+            counters.payload_sent += (frame.len() - PIECE_PREFIX) as u64;
+            counters.overhead_sent += PIECE_PREFIX as u64;
+            out.push_back(Output::Send(self.id, Lane::Pieces, Payload::Piece { seq, index }));
+        }
+        fits
+    }
+
+    /// A header goes after its init, when the link has not carried that yet.
+    fn send_header(&self, seq: Seq, link: &mut Link, counters: &mut crate::Counters, out: &mut Outbox) -> bool {
+        let Some(segment) = self.window.get(seq) else { return false };
+        let core = &segment.header.core;
+        let init_is_new = core.init != InitId::NONE && link.header_out.is_none_or(|last| last.init != core.init);
+        let init = init_is_new.then(|| self.inits.encoded(core.init)).flatten();
+        let mut frames: Vec<Vec<u8>> = init.map(|init| PeerMessage::Init(init.to_vec()).encode()).into_iter().collect();
+        frames.push(encode_header(&segment.header, link.header_out.as_ref()));
+        let len: usize = frames.iter().map(Vec::len).sum();
+        if !link.spend(len, self.now) {
+            return false;
+        }
+        link.header_out = Some(Previous { seq, hash: segment.chain, init: core.init });
+        counters.overhead_sent += len as u64;
+        out.extend(frames.into_iter().map(|bytes| Output::Send(self.id, Lane::Control, Payload::Bytes(bytes))));
+        true
+    }
+}
+
+type Outbox = std::collections::VecDeque<Output>;

@@ -1,0 +1,176 @@
+//! The segments a node retains: to play, to forward, to repair others.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use peerstream_protocol::bitmap::Bitmap;
+use peerstream_protocol::crypto::Hash;
+use peerstream_protocol::frame::{PIECE_PREFIX, piece_prefix};
+use peerstream_protocol::header::{Flags, Header};
+use peerstream_protocol::id::Seq;
+use peerstream_protocol::segment::Kind;
+use peerstream_protocol::time::Micros;
+
+/// Media is retained for this long (source clock), and always since the last join point.
+const RETAIN_MEDIA: Micros = Micros::from_secs(6);
+/// Data is retained for this long (source clock).
+const RETAIN_DATA: Micros = Micros::from_secs(10);
+/// Bytes of payload retained at most, except that the newest segment always is.
+const RETAIN_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Segments retained at most.
+const RETAIN_SEGMENTS_MAX: usize = 4096;
+/// Buffers kept for reuse, so that a steady stream allocates nothing.
+const SPARE_BUFFERS_MAX: usize = 8;
+
+/// One retained segment: its verified header and the pieces verified so far.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) header: Header,
+    /// What the next header's `prev` must be.
+    pub(crate) chain: Hash,
+    pub(crate) have: Bitmap,
+    missing: usize,
+    /// Piece frames ready to forward, each in a slot of prefix and piece size.
+    frames: Vec<u8>,
+    pub(crate) since: Micros,
+    /// When the last new piece came.
+    pub(crate) touched: Micros,
+}
+
+impl Segment {
+    pub(crate) fn is_complete(&self) -> bool {
+        self.missing == 0
+    }
+
+    pub(crate) fn is_join_point(&self) -> bool {
+        self.header.core.flags.has(Flags::JOIN_POINT)
+    }
+
+    pub(crate) fn payload_len(&self) -> usize {
+        self.header.core.payload_len as usize
+    }
+
+    fn slot(&self, index: u8) -> usize {
+        usize::from(index) * (PIECE_PREFIX + self.header.core.piece_size.bytes())
+    }
+
+    /// The frame of a piece that is there.
+    pub(crate) fn frame(&self, index: u8) -> Option<&[u8]> {
+        if !self.have.contains(index) {
+            return None;
+        }
+        let start = self.slot(index);
+        self.frames.get(start..start + PIECE_PREFIX + self.header.core.piece_len(index))
+    }
+
+    /// Appends the whole payload.
+    pub(crate) fn copy_payload(&self, out: &mut Vec<u8>) {
+        let count = self.header.core.piece_count();
+        out.reserve(self.payload_len());
+        (0..count).filter_map(|index| self.frame(index as u8)).for_each(|frame| out.extend(&frame[PIECE_PREFIX..]));
+    }
+
+    /// Keeps a verified piece; its length has been checked.
+    pub(crate) fn store(&mut self, index: u8, bytes: &[u8], now: Micros) {
+        let start = self.slot(index);
+        let seq = self.header.core.seq;
+        self.frames[start..start + PIECE_PREFIX].copy_from_slice(&piece_prefix(seq, index));
+        self.frames[start + PIECE_PREFIX..][..bytes.len()].copy_from_slice(bytes);
+        if self.have.insert(index) {
+            self.missing -= 1;
+        }
+        self.touched = now;
+    }
+}
+
+/// Retained segments by number.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    segments: BTreeMap<Seq, Segment>,
+    spare: Vec<Vec<u8>>,
+    bytes: usize,
+    /// Segments up to here have been retained and let go.
+    evicted_to: Seq,
+}
+
+impl Window {
+    pub(crate) fn get(&self, seq: Seq) -> Option<&Segment> {
+        self.segments.get(&seq)
+    }
+
+    pub(crate) fn get_mut(&mut self, seq: Seq) -> Option<&mut Segment> {
+        self.segments.get_mut(&seq)
+    }
+
+    /// Segments from `seq` on, in order.
+    pub(crate) fn from(&self, seq: Seq) -> impl DoubleEndedIterator<Item = (Seq, &Segment)> {
+        self.segments.range(seq..).map(|(seq, segment)| (*seq, segment))
+    }
+
+    pub(crate) fn newest(&self) -> Option<(Seq, &Segment)> {
+        self.segments.last_key_value().map(|(seq, segment)| (*seq, segment))
+    }
+
+    /// The number of the first segment that could still be here.
+    pub(crate) fn first(&self) -> Seq {
+        self.segments.first_key_value().map_or(self.evicted_to, |(seq, _)| *seq)
+    }
+
+    pub(crate) fn is_evicted(&self, seq: Seq) -> bool {
+        seq < self.evicted_to
+    }
+
+    /// The newest join point.
+    pub(crate) fn join_point(&self) -> Option<Seq> {
+        self.segments.iter().rev().find(|(_, segment)| segment.is_join_point()).map(|(seq, _)| *seq)
+    }
+
+    /// The first join point from `seq` on.
+    pub(crate) fn join_point_from(&self, seq: Seq) -> Option<Seq> {
+        self.from(seq).find(|(_, segment)| segment.is_join_point()).map(|(seq, _)| seq)
+    }
+
+    /// Opens a segment for its pieces. A number that is already here is left alone.
+    pub(crate) fn insert(&mut self, header: Header, chain: Hash, now: Micros) {
+        let Entry::Vacant(entry) = self.segments.entry(header.core.seq) else { return };
+        let missing = header.core.piece_count();
+        let mut frames = self.spare.pop().unwrap_or_default();
+        let needed = missing * (PIECE_PREFIX + header.core.piece_size.bytes());
+        if frames.len() < needed {
+            frames.resize(needed, 0);
+        }
+        self.bytes += header.core.payload_len as usize;
+        entry.insert(Segment { header, chain, have: Bitmap::default(), missing, frames, since: now, touched: now });
+    }
+
+    /// Lets go of what need not be retained; true when something went.
+    pub(crate) fn evict(&mut self, kind: Kind) -> bool {
+        let before = self.evicted_to;
+        while self.first_is_old(kind) {
+            let (seq, segment) = self.segments.pop_first().expect("first_is_old found one");
+            self.bytes -= segment.payload_len();
+            self.evicted_to = seq.next();
+            if self.spare.len() < SPARE_BUFFERS_MAX {
+                self.spare.push(segment.frames);
+            }
+        }
+        self.evicted_to != before
+    }
+
+    fn first_is_old(&self, kind: Kind) -> bool {
+        let (Some((seq, first)), Some((newest_seq, newest))) = (self.segments.first_key_value(), self.newest()) else {
+            return false;
+        };
+        if *seq == newest_seq {
+            return false;
+        }
+        if self.bytes > RETAIN_BYTES_MAX || self.segments.len() > RETAIN_SEGMENTS_MAX {
+            return true;
+        }
+        let age = Micros(newest.header.core.wall_us).since(Micros(first.header.core.wall_us));
+        match kind {
+            Kind::Data => age > RETAIN_DATA,
+            Kind::Media => age > RETAIN_MEDIA && self.join_point().is_some_and(|join| *seq < join),
+        }
+    }
+}
