@@ -1,0 +1,99 @@
+//! What a strategy asks for: groups of target edges.
+
+use peerstream_protocol::id::{NodeId, Stripes};
+
+/// A group holds at most this many operations; a group beyond it is rejected.
+pub const GROUP_OPS_MAX: usize = 1_000_000;
+
+/// One wish. Target edges only; how links get there is the coordinator's business.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// `parent` feeds `node` these stripes, instead of whoever did.
+    SetParent {
+        /// The child.
+        node: NodeId,
+        /// What flows.
+        stripes: Stripes,
+        /// The parent.
+        parent: NodeId,
+    },
+    /// `from` feeds `node` when its parent fails; nobody when none.
+    SetBackup {
+        /// The one who may need it.
+        node: NodeId,
+        /// The one who helps.
+        from: Option<NodeId>,
+    },
+    /// `node` keeps an open, unused link to `to`; to nobody when none.
+    SetStandby {
+        /// The one who may need it.
+        node: NodeId,
+        /// The one who helps.
+        to: Option<NodeId>,
+    },
+    /// Takes all of the node's own parents, its backup and its standby away.
+    Detach {
+        /// Who is served by nobody from now on.
+        node: NodeId,
+    },
+}
+
+/// Operations that are committed together or not at all. Only the state after all of them counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    ops: Vec<Op>,
+}
+
+impl Group {
+    /// Adds [`Op::SetParent`].
+    pub fn set_parent(&mut self, node: NodeId, stripes: Stripes, parent: NodeId) -> &mut Self {
+        self.push(Op::SetParent { node, stripes, parent })
+    }
+
+    /// Adds [`Op::SetBackup`].
+    pub fn set_backup(&mut self, node: NodeId, from: Option<NodeId>) -> &mut Self {
+        self.push(Op::SetBackup { node, from })
+    }
+
+    /// Adds [`Op::SetStandby`].
+    pub fn set_standby(&mut self, node: NodeId, to: Option<NodeId>) -> &mut Self {
+        self.push(Op::SetStandby { node, to })
+    }
+
+    /// Adds [`Op::Detach`].
+    pub fn detach(&mut self, node: NodeId) -> &mut Self {
+        self.push(Op::Detach { node })
+    }
+
+    /// The operations in order.
+    pub fn ops(&self) -> &[Op] {
+        &self.ops
+    }
+
+    /// A group that holds too much is rejected as a whole when it is committed.
+    fn push(&mut self, op: Op) -> &mut Self {
+        if self.ops.len() <= GROUP_OPS_MAX {
+            self.ops.push(op);
+        }
+        self
+    }
+}
+
+/// Groups in the order in which they are committed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    groups: Vec<Group>,
+}
+
+impl Plan {
+    /// Begins another group.
+    pub fn group(&mut self) -> &mut Group {
+        self.groups.push(Group::default());
+        self.groups.last_mut().expect("one was just pushed")
+    }
+
+    /// The groups in order; empty ones may be among them.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+}

@@ -1,0 +1,69 @@
+//! The trait of those who decide who feeds whom.
+
+use peerstream_protocol::id::NodeId;
+use peerstream_protocol::time::Micros;
+
+use crate::plan::Plan;
+use crate::topology::Topology;
+use crate::validate::Reject;
+
+/// What a strategy may look at. The topology already includes the events and everything committed.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// Members and target edges.
+    pub topology: &'a Topology,
+    /// Now, on the coordinator's clock.
+    pub now: Micros,
+    /// The node the roots are fed by.
+    pub source: NodeId,
+}
+
+/// Something a strategy should know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Event {
+    /// A member without edges is there.
+    Joined(NodeId),
+    /// A member is gone, and its edges with it.
+    Left(NodeId),
+    /// A member's capacity, or whether it relays, has changed.
+    Changed(NodeId),
+    /// `a` could not open a link to `b`.
+    LinkFailed {
+        /// Who tried.
+        a: NodeId,
+        /// Whom it could not reach.
+        b: NodeId,
+    },
+    /// A group of the last plan was not committed; the target edges are as the topology shows them.
+    Rejected {
+        /// The group's index in that plan.
+        group: usize,
+        /// Why.
+        reason: Reject,
+    },
+    /// A second or so has passed.
+    Tick,
+}
+
+/// Decides who feeds whom. Synchronous, deterministic and pure: the same calls give the same plans.
+///
+/// No clock, no randomness, no threads, no I/O, no iteration over hash maps. A bad plan is rejected group by group and
+/// never breaks a tree; a strategy that hears of a rejection starts again from the topology it is shown.
+pub trait TreeStrategy {
+    /// The name used in configuration, in lower case with dashes.
+    fn name(&self) -> &str;
+
+    /// Takes over a topology, empty or running, of whatever shape. Called once, before anything else, and again when
+    /// the coordinator wants a fresh start; what the strategy remembered until then is to be forgotten.
+    fn attach(&mut self, context: &Context<'_>, plan: &mut Plan);
+
+    /// Answers events with a plan. Several events may come at once; a node may have left again before its joining is
+    /// told.
+    fn on_events(&mut self, context: &Context<'_>, events: &[Event], plan: &mut Plan);
+
+    /// Says in a few words where the node is and why, such as `A5`.
+    fn explain(&self, _node: NodeId) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,213 @@
+//! The target overlay: its members and the edges a strategy has asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use peerstream_protocol::id::{NodeId, Stripes};
+use peerstream_protocol::time::Micros;
+
+use crate::Reject;
+
+/// What is known of a member, and its target edges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Children it can feed; one spare copy comes on top.
+    pub capacity: u8,
+    /// Whether it may feed others at all.
+    pub relay: bool,
+    /// When it joined; what "older" goes by.
+    pub joined_at: Micros,
+    pub(crate) parents: Vec<(NodeId, Stripes)>,
+    pub(crate) children: BTreeMap<NodeId, Stripes>,
+    pub(crate) backup: Option<NodeId>,
+    pub(crate) backs: BTreeSet<NodeId>,
+    pub(crate) standby: Option<NodeId>,
+    pub(crate) stands_by_for: BTreeSet<NodeId>,
+}
+
+impl Default for Member {
+    /// A page: two children, relays, joined at time zero.
+    fn default() -> Self {
+        Self::new(2, true, Micros(0))
+    }
+}
+
+impl Member {
+    /// A member without edges.
+    pub fn new(capacity: u8, relay: bool, joined_at: Micros) -> Self {
+        Self {
+            capacity,
+            relay,
+            joined_at,
+            parents: Vec::new(),
+            children: BTreeMap::new(),
+            backup: None,
+            backs: BTreeSet::new(),
+            standby: None,
+            stands_by_for: BTreeSet::new(),
+        }
+    }
+
+    /// Who feeds it which stripes; no stripe twice.
+    pub fn parents(&self) -> &[(NodeId, Stripes)] {
+        &self.parents
+    }
+
+    /// The parent of the first stripe; the only one until striping is used.
+    pub fn parent(&self) -> Option<NodeId> {
+        self.parents.first().map(|(parent, _)| *parent)
+    }
+
+    /// Whom it feeds which stripes.
+    pub fn children(&self) -> &BTreeMap<NodeId, Stripes> {
+        &self.children
+    }
+
+    /// Who feeds it when its parent fails.
+    pub fn backup(&self) -> Option<NodeId> {
+        self.backup
+    }
+
+    /// Whom it feeds when their parent fails.
+    pub fn backs(&self) -> &BTreeSet<NodeId> {
+        &self.backs
+    }
+
+    /// To whom it keeps an open, unused link.
+    pub fn standby(&self) -> Option<NodeId> {
+        self.standby
+    }
+
+    /// Who keeps an open, unused link to it.
+    pub fn stands_by_for(&self) -> &BTreeSet<NodeId> {
+        &self.stands_by_for
+    }
+
+    /// Children it can be given: none when it does not relay.
+    pub fn room(&self) -> usize {
+        if self.relay { usize::from(self.capacity) } else { 0 }
+    }
+}
+
+/// The members and their target edges. Each edge is known at both of its ends.
+///
+/// The source is a member from the start and can never be removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topology {
+    members: BTreeMap<NodeId, Member>,
+}
+
+impl Topology {
+    /// A topology of the source alone, which feeds up to `capacity` children.
+    pub fn new(capacity: u8) -> Self {
+        let source = Member::new(capacity, true, Micros(0));
+        Self { members: BTreeMap::from([(NodeId::SOURCE, source)]) }
+    }
+
+    /// A member, unless unknown.
+    pub fn get(&self, node: NodeId) -> Option<&Member> {
+        self.members.get(&node)
+    }
+
+    /// Whether the node is a member.
+    pub fn contains(&self, node: NodeId) -> bool {
+        self.members.contains_key(&node)
+    }
+
+    /// All members with the source, by id.
+    pub fn iter(&self) -> impl Iterator<Item = (NodeId, &Member)> {
+        self.members.iter().map(|(node, member)| (*node, member))
+    }
+
+    /// How many members there are without the source.
+    pub fn len(&self) -> usize {
+        self.members.len() - 1
+    }
+
+    /// Whether the source is alone.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes in a member without edges; refused when the id is taken.
+    pub fn insert(&mut self, node: NodeId, member: Member) -> Result<(), Reject> {
+        if self.contains(node) {
+            return Err(Reject::Known(node));
+        }
+        self.members.insert(node, Member::new(member.capacity, member.relay, member.joined_at));
+        Ok(())
+    }
+
+    /// Changes what a member can do. Edges it can no longer carry stay until a plan moves them.
+    pub fn set_ability(&mut self, node: NodeId, capacity: u8, relay: bool) {
+        if let Some(member) = self.members.get_mut(&node) {
+            (member.capacity, member.relay) = (capacity, relay);
+        }
+    }
+
+    /// Takes a member out with all its edges. Returns it as it was; none for the source and for unknown nodes.
+    pub fn remove(&mut self, node: NodeId) -> Option<Member> {
+        if node == NodeId::SOURCE {
+            return None;
+        }
+        let was = self.members.get(&node)?.clone();
+        self.set_parents(node, Vec::new());
+        self.set_backup(node, None);
+        self.set_standby(node, None);
+        for child in was.children.keys() {
+            let rest = self.parents_without(*child, node);
+            self.set_parents(*child, rest);
+        }
+        was.backs.iter().for_each(|other| self.set_backup(*other, None));
+        was.stands_by_for.iter().for_each(|other| self.set_standby(*other, None));
+        self.members.remove(&node);
+        Some(was)
+    }
+
+    /// Hops from the source along first parents; none when the way does not end there.
+    pub fn depth(&self, node: NodeId) -> Option<u32> {
+        let mut at = node;
+        for hops in 0..=self.members.len() as u32 {
+            if at == NodeId::SOURCE {
+                return Some(hops);
+            }
+            at = self.get(at)?.parent()?;
+        }
+        None
+    }
+
+    fn parents_without(&self, node: NodeId, gone: NodeId) -> Vec<(NodeId, Stripes)> {
+        let parents = self.members.get(&node).map(|member| member.parents.clone()).unwrap_or_default();
+        parents.into_iter().filter(|(parent, _)| *parent != gone).collect()
+    }
+
+    pub(crate) fn set_parents(&mut self, node: NodeId, parents: Vec<(NodeId, Stripes)>) {
+        let Some(member) = self.members.get_mut(&node) else { return };
+        let old = std::mem::replace(&mut member.parents, parents.clone());
+        for (parent, _) in old {
+            self.members.get_mut(&parent).map(|parent| parent.children.remove(&node));
+        }
+        for (parent, stripes) in parents {
+            self.members.get_mut(&parent).map(|parent| parent.children.insert(node, stripes));
+        }
+    }
+
+    pub(crate) fn set_backup(&mut self, node: NodeId, from: Option<NodeId>) {
+        let Some(member) = self.members.get_mut(&node) else { return };
+        if let Some(old) = std::mem::replace(&mut member.backup, from) {
+            self.members.get_mut(&old).map(|old| old.backs.remove(&node));
+        }
+        if let Some(new) = from {
+            self.members.get_mut(&new).map(|new| new.backs.insert(node));
+        }
+    }
+
+    pub(crate) fn set_standby(&mut self, node: NodeId, to: Option<NodeId>) {
+        let Some(member) = self.members.get_mut(&node) else { return };
+        if let Some(old) = std::mem::replace(&mut member.standby, to) {
+            self.members.get_mut(&old).map(|old| old.stands_by_for.remove(&node));
+        }
+        if let Some(new) = to {
+            self.members.get_mut(&new).map(|new| new.stands_by_for.insert(node));
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Takes a group of a plan whole, or leaves it whole and says why.
+
+use std::collections::BTreeSet;
+
+use peerstream_protocol::id::{NodeId, Stripes};
+
+use crate::plan::{GROUP_OPS_MAX, Group, Op};
+use crate::topology::Topology;
+
+/// At most this many nodes keep a standby link to one node.
+pub const STANDBY_MAX: usize = 24;
+
+/// Why a group was not committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reject {
+    /// The group names a node that is no member.
+    #[error("{0} is not a member")]
+    Unknown(NodeId),
+    /// A member of that name is there already.
+    #[error("{0} is a member already")]
+    Known(NodeId),
+    /// The source cannot have a parent, a backup or a standby.
+    #[error("the source cannot be fed")]
+    Source,
+    /// A node would feed, back or stand by for itself.
+    #[error("{0} would serve itself")]
+    Itself(NodeId),
+    /// An edge without stripes.
+    #[error("{0} would be fed no stripe")]
+    NoStripe(NodeId),
+    /// A node would be its own ancestor in some stripe.
+    #[error("{0} would be its own ancestor")]
+    Cycle(NodeId),
+    /// A node would have more children than its capacity.
+    #[error("{0} would have more children than its capacity")]
+    Capacity(NodeId),
+    /// A node would feed and back more nodes than its capacity and one spare copy.
+    #[error("{0} would back more nodes than its spare copy and free slots allow")]
+    Spare(NodeId),
+    /// Too many nodes would stand by at one.
+    #[error("too many nodes would stand by at {0}")]
+    Standby(NodeId),
+    /// The group has more operations than [`GROUP_OPS_MAX`].
+    #[error("the group has too many operations")]
+    TooLarge,
+}
+
+/// What a node had before a group changed it.
+struct Before {
+    node: NodeId,
+    parents: Vec<(NodeId, Stripes)>,
+    backup: Option<NodeId>,
+    standby: Option<NodeId>,
+}
+
+impl Topology {
+    /// Commits a group, or changes nothing and says why. The cost is the size of the group times the depth of the tree.
+    pub fn commit(&mut self, group: &Group) -> Result<(), Reject> {
+        if group.ops().len() > GROUP_OPS_MAX {
+            return Err(Reject::TooLarge);
+        }
+        let mut undo = Vec::new();
+        let verdict = self.apply(group, &mut undo);
+        if verdict.is_err() {
+            for before in undo.into_iter().rev() {
+                self.set_parents(before.node, before.parents);
+                self.set_backup(before.node, before.backup);
+                self.set_standby(before.node, before.standby);
+            }
+        }
+        verdict
+    }
+
+    fn apply(&mut self, group: &Group, undo: &mut Vec<Before>) -> Result<(), Reject> {
+        let mut moved = BTreeSet::new();
+        let mut servers = BTreeSet::new();
+        for op in group.ops() {
+            let node = self.check(op)?;
+            let member = self.get(node).expect("checked above");
+            let before = Before {
+                node,
+                parents: member.parents.clone(),
+                backup: member.backup,
+                standby: member.standby,
+            };
+            undo.push(before);
+            self.perform(op);
+            if let Op::SetParent { parent, .. } = op {
+                moved.insert(node);
+                servers.insert(*parent);
+            }
+            if let Op::SetBackup { from: Some(server), .. } | Op::SetStandby { to: Some(server), .. } = op {
+                servers.insert(*server);
+            }
+        }
+        servers.into_iter().try_for_each(|server| self.check_room(server))?;
+        moved.into_iter().try_for_each(|node| self.check_acyclic(node))
+    }
+
+    /// Checks what can be said of one operation alone.
+    fn check(&self, op: &Op) -> Result<NodeId, Reject> {
+        let (node, other) = match op {
+            Op::SetParent { node, stripes: Stripes(0), .. } => return Err(Reject::NoStripe(*node)),
+            Op::SetParent { node, parent, .. } => (*node, Some(*parent)),
+            Op::SetBackup { node, from } => (*node, *from),
+            Op::SetStandby { node, to } => (*node, *to),
+            Op::Detach { node } => (*node, None),
+        };
+        if node == NodeId::SOURCE {
+            return Err(Reject::Source);
+        }
+        if other == Some(node) {
+            return Err(Reject::Itself(node));
+        }
+        match [Some(node), other].into_iter().flatten().find(|named| !self.contains(*named)) {
+            Some(unknown) => Err(Reject::Unknown(unknown)),
+            None => Ok(node),
+        }
+    }
+
+    fn perform(&mut self, op: &Op) {
+        match op {
+            Op::SetParent { node, stripes, parent } => self.set_parent(*node, *stripes, *parent),
+            Op::SetBackup { node, from } => self.set_backup(*node, *from),
+            Op::SetStandby { node, to } => self.set_standby(*node, *to),
+            Op::Detach { node } => {
+                self.set_parents(*node, Vec::new());
+                self.set_backup(*node, None);
+                self.set_standby(*node, None);
+            }
+        }
+    }
+
+    /// Takes the stripes from whoever fed them and gives them to `parent`.
+    fn set_parent(&mut self, node: NodeId, stripes: Stripes, parent: NodeId) {
+        let had = self.get(node).map(|member| member.parents.clone()).unwrap_or_default();
+        let mut of_parent = stripes.0;
+        let mut parents = Vec::new();
+        for (old, fed) in had {
+            let rest = fed.0 & !stripes.0;
+            if old == parent {
+                of_parent |= rest;
+            } else if rest != 0 {
+                parents.push((old, Stripes(rest)));
+            }
+        }
+        parents.push((parent, Stripes(of_parent)));
+        parents.sort_by_key(|(_, fed)| fed.0.trailing_zeros());
+        self.set_parents(node, parents);
+    }
+
+    fn check_room(&self, node: NodeId) -> Result<(), Reject> {
+        let member = self.get(node).ok_or(Reject::Unknown(node))?;
+        if member.children.len() > member.room() {
+            return Err(Reject::Capacity(node));
+        }
+        let spare = usize::from(member.relay);
+        if member.children.len() + member.backs.len() > member.room() + spare {
+            return Err(Reject::Spare(node));
+        }
+        if member.stands_by_for.len() > STANDBY_MAX {
+            return Err(Reject::Standby(node));
+        }
+        Ok(())
+    }
+
+    /// Follows each stripe's parents from the node up; coming back to it is a cycle.
+    fn check_acyclic(&self, node: NodeId) -> Result<(), Reject> {
+        let stripes = self.get(node).map_or(0, |member| member.parents.iter().fold(0, |all, (_, fed)| all | fed.0));
+        for stripe in (0..8).map(|bit| 1_u8 << bit).filter(|stripe| stripes & stripe != 0) {
+            let up = |at: NodeId| {
+                let parents = &self.get(at)?.parents;
+                parents.iter().find(|(_, fed)| fed.0 & stripe != 0).map(|(parent, _)| *parent)
+            };
+            let mut at = up(node);
+            let mut steps = 0;
+            while let Some(here) = at {
+                steps += 1;
+                if here == node || steps > self.len() + 1 {
+                    return Err(Reject::Cycle(node));
+                }
+                at = up(here);
+            }
+        }
+        Ok(())
+    }
+}
