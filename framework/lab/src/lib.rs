@@ -1,1 +1,14 @@
-//! The simulator: a deterministic driver of the same node and coordinator.
+//! The simulator: a deterministic, discrete-event driver of the same node and coordinator that viewers run.
+//!
+//! One seed reproduces everything. The network, the control channel and the faults are simulated; what decides is not.
+
+pub mod chance;
+pub mod conductor;
+pub mod memo;
+pub mod network;
+pub mod script;
+pub mod world;
+
+pub use conductor::Conductor;
+pub use network::Network;
+pub use world::{ActorId, World};

@@ -11,6 +11,8 @@ use crate::node::Node;
 
 /// A parent that has been silent for this long, or for twice L, is not waited for.
 const PARENT_SILENT_MIN: Micros = Micros::from_millis(250);
+/// A feeder that delivers nothing new for this long, while another does, is none.
+const FEEDER_IDLE_MAX: Micros = Micros::from_secs(1);
 /// A refused or futile request is not made again of the same peer within this time.
 const ASK_AGAIN: Micros = Micros::from_millis(500);
 /// A newcomer waits this long for its parent's link before it turns to a helper.
@@ -64,6 +66,7 @@ impl<V: Verifier> Node<V> {
             return;
         }
         self.ask_refusers_again();
+        self.forget_idle_feeders();
         let patience = self.patience();
         match self.rescuer() {
             Some(helper) => self.end_rescue_when_parent_is_back(helper),
@@ -74,7 +77,10 @@ impl<V: Verifier> Node<V> {
 
     fn ask_refusers_again(&mut self) {
         let now = self.now;
-        let due = |link: &&mut crate::link::Link| link.refused.is_some_and(|at| now.since(at) >= ASK_AGAIN);
+        let due = |link: &&mut crate::link::Link| {
+            let answers = now.since(link.heard) < PARENT_SILENT_MIN;
+            answers && link.refused.is_some_and(|at| now.since(at) >= ASK_AGAIN)
+        };
         for link in self.links.values_mut().filter(due) {
             link.refused = None;
             let peer = link.peer;
@@ -82,6 +88,17 @@ impl<V: Verifier> Node<V> {
                 self.reconciler.link_mut(peer).wanted = false;
                 self.pressing = true;
             }
+        }
+    }
+
+    /// Who has not delivered anything new for a while, although others have, feeds this node no more.
+    fn forget_idle_feeders(&mut self) {
+        let idle = FEEDER_IDLE_MAX.max(Micros(self.latency.hop().0 * 4));
+        let (now, moved) = (self.now, self.moved);
+        for link in self.links.values().filter(|link| now.since(link.fed) > idle && moved > link.fed + idle) {
+            let state = self.reconciler.link_mut(link.peer);
+            self.pressing |= state.feeds_me;
+            state.feeds_me = false;
         }
     }
 
@@ -120,6 +137,22 @@ impl<V: Verifier> Node<V> {
         if let Some(helper) = helper {
             self.counters.takeovers += 1;
             self.ask_for_feed(helper);
+            self.suspend_silent_parents();
+        }
+    }
+
+    /// What a silent parent would send when it wakes up has come from the helper by then: it is asked anew.
+    fn suspend_silent_parents(&mut self) {
+        let now = self.now;
+        for (id, link) in &mut self.links {
+            let silent = link.open && now.since(link.heard) > PARENT_SILENT_MIN && link.asked.since.is_some();
+            if silent && self.reconciler.is_parent(link.peer) {
+                link.refused = Some(now);
+                link.on_feed_ended(now);
+                let unwant = PeerMessage::Unwant(Stripes::ALL);
+                self.counters.overhead_sent += link.say(*id, &unwant, now, &mut self.out);
+                self.reconciler.link_mut(link.peer).feeds_me = false;
+            }
         }
     }
 

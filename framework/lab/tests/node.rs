@@ -1,0 +1,122 @@
+//! The node alone, under a script that assigns what each test says.
+
+use peerstream_lab::script::Script;
+use peerstream_lab::world::broadcast_keys;
+use peerstream_lab::{ActorId, Network, World};
+use peerstream_protocol::control::{Assignment, Edge};
+use peerstream_protocol::id::NodeId;
+use peerstream_protocol::segment::Kind;
+use peerstream_protocol::time::Micros;
+
+const SEGMENT: Micros = Micros::from_millis(100);
+const BYTES: usize = 31_000;
+
+/// A world with this many viewers, welcomed but not yet placed. Viewer i is called `NodeId(i)`.
+fn world(viewers: usize, network: Network) -> (World<Script>, Vec<ActorId>) {
+    let (_, cert) = broadcast_keys();
+    let mut world = World::new(1, network, Script::new(cert, Kind::Media), Kind::Media);
+    world.run_until(Micros::from_millis(200));
+    let viewers = (0..viewers)
+        .map(|_| {
+            let viewer = world.join(true);
+            world.run_until(world.now() + Micros::from_millis(150));
+            viewer
+        })
+        .collect();
+    (world, viewers)
+}
+
+fn tree(edges: &[(u64, u64, Option<u64>)]) -> Vec<(NodeId, NodeId, Option<NodeId>)> {
+    edges.iter().map(|(node, parent, backup)| (NodeId(*node), NodeId(*parent), backup.map(NodeId))).collect()
+}
+
+fn stream(world: &mut World<Script>, seconds: u64) {
+    world.stream(Micros::from_secs(seconds), SEGMENT, BYTES, 10);
+}
+
+/// Two dumbbells on each other: 1 and 2 are the roots, 3 and 4 below them, 5 below 3, 6 below 4.
+const SMALL: [(u64, u64, Option<u64>); 6] =
+    [(1, 0, Some(2)), (2, 0, Some(1)), (3, 1, Some(4)), (4, 2, Some(3)), (5, 3, Some(6)), (6, 4, Some(5))];
+
+fn check_whole(world: &World<Script>, viewer: ActorId, longest_gap: Micros) {
+    let received = &world.actor(viewer).received;
+    assert_eq!((received.wrong, received.skipped), (0, 0), "{viewer:?} got every byte in order");
+    assert!(received.next.0 as usize + 4 >= world.produced(), "{viewer:?} is at {:?}", received.next);
+    assert!(received.longest_gap <= longest_gap, "{viewer:?} waited {:?}", received.longest_gap);
+}
+
+#[test]
+fn a_chain_gets_every_byte_once() {
+    let (mut world, viewers) = world(3, Network::default());
+    world.conductor.assign_tree(&tree(&[(1, 0, None), (2, 1, None), (3, 2, None)]));
+    stream(&mut world, 10);
+    for viewer in viewers {
+        check_whole(&world, viewer, Micros::from_millis(250));
+        let counters = world.status(viewer).counters;
+        assert_eq!(counters.payload_repeated, 0, "each piece comes once");
+        assert_eq!(counters.malformed + counters.forged + counters.unsolicited, 0);
+    }
+    let source = world.status(ActorId::SOURCE).counters;
+    let copies = source.payload_sent as f64 / source.produced as f64;
+    assert!((0.9..=1.0).contains(&copies), "the source sent {copies} copies");
+    let overhead = source.overhead_sent as f64 / source.payload_sent as f64;
+    assert!(overhead < 0.03, "overhead {overhead}");
+}
+
+#[test]
+fn a_buddy_steps_in_when_the_parent_dies() {
+    let (mut world, viewers) = world(6, Network::default());
+    world.conductor.assign_tree(&tree(&SMALL));
+    stream(&mut world, 5);
+    world.kill(viewers[0]);
+    stream(&mut world, 5);
+    for viewer in &viewers[1..] {
+        check_whole(&world, *viewer, Micros::from_millis(900));
+    }
+    assert_eq!(world.status(viewers[2]).feeders, [NodeId(4)], "3 is fed by its buddy");
+    assert!(world.conductor.suspects.iter().any(|(by, of)| (by.0, of.0) == (3, 1)), "3 suspects 1");
+}
+
+#[test]
+fn a_frozen_parent_is_not_waited_for_and_the_backup_is_released_after() {
+    let (mut world, viewers) = world(6, Network::default());
+    world.conductor.assign_tree(&tree(&SMALL));
+    stream(&mut world, 5);
+    world.freeze(viewers[0], Micros::from_secs(2));
+    stream(&mut world, 8);
+    for viewer in &viewers[1..] {
+        check_whole(&world, *viewer, Micros::from_millis(900));
+    }
+    assert_eq!(world.status(viewers[2]).feeders, [NodeId(1)], "3 went back to its parent");
+    let repeated = world.status(viewers[2]).counters.payload_repeated;
+    assert!(repeated < 15 * BYTES as u64, "3 got {repeated} bytes twice");
+}
+
+#[test]
+fn a_new_parent_feeds_before_the_old_one_is_released() {
+    let (mut world, viewers) = world(4, Network::default());
+    world.conductor.assign_tree(&tree(&[(1, 0, None), (2, 0, None), (3, 1, None), (4, 3, None)]));
+    stream(&mut world, 4);
+    let to_two = || vec![Edge::now(NodeId(3))];
+    world.conductor.assign(NodeId(2), Assignment { parents: vec![Edge::now(NodeId(0))], children: to_two(), ..none() });
+    let three = Assignment { parents: vec![Edge::now(NodeId(2))], children: vec![Edge::now(NodeId(4))], ..none() };
+    world.conductor.assign(NodeId(3), three);
+    stream(&mut world, 4);
+    check_whole(&world, viewers[3], Micros::from_millis(250));
+    assert_eq!(world.status(viewers[2]).feeders, [NodeId(2)]);
+    assert!(world.status(viewers[0]).fed.is_empty(), "1 has been released");
+}
+
+fn none() -> Assignment {
+    Assignment::default()
+}
+
+#[test]
+fn the_end_reaches_everybody() {
+    let (mut world, viewers) = world(2, Network::default());
+    world.conductor.assign_tree(&tree(&[(1, 0, None), (2, 1, None)]));
+    stream(&mut world, 2);
+    world.end();
+    world.run_until(world.now() + Micros::from_secs(1));
+    assert!(viewers.iter().all(|viewer| world.actor(*viewer).received.ended));
+}
