@@ -16,7 +16,8 @@ pub struct EpochCert {
     pub key: PublicKey,
     /// Seconds since 1970 after which no new segment may be signed with `key`.
     pub expiry_s: u64,
-    signature: Signature,
+    /// The publisher's, over all of the above.
+    pub signature: Signature,
 }
 
 const DOMAIN: &[u8] = b"peerstream/epoch-cert/1";
