@@ -130,3 +130,138 @@ impl Live {
         changed.then_some(Output::Rate(rate))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOP: Micros = Micros::from_millis(100);
+    const STEP: Micros = Micros::from_millis(50);
+
+    /// A media element whose data arrives in segments of 100 ms, `late` behind the live edge.
+    struct Element {
+        live: Live,
+        now: Micros,
+        head_us: f64,
+        rate: f64,
+        started: bool,
+        range: (u64, u64),
+        next: Option<(u64, u64)>,
+        orders: Vec<Output>,
+    }
+
+    impl Element {
+        /// `backlog_us` of media are there at once, as for a newcomer.
+        fn new(backlog_us: u64) -> Self {
+            let range = (10_000_000 - backlog_us, 10_000_000);
+            let now = Micros::from_secs(10);
+            let live = Live::default();
+            Self { live, now, head_us: 0.0, rate: 1.0, started: false, range, next: None, orders: Vec::new() }
+        }
+
+        fn run(&mut self, span: Micros, mut arrives: impl FnMut(u64, &mut Self)) {
+            let end = self.now + span;
+            while self.now < end {
+                self.now += STEP;
+                if self.now.0 % 100_000 == 0 {
+                    let edge = self.now.0;
+                    arrives(edge, self);
+                }
+                self.play();
+                self.ask();
+            }
+        }
+
+        fn play(&mut self) {
+            let (start, end) = (self.range.0 as f64, self.range.1 as f64);
+            if self.started && (start..end).contains(&self.head_us) {
+                self.head_us = (self.head_us + STEP.0 as f64 * self.rate).min(end - 50_000.0).max(self.head_us);
+            }
+        }
+
+        fn ask(&mut self) {
+            let state = PlayerState {
+                position_us: self.head_us as u64,
+                range_start_us: self.range.0,
+                range_end_us: self.range.1,
+                next_range_start_us: self.next.map(|next| next.0),
+                paused: false,
+                ready: true,
+            };
+            let Some(order) = self.live.on_state(&state, HOP, self.now) else { return };
+            match order {
+                Output::Seek(to) => self.seek(to),
+                Output::Rate(rate) => self.rate = f64::from(rate) / 1_000.0,
+                _ => {}
+            }
+            self.orders.push(order);
+        }
+
+        fn seek(&mut self, to: u64) {
+            self.started = true;
+            self.head_us = to as f64;
+            if let Some(next) = self.next.take_if(|next| to >= next.0) {
+                self.range = next;
+            }
+        }
+
+        fn behind_ms(&self) -> i64 {
+            (self.range.1 as i64 - self.head_us as i64) / 1_000
+        }
+
+        fn seeks(&self) -> usize {
+            self.orders.iter().filter(|order| matches!(order, Output::Seek(_))).count()
+        }
+    }
+
+    fn append(edge: u64, element: &mut Element) {
+        match &mut element.next {
+            Some(next) => next.1 = edge,
+            None => element.range.1 = edge,
+        }
+    }
+
+    #[test]
+    fn a_player_starts_at_its_target_and_stays_there_without_a_stall() {
+        let mut element = Element::new(1_000_000);
+        element.run(Micros::from_secs(20), append);
+        assert!((300..=500).contains(&element.behind_ms()), "{} ms behind", element.behind_ms());
+        assert_eq!((element.seeks(), element.live.stalls), (1, 0));
+    }
+
+    #[test]
+    fn a_player_that_fell_a_little_behind_catches_up_by_rate_alone() {
+        let mut element = Element::new(1_000_000);
+        element.run(Micros::from_secs(4), append);
+        element.head_us -= 900_000.0;
+        element.run(Micros::from_secs(15), append);
+        assert!(element.behind_ms() <= 500, "{} ms behind", element.behind_ms());
+        assert_eq!(element.seeks(), 1);
+    }
+
+    #[test]
+    fn a_player_that_fell_far_behind_seeks_once() {
+        let mut element = Element::new(1_000_000);
+        element.run(Micros::from_secs(4), append);
+        element.head_us -= 5_000_000.0;
+        element.range.0 = 0;
+        element.run(Micros::from_secs(4), append);
+        assert_eq!(element.seeks(), 2);
+        assert!(element.behind_ms() <= 500, "{} ms behind", element.behind_ms());
+    }
+
+    #[test]
+    fn a_hole_is_jumped_over_as_soon_as_there_is_something_behind_it() {
+        let mut element = Element::new(1_000_000);
+        element.run(Micros::from_secs(4), append);
+        let end = element.range.1;
+        element.next = Some((end + 1_000_000, end + 1_000_000));
+        element.run(Micros::from_secs(3), |edge, element| {
+            if edge > end + 1_000_000 {
+                append(edge, element);
+            }
+        });
+        assert!(element.next.is_none(), "the head is behind the hole");
+        assert!(element.behind_ms() <= 1_100, "{} ms behind", element.behind_ms());
+    }
+}
