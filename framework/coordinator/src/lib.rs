@@ -1,1 +1,25 @@
 //! The coordinator as a value: members, targets, assignments, verdicts, signalling.
+//!
+//! It takes facts ([`Input`]) and the time, and gives orders ([`Output`]). It opens no socket, reads no clock and has no
+//! randomness, so the same code serves a real stream and a simulated one. It never sees the stream itself.
+//!
+//! How nodes are told what to do is the subject of `docs/assignments.md`.
+
+mod carry;
+mod config;
+mod coordinator;
+mod greeting;
+mod io;
+mod limits;
+mod members;
+mod overview;
+mod reports;
+mod signalling;
+mod slots;
+mod verdicts;
+mod write;
+
+pub use config::{Config, Limits};
+pub use coordinator::Coordinator;
+pub use io::{ConnId, Input, Origin, Output};
+pub use overview::{Counters, NodeOverview, Overview};

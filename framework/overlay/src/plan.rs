@@ -38,6 +38,16 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// Whose edges it changes.
+    pub fn node(&self) -> NodeId {
+        match self {
+            Self::SetParent { node, .. } | Self::SetBackup { node, .. } | Self::SetStandby { node, .. } => *node,
+            Self::Detach { node } => *node,
+        }
+    }
+}
+
 /// Operations that are committed together or not at all. Only the state after all of them counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {

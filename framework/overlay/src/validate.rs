@@ -78,12 +78,8 @@ impl Topology {
         for op in group.ops() {
             let node = self.check(op)?;
             let member = self.get(node).expect("checked above");
-            let before = Before {
-                node,
-                parents: member.parents.clone(),
-                backup: member.backup,
-                standby: member.standby,
-            };
+            let before =
+                Before { node, parents: member.parents.clone(), backup: member.backup, standby: member.standby };
             undo.push(before);
             self.perform(op);
             if let Op::SetParent { parent, .. } = op {

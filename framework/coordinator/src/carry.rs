@@ -1,0 +1,481 @@
+//! Carries target edges out: what was committed, what was issued, what is confirmed.
+//!
+//! The graph of edges over which data may flow, issued ones and old ones not yet proven dead, is kept free of cycles:
+//! an edge p->n is issued only while n cannot reach p in it. The old parent goes on listing a child until the child
+//! says that the new one feeds it, or is two seconds late with that. No node is ever asked for more copies than its
+//! capacity and one. `docs/assignments.md` tells the whole story.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use peerstream_overlay::Topology;
+use peerstream_protocol::control::{Assignment, LinkReport, Report};
+use peerstream_protocol::id::{NodeId, Term};
+use peerstream_protocol::time::Micros;
+
+use crate::slots::Slots;
+
+/// A release this late after the new parent says that it feeds the child is enforced.
+pub(crate) const RELEASE_OVERDUE: Micros = Micros::from_secs(2);
+/// When nothing could be issued for this long, one waiting node is carried by its backup.
+pub(crate) const STUCK: Micros = Micros::from_secs(1);
+/// An assignment is sent again at most this often.
+const RESEND: Micros = Micros::from_millis(500);
+/// How long the peers of a superseded assignment still count as neighbours.
+const SUPERSEDED: Micros = Micros::from_secs(5);
+/// A node that is gone is remembered as long as data may flow through it, at most this long.
+const GHOST_MAX: Micros = Micros::from_secs(30);
+/// Stands for "named by the assignment in force" in [`Node::possible`].
+const NAMED: u64 = u64::MAX;
+
+/// What was issued to one node, and what it confirmed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Node {
+    online: bool,
+    /// When it was taken out, if data may still flow through it.
+    gone: Option<Micros>,
+    /// The parent it was told to take.
+    issued: Option<NodeId>,
+    /// The version that first told it so; none before that is sent.
+    issued_in: Option<u64>,
+    /// It has said that this parent feeds it.
+    confirmed: bool,
+    /// Since when this parent says that it feeds it.
+    claimed: Option<Micros>,
+    /// Who may be feeding it, with the last version of its assignment that named that parent.
+    possible: BTreeMap<NodeId, u64>,
+    /// Whom it was told to feed.
+    slots: Slots,
+    sent: Assignment,
+    sent_at: Micros,
+    reported: u64,
+    /// The peers of the assignment before, and until when they count.
+    before: (BTreeSet<NodeId>, Micros),
+    enforced: u32,
+}
+
+/// What happened while carrying out, to be counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) enforced: u64,
+    pub(crate) carried: u64,
+    pub(crate) moves: u64,
+    pub(crate) links_dropped: u64,
+    pub(crate) assignments: u64,
+    pub(crate) repeated: u64,
+}
+
+/// The carrying-out of one overlay.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Carry {
+    term: Term,
+    nodes: BTreeMap<NodeId, Node>,
+    /// Nodes whose target parent is not issued, and since when.
+    waiting: BTreeMap<NodeId, Micros>,
+    /// Nodes whose issued parent says that it feeds them, which they have not confirmed.
+    overdue: BTreeSet<NodeId>,
+    ghosts: BTreeSet<NodeId>,
+    /// Nodes whose assignment may have changed.
+    dirty: BTreeSet<NodeId>,
+    /// Nodes that need their assignment whether it changed or not.
+    again: BTreeSet<NodeId>,
+    /// Something has changed that may let a waiting node be issued.
+    retry: bool,
+    progress_at: Micros,
+    pub(crate) tally: Tally,
+}
+
+impl Carry {
+    pub(crate) fn new(term: Term) -> Self {
+        Self { term, ..Self::default() }
+    }
+
+    /// A node is there, not yet connected.
+    pub(crate) fn insert(&mut self, node: NodeId) {
+        self.nodes.entry(node).or_default();
+    }
+
+    /// A node's connection opened or broke. On opening it gets its assignment at once.
+    pub(crate) fn set_online(&mut self, node: NodeId, online: bool) {
+        let Some(state) = self.nodes.get_mut(&node) else { return };
+        state.online = online;
+        if online {
+            self.again.insert(node);
+            self.dirty.insert(node);
+            self.retry = true;
+        }
+    }
+
+    /// The overlay wants something else of a node, or of one of its edges.
+    pub(crate) fn touch(&mut self, node: NodeId) {
+        self.dirty.insert(node);
+    }
+
+    /// Sends a node its assignment under a new version; it answers with a report.
+    pub(crate) fn probe(&mut self, node: NodeId) {
+        self.again.insert(node);
+        self.dirty.insert(node);
+    }
+
+    /// The overlay wants the node to be fed by that one from now on.
+    pub(crate) fn retarget(&mut self, node: NodeId, parent: Option<NodeId>, now: Micros) {
+        self.dirty.insert(node);
+        let Some(state) = self.nodes.get(&node).filter(|state| state.gone.is_none()) else { return };
+        if parent.is_none() {
+            self.waiting.remove(&node);
+            self.unissue(node);
+            self.release_all(node);
+        } else if state.issued == parent {
+            self.waiting.remove(&node);
+        } else {
+            if self.waiting.is_empty() {
+                self.progress_at = now;
+            }
+            self.waiting.entry(node).or_insert(now);
+            self.retry = true;
+        }
+    }
+
+    /// A node is gone. It is remembered as a ghost while data may still flow through it.
+    pub(crate) fn remove(&mut self, node: NodeId, now: Micros) {
+        let Some(mut state) = self.nodes.remove(&node) else { return };
+        self.forget_marks(node);
+        for feeder in state.possible.keys() {
+            self.drop_child(*feeder, node);
+        }
+        let children = std::mem::take(&mut state.slots).into_known();
+        let fed: Vec<_> = children.into_iter().filter(|child| self.may_feed(node, *child)).collect();
+        for child in &fed {
+            if self.nodes.get(child).is_some_and(|child| child.issued == Some(node)) {
+                self.unissue(*child);
+            }
+        }
+        if !fed.is_empty() {
+            (state.gone, state.online, state.issued) = (Some(now), false, None);
+            self.nodes.insert(node, state);
+            self.ghosts.insert(node);
+        }
+        self.retry = true;
+    }
+
+    /// Takes in what a node says of its links.
+    pub(crate) fn on_report(&mut self, node: NodeId, report: &Report, now: Micros) {
+        let Some(state) = self.nodes.get_mut(&node).filter(|state| state.gone.is_none()) else { return };
+        let stale = report.term != self.term || report.version < state.sent.version;
+        if stale && now.since(state.sent_at) >= RESEND {
+            state.sent_at = now;
+            self.again.insert(node);
+            self.dirty.insert(node);
+            self.tally.repeated += 1;
+        }
+        if report.term != self.term || report.version > state.sent.version {
+            return;
+        }
+        state.reported = state.reported.max(report.version);
+        self.on_feeders(node, report, now);
+        self.on_children(node, report, now);
+    }
+
+    /// What must happen as time passes.
+    pub(crate) fn on_tick(&mut self, topology: &Topology, now: Micros) {
+        self.enforce(now);
+        self.lay_ghosts(now);
+        if !self.waiting.is_empty() && now.since(self.progress_at) >= STUCK {
+            self.progress_at = now;
+            self.carry_one(topology);
+        }
+    }
+
+    /// Issues what can be issued now.
+    pub(crate) fn advance(&mut self, topology: &Topology, now: Micros) {
+        if !std::mem::take(&mut self.retry) {
+            return;
+        }
+        let mut waiting: Vec<_> = self.waiting.keys().copied().collect();
+        waiting.sort_by_key(|node| (topology.depth(*node).unwrap_or(u32::MAX), *node));
+        for node in waiting {
+            let target = topology.get(node).and_then(|member| member.parent());
+            let done = match target {
+                Some(parent) => self.issue(topology, node, parent),
+                None => true,
+            };
+            if done {
+                self.waiting.remove(&node);
+                self.progress_at = now;
+            }
+        }
+    }
+
+    /// The assignments that are to be sent now. Only nodes that are connected get one.
+    pub(crate) fn flush(&mut self, topology: &Topology, now: Micros) -> Vec<(NodeId, Assignment)> {
+        let again = std::mem::take(&mut self.again);
+        let mut out = Vec::new();
+        for node in std::mem::take(&mut self.dirty) {
+            let Some(assignment) = self.assignment(topology, node) else { continue };
+            let state = self.nodes.get_mut(&node).expect("it has an assignment");
+            let changed = !same(&assignment, &state.sent) || state.sent.version == 0;
+            if !state.online {
+                continue;
+            }
+            if !changed && !again.contains(&node) {
+                // A change that was taken back before it was sent.
+                state.issued_in.get_or_insert(state.sent.version);
+                continue;
+            }
+            let version = state.sent.version + 1;
+            self.tally.assignments += 1;
+            let old = std::mem::replace(&mut state.sent, Assignment { version, ..assignment });
+            if changed {
+                state.before = (old.peers(), now + SUPERSEDED);
+            }
+            state.sent_at = now;
+            state.issued_in.get_or_insert(version);
+            out.push((node, state.sent.clone()));
+        }
+        out
+    }
+
+    /// Whether an assignment of `node`, the present one or the one just superseded, names `peer`.
+    pub(crate) fn names(&self, node: NodeId, peer: NodeId, now: Micros) -> bool {
+        let Some(state) = self.nodes.get(&node) else { return false };
+        let before = state.before.1 > now && state.before.0.contains(&peer);
+        before || edges(&state.sent).any(|named| named == peer)
+    }
+
+    /// Whether something here waits for time to pass.
+    pub(crate) fn is_pressing(&self) -> bool {
+        !self.waiting.is_empty() || !self.overdue.is_empty() || !self.ghosts.is_empty()
+    }
+
+    /// How many nodes wait for their parent to be issued.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The parent a node was told to take, and whether it has confirmed it.
+    pub(crate) fn issued(&self, node: NodeId) -> (Option<NodeId>, bool) {
+        self.nodes.get(&node).map_or((None, false), |state| (state.issued, state.confirmed))
+    }
+
+    /// The version sent last, the version reported last, and how many releases had to be enforced.
+    pub(crate) fn versions(&self, node: NodeId) -> (u64, u64, u32) {
+        self.nodes.get(&node).map_or((0, 0, 0), |state| (state.sent.version, state.reported, state.enforced))
+    }
+
+    // Issuing.
+
+    /// Tells the node to take that parent, if this is allowed now.
+    fn issue(&mut self, topology: &Topology, node: NodeId, parent: NodeId) -> bool {
+        let online = |id: &NodeId| self.nodes.get(id).is_some_and(|state| state.online);
+        if self.issued(node).0 == Some(parent) {
+            return true;
+        }
+        if !online(&node) || !online(&parent) || self.reaches(node, parent) {
+            return false;
+        }
+        let room = topology.get(parent).map_or(0, |member| member.room());
+        let issued = |child: NodeId| self.nodes.get(&child).and_then(|state| state.issued);
+        let leaving: Vec<_> =
+            self.nodes[&parent].slots.children().filter(|child| issued(*child) != Some(parent)).collect();
+        let slots = &mut self.nodes.get_mut(&parent).expect("it is online").slots;
+        if !slots.admit(node, room, &leaving) {
+            return false;
+        }
+        self.tally.moves += u64::from(self.issued(node).0.is_some());
+        self.unissue(node);
+        let state = self.nodes.get_mut(&node).expect("it is online");
+        state.issued = Some(parent);
+        state.possible.insert(parent, NAMED);
+        self.dirty.extend([node, parent]);
+        true
+    }
+
+    /// The node is not told any more to take its issued parent; data may flow for a while.
+    fn unissue(&mut self, node: NodeId) {
+        let Some(state) = self.nodes.get_mut(&node) else { return };
+        if let Some(old) = state.issued.take() {
+            state.possible.insert(old, state.sent.version);
+            self.dirty.insert(old);
+        }
+        (state.issued_in, state.confirmed, state.claimed) = (None, false, None);
+        self.overdue.remove(&node);
+        self.dirty.insert(node);
+    }
+
+    /// Whether data that leaves `from` may come by at `to`.
+    fn reaches(&self, from: NodeId, to: NodeId) -> bool {
+        let mut seen = BTreeSet::from([to]);
+        let mut todo = vec![to];
+        while let Some(node) = todo.pop() {
+            if node == from {
+                return true;
+            }
+            let feeders = self.nodes.get(&node).into_iter().flat_map(|state| state.possible.keys());
+            todo.extend(feeders.copied().filter(|feeder| seen.insert(*feeder)));
+        }
+        false
+    }
+
+    /// Nothing could be issued for a while: one waiting node gets its backup as its parent and is attached last.
+    fn carry_one(&mut self, topology: &Topology) {
+        let mut waiting: Vec<_> = self.waiting.iter().map(|(node, since)| (*since, *node)).collect();
+        waiting.sort();
+        for (_, node) in waiting {
+            let member = topology.get(node);
+            let parent_online = member.and_then(|member| member.parent()).is_some_and(|parent| self.is_online(parent));
+            let (issued, fed) = self.issued(node);
+            let Some(backup) = member.and_then(|member| member.backup()) else { continue };
+            if issued == Some(backup) || (fed && !parent_online) {
+                continue;
+            }
+            if self.issue(topology, node, backup) {
+                self.tally.carried += 1;
+                return;
+            }
+        }
+    }
+
+    fn is_online(&self, node: NodeId) -> bool {
+        self.nodes.get(&node).is_some_and(|state| state.online)
+    }
+
+    // Confirming and releasing.
+
+    /// What the node says of those who feed it.
+    fn on_feeders(&mut self, node: NodeId, report: &Report, now: Micros) {
+        let state = self.nodes.get_mut(&node).expect("the caller has it");
+        let feeds = |peer: NodeId| report.links.iter().any(|link| link.peer == peer && link.feeds_me);
+        let current = state.issued_in.is_some_and(|version| report.version >= version);
+        let confirmed = current && !state.confirmed && state.issued.is_some_and(feeds);
+        if confirmed {
+            (state.confirmed, state.claimed) = (true, None);
+            self.overdue.remove(&node);
+        }
+        let proven = |(peer, last): (&NodeId, &u64)| (report.version > *last && !feeds(*peer)).then_some(*peer);
+        let dead: Vec<_> = state.possible.iter().filter_map(proven).collect();
+        for feeder in dead {
+            self.edge_is_dead(feeder, node);
+        }
+        if confirmed {
+            self.progress_at = now;
+            self.release_all(node);
+        }
+    }
+
+    /// What the node says of those it feeds.
+    fn on_children(&mut self, node: NodeId, report: &Report, now: Micros) {
+        let feeds = |child: NodeId| report.links.iter().any(|link| link.peer == child && link.fed_by_me);
+        let state = self.nodes.get_mut(&node).expect("the caller has it");
+        for child in state.slots.settle(report.version, feeds) {
+            if self.issued(child).0 != Some(node) {
+                self.edge_is_dead(node, child);
+            }
+        }
+        for LinkReport { peer, .. } in report.links.iter().filter(|link| link.fed_by_me) {
+            let Some(child) = self.nodes.get_mut(peer).filter(|child| child.issued == Some(node)) else { continue };
+            if !child.confirmed && child.issued_in.is_some() && child.claimed.is_none() {
+                child.claimed = Some(now);
+                self.overdue.insert(*peer);
+            }
+        }
+    }
+
+    /// No data flows from `feeder` to `node`, nor will it unless it is issued again.
+    fn edge_is_dead(&mut self, feeder: NodeId, node: NodeId) {
+        if let Some(state) = self.nodes.get_mut(&node) {
+            state.possible.remove(&feeder);
+        }
+        self.drop_child(feeder, node);
+        self.retry = true;
+    }
+
+    /// All but the issued parent may let the node go.
+    fn release_all(&mut self, node: NodeId) -> usize {
+        let Some(state) = self.nodes.get(&node) else { return 0 };
+        let others = state.possible.keys().copied().filter(|feeder| Some(*feeder) != state.issued);
+        let others: Vec<_> = others.collect();
+        others.into_iter().filter(|feeder| self.drop_child(*feeder, node)).count()
+    }
+
+    fn drop_child(&mut self, parent: NodeId, child: NodeId) -> bool {
+        let Some(state) = self.nodes.get_mut(&parent) else { return false };
+        let dropped = state.slots.drop_child(child, state.sent.version);
+        if dropped {
+            self.dirty.insert(parent);
+            self.retry = true;
+        }
+        dropped
+    }
+
+    fn enforce(&mut self, now: Micros) {
+        for node in self.overdue.clone() {
+            let Some(state) = self.nodes.get_mut(&node) else { continue };
+            if state.claimed.is_none_or(|since| now.since(since) < RELEASE_OVERDUE) {
+                continue;
+            }
+            state.claimed = None;
+            self.overdue.remove(&node);
+            if self.release_all(node) > 0 {
+                self.tally.enforced += 1;
+                self.nodes.get_mut(&node).expect("still there").enforced += 1;
+            }
+        }
+    }
+
+    // Those who are gone.
+
+    fn may_feed(&self, feeder: NodeId, node: NodeId) -> bool {
+        self.nodes.get(&node).is_some_and(|state| state.possible.contains_key(&feeder))
+    }
+
+    fn forget_marks(&mut self, node: NodeId) {
+        self.waiting.remove(&node);
+        self.overdue.remove(&node);
+        self.dirty.remove(&node);
+        self.again.remove(&node);
+    }
+
+    fn lay_ghosts(&mut self, now: Micros) {
+        for ghost in self.ghosts.clone() {
+            let expired =
+                self.nodes.get(&ghost).and_then(|state| state.gone).is_none_or(|gone| now.since(gone) >= GHOST_MAX);
+            let fed: Vec<_> =
+                self.nodes.iter().filter(|(_, state)| state.possible.contains_key(&ghost)).map(|(id, _)| *id).collect();
+            if !expired && !fed.is_empty() {
+                continue;
+            }
+            for child in fed {
+                self.nodes.get_mut(&child).expect("found above").possible.remove(&ghost);
+            }
+            self.nodes.remove(&ghost);
+            self.ghosts.remove(&ghost);
+            self.retry = true;
+        }
+    }
+
+    // Writing assignments.
+
+    /// All that is asked of a node now, without its version.
+    fn assignment(&mut self, topology: &Topology, node: NodeId) -> Option<Assignment> {
+        let member = topology.get(node)?;
+        let state = self.nodes.get(&node).filter(|state| state.gone.is_none())?;
+        let mut write = crate::write::Writer::new(self.term);
+        write.parent(state.issued);
+        write.children(state.slots.edges());
+        write.backup(member.backup());
+        write.backs(member.backs());
+        write.standby(member.standby().into_iter().chain(member.stands_by_for().iter().copied()));
+        let (assignment, dropped) = write.finish();
+        self.tally.links_dropped += dropped;
+        Some(assignment)
+    }
+}
+
+fn same(a: &Assignment, b: &Assignment) -> bool {
+    (a.term, &a.parents, &a.children, &a.backup, &a.backs, &a.standby)
+        == (b.term, &b.parents, &b.children, &b.backup, &b.backs, &b.standby)
+}
+
+fn edges(assignment: &Assignment) -> impl Iterator<Item = NodeId> {
+    let Assignment { parents, children, backup, backs, standby, .. } = assignment;
+    parents.iter().chain(children).chain(backup).chain(backs).chain(standby).map(|edge| edge.peer)
+}

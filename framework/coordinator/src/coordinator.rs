@@ -1,0 +1,448 @@
+//! The coordinator itself: takes inputs apart, runs the strategy, hands assignments out.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use peerstream_overlay::{Context, Event, Member as Target, Op, Plan, Topology, TreeStrategy};
+use peerstream_protocol::control::{Down, Reason, Role, Up};
+use peerstream_protocol::id::NodeId;
+use peerstream_protocol::time::Micros;
+
+use crate::carry::Carry;
+use crate::config::Config;
+use crate::io::{ConnId, Input, Origin, Output};
+use crate::limits::{Addresses, Bucket, Rate};
+use crate::members::{Conn, Member, Names};
+use crate::overview::Counters;
+use crate::verdicts::{self, Death};
+
+/// The strategy hears of the time, and slow checks run, this often.
+const TICK: Micros = Micros::from_secs(1);
+/// Pressing matters are looked at this often.
+const TICK_PRESSING: Micros = Micros::from_millis(50);
+/// A timer this late means that the coordinator itself was asleep.
+const ASLEEP: Micros = Micros::from_millis(500);
+/// For how long nobody is condemned for silence after that.
+const GRACE: Micros = Micros::from_secs(1);
+/// Plans in a row that may be rejected before the strategy starts afresh.
+const REJECTIONS_MAX: u32 = 3;
+/// Below this many members the vanishing of most connections means nothing.
+const MASS_MEMBERS_MIN: usize = 4;
+
+/// Decides, with its strategy, who feeds whom, and tells the nodes.
+///
+/// After every [`Self::handle`] call [`Self::poll`] until it gives nothing. Time never runs backwards.
+pub struct Coordinator {
+    pub(crate) config: Config,
+    pub(crate) strategy: Box<dyn TreeStrategy + Send>,
+    pub(crate) topology: Topology,
+    pub(crate) members: BTreeMap<NodeId, Member>,
+    pub(crate) conns: BTreeMap<ConnId, Conn>,
+    pub(crate) carry: Carry,
+    pub(crate) names: Names,
+    pub(crate) addresses: Addresses,
+    pub(crate) counters: Counters,
+    pub(crate) now: Micros,
+    pub(crate) events: Vec<Event>,
+    /// Connections that have not said hello, in the order of their opening.
+    pub(crate) unanswered: BTreeSet<(Micros, ConnId)>,
+    /// Members that are suspected or have no connection.
+    pub(crate) watched: BTreeSet<NodeId>,
+    rejections: u32,
+    mass_loss: bool,
+    ticked: Micros,
+    grace_until: Micros,
+    timer: Option<Micros>,
+    out: VecDeque<Output>,
+}
+
+impl std::fmt::Debug for Coordinator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Coordinator({}, {} members)", self.strategy.name(), self.topology.len())
+    }
+}
+
+impl Coordinator {
+    /// A coordinator of an empty overlay. `now` is the driver's monotonic clock.
+    pub fn new(config: Config, mut strategy: Box<dyn TreeStrategy + Send>, now: Micros) -> Self {
+        let limits = config.limits;
+        let per_address =
+            Rate { burst: limits.joins_per_address_burst, per_second: limits.joins_per_address_per_second };
+        let topology = Topology::new(2);
+        strategy.attach(&Context { topology: &topology, now, source: NodeId::SOURCE }, &mut Plan::default());
+        let mut coordinator = Self {
+            carry: Carry::new(config.term),
+            names: Names::new(config.term, config.secret),
+            addresses: Addresses::new(per_address, limits.addresses_max, now),
+            config,
+            strategy,
+            topology,
+            members: BTreeMap::new(),
+            conns: BTreeMap::new(),
+            counters: Counters::default(),
+            now,
+            events: Vec::new(),
+            unanswered: BTreeSet::new(),
+            watched: BTreeSet::new(),
+            rejections: 0,
+            mass_loss: false,
+            ticked: now,
+            grace_until: now,
+            timer: None,
+            out: VecDeque::new(),
+        };
+        let source = coordinator.member(Role::Source);
+        coordinator.members.insert(NodeId::SOURCE, source);
+        coordinator.carry.insert(NodeId::SOURCE);
+        coordinator.set_timer();
+        coordinator
+    }
+
+    /// Takes in a fact. `now` is monotonic; an earlier time than before counts as the time before.
+    pub fn handle(&mut self, now: Micros, input: Input<'_>) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Opened { conn, origin } => self.on_opened(conn, origin),
+            Input::Message(conn, bytes) => self.on_bytes(conn, bytes),
+            Input::Closed(conn) => self.on_closed(conn),
+            Input::Tick => self.on_tick(),
+        }
+        self.settle();
+        self.set_timer();
+    }
+
+    /// The next order to the driver.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    // Connections.
+
+    fn on_opened(&mut self, conn: ConnId, origin: Origin) {
+        if self.conns.len() >= self.config.limits.connections_max && origin != Origin::Source {
+            self.counters.connections_refused += 1;
+            return self.out.push_back(Output::Close(conn));
+        }
+        let messages = Bucket::full(self.message_rate(), self.now);
+        let state = Conn { origin, opened_at: self.now, node: None, messages, dropped: 0, malformed: 0 };
+        self.conns.insert(conn, state);
+        self.unanswered.insert((self.now, conn));
+    }
+
+    fn on_bytes(&mut self, conn: ConnId, bytes: &[u8]) {
+        let (now, rate, limits) = (self.now, self.message_rate(), self.config.limits);
+        let Some(state) = self.conns.get_mut(&conn) else { return };
+        if !state.messages.take(rate, now) {
+            state.dropped += 1;
+            self.counters.messages_dropped += 1;
+            if state.dropped >= limits.messages_dropped_max {
+                self.misbehaved(conn);
+            }
+            return;
+        }
+        state.dropped = 0;
+        let Ok(message) = Up::decode(bytes) else {
+            state.malformed += 1;
+            self.counters.malformed += 1;
+            if state.malformed >= limits.malformed_max {
+                self.misbehaved(conn);
+            }
+            return;
+        };
+        match (state.node, message) {
+            (_, Up::Hello(hello)) => self.on_hello(conn, hello),
+            (Some(node), message) => self.on_message(conn, node, message),
+            (None, _) => self.counters.unexpected += 1,
+        }
+    }
+
+    fn on_message(&mut self, conn: ConnId, node: NodeId, message: Up) {
+        if let Some(member) = self.members.get_mut(&node) {
+            member.heard = self.now;
+        }
+        match message {
+            Up::Hello(_) => {}
+            Up::Report(report) => self.on_report(node, report),
+            Up::Signal { to, attempt, payload } => self.on_signal(node, to, attempt, payload),
+            Up::LinkFailed(peer) => self.on_link_failed(node, peer),
+            Up::Suspect(peer) => self.on_suspect(node, peer),
+            Up::Starving => self.on_starving(node),
+            Up::Relay(relay) => self.on_relay(node, relay),
+            Up::Leave => self.on_leave(node),
+            Up::Ping { nonce } => self.send(conn, &Down::Pong { nonce, wall_us: self.wall_us() }),
+        }
+    }
+
+    fn on_closed(&mut self, conn: ConnId) {
+        let Some(state) = self.conns.remove(&conn) else { return };
+        self.unanswered.remove(&(state.opened_at, conn));
+        if let Some(node) = state.node {
+            self.lose(node);
+        }
+    }
+
+    /// A member's connection is gone; the member is not.
+    fn lose(&mut self, node: NodeId) {
+        let Some(member) = self.members.get_mut(&node) else { return };
+        (member.conn, member.lost_at) = (None, Some(self.now));
+        self.watched.insert(node);
+        self.carry.set_online(node, false);
+    }
+
+    fn misbehaved(&mut self, conn: ConnId) {
+        self.counters.misbehaved += 1;
+        let node = self.conns.get(&conn).and_then(|state| state.node);
+        self.refuse(conn, Reason::Misbehaved);
+        match node {
+            Some(NodeId::SOURCE) => self.lose(NodeId::SOURCE),
+            Some(node) => self.bury(node, Reason::Misbehaved),
+            None => {}
+        }
+    }
+
+    pub(crate) fn refuse(&mut self, conn: ConnId, reason: Reason) {
+        self.send(conn, &Down::Refuse(reason));
+        self.close(conn);
+    }
+
+    pub(crate) fn close(&mut self, conn: ConnId) {
+        if let Some(state) = self.conns.remove(&conn) {
+            self.unanswered.remove(&(state.opened_at, conn));
+            self.out.push_back(Output::Close(conn));
+        }
+    }
+
+    pub(crate) fn send(&mut self, conn: ConnId, message: &Down) {
+        self.out.push_back(Output::Send(conn, message.encode()));
+    }
+
+    // Coming and going.
+
+    /// A member that is not in the overlay yet.
+    pub(crate) fn member(&self, role: Role) -> Member {
+        Member::new(role, Bucket::full(self.signal_rate(), self.now), self.now)
+    }
+
+    /// Takes a newcomer in.
+    pub(crate) fn admit(&mut self, node: NodeId, role: Role, capacity: u8, relay: bool) {
+        let target = Target::new(capacity, relay, self.now);
+        self.topology.insert(node, target).expect("a name is given once");
+        self.members.insert(node, self.member(role));
+        self.carry.insert(node);
+        self.events.push(Event::Joined(node));
+        self.counters.joined += 1;
+    }
+
+    fn on_leave(&mut self, node: NodeId) {
+        if node == NodeId::SOURCE {
+            return self.counters.unexpected += 1;
+        }
+        self.counters.left += 1;
+        if let Some(conn) = self.members.get_mut(&node).and_then(|member| member.conn.take()) {
+            self.close(conn);
+        }
+        self.bury(node, Reason::TakenForDead);
+    }
+
+    /// Takes a member out. If it is still connected it is told why, and may come back as a newcomer.
+    pub(crate) fn bury(&mut self, node: NodeId, reason: Reason) {
+        let Some(target) = self.topology.remove(node) else { return };
+        let member = self.members.remove(&node);
+        self.watched.remove(&node);
+        if let Some(conn) = member.and_then(|member| member.conn) {
+            self.refuse(conn, reason);
+        }
+        let parents = target.parents().iter().map(|(parent, _)| *parent);
+        let helpers = target.backup().into_iter().chain(target.standby());
+        let served = target.children().keys().chain(target.backs()).chain(target.stands_by_for()).copied();
+        parents.chain(helpers).chain(served).for_each(|neighbour| self.carry.touch(neighbour));
+        self.carry.remove(node, self.now);
+        self.events.push(Event::Left(node));
+    }
+
+    // Time.
+
+    fn on_tick(&mut self) {
+        let late = self.timer.take_if(|timer| *timer <= self.now).map(|timer| self.now.since(timer));
+        if late.is_some_and(|late| late >= ASLEEP) {
+            self.grace_until = self.now + GRACE;
+        }
+        self.close_unanswered();
+        let full = self.now.since(self.ticked) >= TICK;
+        if full {
+            self.ticked = self.now;
+            self.events.push(Event::Tick);
+            self.addresses.forget_idle(self.now);
+            self.watch_silent();
+        }
+        self.judge();
+        self.carry.on_tick(&self.topology, self.now);
+    }
+
+    fn close_unanswered(&mut self) {
+        let patience = Micros::from_millis(self.config.limits.hello_timeout_ms);
+        while let Some((opened, conn)) = self.unanswered.first().copied() {
+            if self.now.since(opened) < patience {
+                break;
+            }
+            self.counters.hello_timeouts += 1;
+            self.close(conn);
+            self.unanswered.remove(&(opened, conn));
+        }
+    }
+
+    fn watch_silent(&mut self) {
+        let silent = self.members.iter().filter(|(_, member)| self.now.since(member.heard) >= verdicts::MUTE);
+        let silent: Vec<_> = silent.map(|(node, _)| *node).collect();
+        self.watched.extend(silent);
+    }
+
+    /// Looks at everyone who might be dead.
+    pub(crate) fn judge(&mut self) {
+        self.watched.remove(&NodeId::SOURCE);
+        if self.watched.is_empty() || self.now < self.grace_until {
+            return;
+        }
+        self.look_for_mass_loss();
+        for node in self.watched.clone() {
+            let Some(member) = self.members.get_mut(&node) else {
+                self.watched.remove(&node);
+                continue;
+            };
+            if let Some(death) = verdicts::verdict(member, self.mass_loss, self.now) {
+                self.condemn(node, death);
+                continue;
+            }
+            member.suspicion = member.suspicion.take().filter(|suspicion| !suspicion.is_over(member, self.now));
+            let silent = self.now.since(member.heard) >= verdicts::MUTE;
+            if member.suspicion.is_none() && member.lost_at.is_none() && !silent {
+                self.watched.remove(&node);
+            }
+        }
+    }
+
+    fn condemn(&mut self, node: NodeId, death: Death) {
+        match death {
+            Death::Suspected => self.counters.died_suspected += 1,
+            Death::Disconnected => self.counters.died_disconnected += 1,
+            Death::Silent => self.counters.died_silent += 1,
+        }
+        self.bury(node, Reason::TakenForDead);
+    }
+
+    fn look_for_mass_loss(&mut self) {
+        let lost = self.watched.iter().filter(|node| self.members.get(node).is_some_and(|m| m.lost_at.is_some()));
+        let members = self.topology.len();
+        let mass = members >= MASS_MEMBERS_MIN && lost.count() * 2 > members;
+        self.counters.mass_losses += u64::from(mass && !self.mass_loss);
+        self.mass_loss = mass;
+    }
+
+    fn set_timer(&mut self) {
+        let pressing = self.carry.is_pressing() || !self.watched.is_empty();
+        let mut at = self.ticked + TICK;
+        if pressing {
+            at = at.min(self.now + TICK_PRESSING);
+        }
+        if let Some((opened, _)) = self.unanswered.first() {
+            at = at.min(*opened + Micros::from_millis(self.config.limits.hello_timeout_ms));
+        }
+        let at = at.max(self.now + Micros(1));
+        // A timer that is set earlier anyway does no harm and saves an order per message.
+        if self.timer.is_none_or(|timer| timer > at || timer <= self.now) {
+            self.timer = Some(at);
+            self.out.push_back(Output::SetTimer(at));
+        }
+    }
+
+    // Planning and carrying out.
+
+    /// Lets the strategy answer what has happened, and sends what follows from it.
+    fn settle(&mut self) {
+        // A second round answers rejections of the first.
+        for _ in 0..2 {
+            let events = std::mem::take(&mut self.events);
+            if events.is_empty() {
+                break;
+            }
+            let mut plan = Plan::default();
+            let context = Context { topology: &self.topology, now: self.now, source: NodeId::SOURCE };
+            self.strategy.on_events(&context, &events, &mut plan);
+            self.commit(&plan);
+        }
+        if self.rejections >= REJECTIONS_MAX {
+            self.restart_strategy();
+        }
+        self.carry.advance(&self.topology, self.now);
+        for (node, assignment) in self.carry.flush(&self.topology, self.now) {
+            if let Some(conn) = self.members.get(&node).and_then(|member| member.conn) {
+                self.send(conn, &Down::Assign(assignment));
+            }
+        }
+    }
+
+    fn restart_strategy(&mut self) {
+        self.rejections = 0;
+        self.counters.strategy_restarts += 1;
+        let mut plan = Plan::default();
+        let context = Context { topology: &self.topology, now: self.now, source: NodeId::SOURCE };
+        self.strategy.attach(&context, &mut plan);
+        self.commit(&plan);
+    }
+
+    fn commit(&mut self, plan: &Plan) {
+        let mut rejected = false;
+        for (index, group) in plan.groups().iter().enumerate() {
+            let before: Vec<_> = group.ops().iter().flat_map(|op| self.neighbours_of(op)).collect();
+            match self.topology.commit(group) {
+                Ok(()) => {
+                    self.counters.groups_committed += 1;
+                    let after: Vec<_> = group.ops().iter().flat_map(|op| self.neighbours_of(op)).collect();
+                    before.into_iter().chain(after).for_each(|node| self.carry.touch(node));
+                    group.ops().iter().for_each(|op| self.retarget(op));
+                }
+                Err(reason) => {
+                    rejected = true;
+                    self.counters.groups_rejected += 1;
+                    self.events.push(Event::Rejected { group: index, reason });
+                }
+            }
+        }
+        self.rejections = if rejected { self.rejections + 1 } else { 0 };
+    }
+
+    fn retarget(&mut self, op: &Op) {
+        let node = op.node();
+        if matches!(op, Op::SetParent { .. } | Op::Detach { .. }) {
+            let parent = self.topology.get(node).and_then(|member| member.parent());
+            self.carry.retarget(node, parent, self.now);
+        }
+    }
+
+    /// Whose assignment an operation touches: the node's, and those of whoever is at the other end of the edge.
+    fn neighbours_of(&self, op: &Op) -> Vec<NodeId> {
+        let node = op.node();
+        let member = self.topology.get(node);
+        let backup = member.and_then(|member| member.backup());
+        let standby = member.and_then(|member| member.standby());
+        match op {
+            Op::SetParent { .. } => vec![node],
+            Op::SetBackup { .. } => [Some(node), backup].into_iter().flatten().collect(),
+            Op::SetStandby { .. } => [Some(node), standby].into_iter().flatten().collect(),
+            Op::Detach { .. } => [Some(node), backup, standby].into_iter().flatten().collect(),
+        }
+    }
+
+    // Small things.
+
+    pub(crate) fn wall_us(&self) -> u64 {
+        self.config.wall_at_zero_us.saturating_add(self.now.0)
+    }
+
+    fn message_rate(&self) -> Rate {
+        Rate { burst: self.config.limits.messages_burst, per_second: self.config.limits.messages_per_second }
+    }
+
+    pub(crate) fn signal_rate(&self) -> Rate {
+        Rate { burst: self.config.limits.signals_burst, per_second: self.config.limits.signals_per_second }
+    }
+}

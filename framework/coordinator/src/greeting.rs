@@ -1,0 +1,115 @@
+//! Hellos: newcomers, and nodes that come back.
+
+use peerstream_protocol::WIRE_VERSION;
+use peerstream_protocol::control::{Down, Hello, ICE_URLS_MAX, Reason, Role, Welcome};
+use peerstream_protocol::id::{NodeId, Rendition};
+
+use crate::coordinator::Coordinator;
+use crate::io::{ConnId, Origin};
+use crate::limits::Join;
+
+impl Coordinator {
+    pub(crate) fn on_hello(&mut self, conn: ConnId, hello: Hello) {
+        let Some(state) = self.conns.get(&conn) else { return };
+        let (origin, present) = (state.origin, state.node);
+        if hello.wire != WIRE_VERSION {
+            return self.turn_away(conn, Reason::WireVersion);
+        }
+        if hello.stream.is_some_and(|stream| stream != self.config.cert.publisher) {
+            return self.turn_away(conn, Reason::UnknownStream);
+        }
+        let resumed = hello
+            .resume
+            .filter(|(node, session)| self.members.contains_key(node) && self.names.is_session_of(*node, *session));
+        match (hello.role, resumed, present) {
+            (Role::Source, _, _) if origin != Origin::Source => self.turn_away(conn, Reason::Misbehaved),
+            (Role::Source, _, None | Some(NodeId::SOURCE)) => self.on_source(conn, &hello),
+            (_, Some((node, _)), None) if node != NodeId::SOURCE => self.resume(conn, node, &hello),
+            (_, Some((node, _)), Some(present)) if node == present => self.resume(conn, node, &hello),
+            (_, _, None) => self.join(conn, origin, &hello),
+            _ => self.counters.unexpected += 1,
+        }
+    }
+
+    fn turn_away(&mut self, conn: ConnId, reason: Reason) {
+        self.counters.joins_refused_other += 1;
+        if self.conns.get(&conn).is_some_and(|state| state.node.is_some()) {
+            return;
+        }
+        self.refuse(conn, reason);
+    }
+
+    fn on_source(&mut self, conn: ConnId, hello: &Hello) {
+        let capacity = self.clamp(hello.capacity);
+        self.topology.set_ability(NodeId::SOURCE, capacity, true);
+        self.attach(conn, NodeId::SOURCE);
+    }
+
+    fn resume(&mut self, conn: ConnId, node: NodeId, hello: &Hello) {
+        self.counters.resumed += 1;
+        self.attach(conn, node);
+        let capacity = self.clamp(hello.capacity);
+        self.set_ability(node, capacity, hello.relay);
+    }
+
+    fn join(&mut self, conn: ConnId, origin: Origin, hello: &Hello) {
+        if self.topology.len() >= self.config.limits.nodes_max {
+            self.counters.joins_refused_full += 1;
+            return self.refuse(conn, Reason::Full);
+        }
+        if let Origin::Address(address) = origin {
+            match self.addresses.join(address, self.now) {
+                Join::Allowed => {}
+                Join::AllowedShared => self.counters.addresses_shared += 1,
+                Join::Refused => {
+                    self.counters.joins_refused_address += 1;
+                    return self.refuse(conn, Reason::TooManyJoins);
+                }
+            }
+        }
+        let Some(node) = self.names.next() else {
+            self.counters.joins_refused_full += 1;
+            return self.refuse(conn, Reason::Full);
+        };
+        let capacity = self.clamp(hello.capacity);
+        self.admit(node, hello.role, capacity, hello.relay);
+        self.attach(conn, node);
+    }
+
+    /// From now on the member is at the other end of this connection; an older one of its is closed.
+    fn attach(&mut self, conn: ConnId, node: NodeId) {
+        if let Some(state) = self.conns.get_mut(&conn) {
+            state.node = Some(node);
+            self.unanswered.remove(&(state.opened_at, conn));
+        }
+        let Some(member) = self.members.get_mut(&node) else { return };
+        let old = member.conn.replace(conn);
+        (member.lost_at, member.heard) = (None, self.now);
+        if let Some(old) = old.filter(|old| *old != conn) {
+            self.close(old);
+        }
+        let welcome = self.welcome(node);
+        self.send(conn, &Down::Welcome(Box::new(welcome)));
+        self.carry.set_online(node, true);
+    }
+
+    fn welcome(&self, node: NodeId) -> Welcome {
+        let urls = self.config.ice.iter().filter(|url| url.len() <= 255);
+        Welcome {
+            node,
+            session: self.names.session(node),
+            term: self.config.term,
+            cert: self.config.cert.clone(),
+            rendition: Rendition(0),
+            kind: self.config.kind,
+            wall_us: self.wall_us(),
+            ice: urls.take(ICE_URLS_MAX).cloned().collect(),
+        }
+    }
+
+    fn clamp(&mut self, capacity: u8) -> u8 {
+        let most = self.config.limits.capacity_max;
+        self.counters.capacity_clamped += u64::from(capacity > most);
+        capacity.min(most)
+    }
+}

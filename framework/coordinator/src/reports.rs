@@ -1,0 +1,156 @@
+//! What nodes tell: reports, suspicions, failed links, need, and whether they relay.
+
+use peerstream_overlay::Event;
+use peerstream_protocol::control::Report;
+use peerstream_protocol::id::NodeId;
+
+use crate::coordinator::Coordinator;
+use crate::overview::{Counters, NodeOverview, Overview};
+use crate::verdicts::Suspicion;
+
+impl Coordinator {
+    pub(crate) fn on_report(&mut self, node: NodeId, report: Report) {
+        for link in report.links.iter().filter(|link| link.open && link.peer != node) {
+            // Only a neighbour can vouch for a node.
+            if !self.carry.names(link.peer, node, self.now) {
+                continue;
+            }
+            let Some(peer) = self.members.get_mut(&link.peer) else { continue };
+            peer.seen_open = Some(self.now);
+            if let Some(suspicion) = &mut peer.suspicion {
+                suspicion.withdraw(node);
+            }
+        }
+        self.carry.on_report(node, &report, self.now);
+        if let Some(member) = self.members.get_mut(&node) {
+            member.links = report.links;
+            member.figures = report.figures;
+        }
+    }
+
+    pub(crate) fn on_suspect(&mut self, witness: NodeId, suspect: NodeId) {
+        self.counters.suspicions += 1;
+        if !self.are_neighbours(witness, suspect) {
+            return self.counters.reports_unfounded += 1;
+        }
+        if suspect != NodeId::SOURCE {
+            self.suspect(witness, suspect);
+        }
+    }
+
+    fn suspect(&mut self, witness: NodeId, suspect: NodeId) {
+        let now = self.now;
+        let Some(member) = self.members.get_mut(&suspect) else { return };
+        if member.suspicion.is_none() {
+            // An assignment under a new version makes a living node report at once.
+            self.carry.probe(suspect);
+        }
+        member.suspicion.get_or_insert_with(|| Suspicion::new(now)).add(witness, now);
+        self.watched.insert(suspect);
+        self.judge();
+    }
+
+    pub(crate) fn on_link_failed(&mut self, node: NodeId, peer: NodeId) {
+        self.counters.links_failed += 1;
+        if !self.are_neighbours(node, peer) {
+            return self.counters.reports_unfounded += 1;
+        }
+        // Who is not there cannot be reached; that is no matter of the pair.
+        let away = self.members.get(&peer).is_some_and(|member| member.conn.is_none() || member.suspicion.is_some());
+        if away && peer != NodeId::SOURCE {
+            return self.suspect(node, peer);
+        }
+        self.events.push(Event::LinkFailed { a: node, b: peer });
+    }
+
+    pub(crate) fn on_starving(&mut self, node: NodeId) {
+        self.counters.starving += 1;
+        let (parent, _) = self.carry.issued(node);
+        let stale = |id: NodeId| {
+            let (sent, reported, _) = self.carry.versions(id);
+            sent > reported
+        };
+        for lost in [Some(node), parent].into_iter().flatten().filter(|id| stale(*id)).collect::<Vec<_>>() {
+            self.carry.probe(lost);
+        }
+    }
+
+    pub(crate) fn on_relay(&mut self, node: NodeId, relay: bool) {
+        let capacity = self.topology.get(node).map_or(0, |member| member.capacity);
+        self.set_ability(node, capacity, relay);
+    }
+
+    pub(crate) fn set_ability(&mut self, node: NodeId, capacity: u8, relay: bool) {
+        let Some(member) = self.topology.get(node).filter(|_| node != NodeId::SOURCE) else { return };
+        if (member.capacity, member.relay) != (capacity, relay) {
+            self.topology.set_ability(node, capacity, relay);
+            self.events.push(Event::Changed(node));
+        }
+    }
+
+    pub(crate) fn are_neighbours(&self, a: NodeId, b: NodeId) -> bool {
+        a != b && self.carry.names(a, b, self.now) && self.carry.names(b, a, self.now)
+    }
+
+    /// Everything the coordinator shows people. Costs time in proportion to the members; about once a second is fine.
+    pub fn overview(&self) -> Overview {
+        let nodes: Vec<_> = self.members.keys().filter_map(|node| self.node_overview(*node)).collect();
+        let viewers = || nodes.iter().filter(|node| node.id != NodeId::SOURCE);
+        Overview {
+            term: self.config.term,
+            now: self.now,
+            strategy: self.strategy.name().to_owned(),
+            members: self.topology.len(),
+            connections: self.conns.len(),
+            waiting: self.carry.waiting(),
+            without_backup: viewers().filter(|node| node.parent.is_some() && node.backup.is_none()).count(),
+            without_parent: viewers().filter(|node| node.parent.is_none()).count(),
+            depth_max: nodes.iter().filter_map(|node| node.level).max().unwrap_or(0),
+            counters: self.counters(),
+            nodes,
+        }
+    }
+
+    /// What has happened since the start; cheap.
+    pub fn counters(&self) -> Counters {
+        let tally = self.carry.tally;
+        Counters {
+            moves: tally.moves,
+            assignments: tally.assignments - tally.repeated,
+            assignments_repeated: tally.repeated,
+            assignment_links_dropped: tally.links_dropped,
+            releases_enforced: tally.enforced,
+            carried: tally.carried,
+            ..self.counters
+        }
+    }
+
+    fn node_overview(&self, id: NodeId) -> Option<NodeOverview> {
+        let (member, target) = (self.members.get(&id)?, self.topology.get(id)?);
+        let (issued_parent, confirmed) = self.carry.issued(id);
+        let (version, version_reported, releases_enforced) = self.carry.versions(id);
+        Some(NodeOverview {
+            id,
+            role: member.role,
+            place: self.strategy.explain(id),
+            level: self.topology.depth(id),
+            parent: target.parent(),
+            issued_parent,
+            confirmed,
+            children: target.children().keys().copied().collect(),
+            backup: target.backup(),
+            standby: target.standby(),
+            capacity: target.capacity,
+            relay: target.relay,
+            age: self.now.since(member.joined_at),
+            connected: member.conn.is_some(),
+            silent: self.now.since(member.heard),
+            suspected: member.suspicion.is_some(),
+            version,
+            version_reported,
+            releases_enforced,
+            links: member.links.clone(),
+            figures: member.figures,
+        })
+    }
+}

@@ -1,0 +1,162 @@
+//! Who is dead: the rules, as pure functions over what is known of a member.
+
+use std::collections::BTreeMap;
+
+use peerstream_protocol::id::NodeId;
+use peerstream_protocol::time::Micros;
+
+use crate::members::Member;
+
+/// A suspect that says nothing for this long after the first suspicion is dead.
+pub(crate) const SILENCE: Micros = Micros::from_millis(300);
+/// A suspect that does speak is dead when two neighbours go on suspecting it for this long.
+pub(crate) const CUT_OFF: Micros = Micros::from_millis(600);
+/// After this long a suspicion of a node that speaks is forgotten.
+pub(crate) const SUSPICION_MAX: Micros = Micros::from_secs(3);
+/// A node without a connection is dead after this long, unless somebody has an open link to it.
+pub(crate) const LOST: Micros = Micros::from_millis(2_500);
+/// A node whose connection is open but silent is dead after this long, unless somebody has an open link to it.
+pub(crate) const MUTE: Micros = Micros::from_secs(10);
+/// A node is dead when nothing is heard of it for this long, whoever has a link to it.
+pub(crate) const LOST_MAX: Micros = Micros::from_secs(30);
+/// A reported open link proves life for this long.
+pub(crate) const LINK_PROVES: Micros = Micros::from_millis(2_500);
+/// Neighbours whose suspicion is remembered, at most.
+const WITNESSES_MAX: usize = 8;
+
+/// What neighbours say against a node.
+#[derive(Clone, Debug)]
+pub(crate) struct Suspicion {
+    since: Micros,
+    witnesses: BTreeMap<NodeId, Micros>,
+}
+
+impl Suspicion {
+    pub(crate) fn new(now: Micros) -> Self {
+        Self { since: now, witnesses: BTreeMap::new() }
+    }
+
+    pub(crate) fn add(&mut self, witness: NodeId, now: Micros) {
+        if self.witnesses.len() < WITNESSES_MAX {
+            self.witnesses.entry(witness).or_insert(now);
+        }
+    }
+
+    /// The witness has an open link to the suspect again.
+    pub(crate) fn withdraw(&mut self, witness: NodeId) {
+        self.witnesses.remove(&witness);
+    }
+
+    fn is_proven(&self, member: &Member, now: Micros) -> bool {
+        let speaks = member.heard > self.since;
+        let latest = self.witnesses.values().max().copied().unwrap_or(now);
+        match self.witnesses.len() {
+            0 => false,
+            _ if member.lost_at.is_some() => true,
+            1 => !speaks && now.since(self.since) >= SILENCE,
+            _ => !speaks || now.since(latest) >= CUT_OFF,
+        }
+    }
+
+    /// Nothing can come of it any more.
+    pub(crate) fn is_over(&self, member: &Member, now: Micros) -> bool {
+        self.witnesses.is_empty() || (member.heard > self.since && now.since(self.since) >= SUSPICION_MAX)
+    }
+}
+
+/// Why a node is taken for dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Death {
+    /// Its neighbours say so.
+    Suspected,
+    /// Its connection ended.
+    Disconnected,
+    /// It says nothing.
+    Silent,
+}
+
+/// The verdict on a member now. With `mass_loss`, most connections have vanished at once: that is the coordinator's
+/// trouble, not the nodes', so that only their neighbours' word or a long time counts.
+pub(crate) fn verdict(member: &Member, mass_loss: bool, now: Micros) -> Option<Death> {
+    if member.suspicion.as_ref().is_some_and(|suspicion| suspicion.is_proven(member, now)) {
+        return Some(Death::Suspected);
+    }
+    let linked = member.seen_open.is_some_and(|seen| now.since(seen) < LINK_PROVES);
+    let (since, patience, death) = match member.lost_at {
+        Some(lost) => (lost, LOST, Death::Disconnected),
+        None => (member.heard, MUTE, Death::Silent),
+    };
+    let patience = if linked || mass_loss { LOST_MAX } else { patience };
+    (now.since(since) >= patience).then_some(death)
+}
+
+#[cfg(test)]
+mod tests {
+    use peerstream_protocol::control::Role;
+
+    use super::*;
+    use crate::limits::{Bucket, Rate};
+
+    fn at(ms: u64) -> Micros {
+        Micros::from_millis(10_000 + ms)
+    }
+
+    fn member() -> Member {
+        Member::new(Role::Viewer, Bucket::full(Rate { burst: 1, per_second: 1 }, at(0)), at(0))
+    }
+
+    fn suspected(witnesses: &[(u64, u64)]) -> Member {
+        let mut suspicion = Suspicion::new(at(witnesses[0].1));
+        witnesses.iter().for_each(|(who, when)| suspicion.add(NodeId(*who), at(*when)));
+        Member { suspicion: Some(suspicion), ..member() }
+    }
+
+    #[test]
+    fn two_witnesses_against_a_node_that_says_nothing_are_believed_at_once() {
+        assert_eq!(verdict(&suspected(&[(1, 5)]), false, at(6)), None);
+        assert_eq!(verdict(&suspected(&[(1, 5), (2, 6)]), false, at(6)), Some(Death::Suspected));
+    }
+
+    #[test]
+    fn one_witness_and_silence_of_300_ms_are_enough() {
+        assert_eq!(verdict(&suspected(&[(1, 5)]), false, at(304)), None);
+        assert_eq!(verdict(&suspected(&[(1, 5)]), false, at(305)), Some(Death::Suspected));
+    }
+
+    #[test]
+    fn one_witness_against_a_node_that_speaks_is_not_enough() {
+        let member = Member { heard: at(100), ..suspected(&[(1, 5)]) };
+        assert_eq!(verdict(&member, false, at(2_900)), None);
+        assert!(member.suspicion.as_ref().unwrap().is_over(&member, at(3_005)));
+    }
+
+    #[test]
+    fn one_witness_against_a_node_without_a_connection_is_enough() {
+        let member = Member { lost_at: Some(at(4)), ..suspected(&[(1, 5)]) };
+        assert_eq!(verdict(&member, true, at(5)), Some(Death::Suspected));
+    }
+
+    #[test]
+    fn two_lasting_witnesses_outweigh_the_word_of_a_node_that_nobody_can_reach() {
+        let member = Member { heard: at(100), ..suspected(&[(1, 5), (2, 50)]) };
+        assert_eq!(verdict(&member, false, at(600)), None);
+        assert_eq!(verdict(&member, false, at(650)), Some(Death::Suspected));
+    }
+
+    #[test]
+    fn a_lost_connection_is_no_death_while_a_neighbour_has_an_open_link() {
+        let lost = Member { lost_at: Some(at(0)), ..member() };
+        assert_eq!(verdict(&lost, false, at(2_499)), None);
+        assert_eq!(verdict(&lost, false, at(2_500)), Some(Death::Disconnected));
+        let linked = Member { seen_open: Some(at(4_000)), ..lost };
+        assert_eq!(verdict(&linked, false, at(6_000)), None);
+        assert_eq!(verdict(&linked, false, at(6_500)), Some(Death::Disconnected));
+    }
+
+    #[test]
+    fn when_most_connections_vanish_nobody_dies_for_half_a_minute() {
+        let lost = Member { lost_at: Some(at(0)), ..member() };
+        assert_eq!(verdict(&lost, true, at(29_999)), None);
+        assert_eq!(verdict(&lost, true, at(30_000)), Some(Death::Disconnected));
+    }
+}
