@@ -182,7 +182,7 @@ pub extern "C" fn ps_control_down(handle: u32, now: f64) -> i32 {
 /// The buffer holds a message from the coordinator.
 #[unsafe(no_mangle)]
 pub extern "C" fn ps_control(handle: u32, now: f64, len: usize) -> i32 {
-    told_bytes(handle, now, len, Input::Control)
+    told_bytes(handle, now, len, |bytes| Input::Control(bytes))
 }
 
 /// A link is open and takes `credit` bytes.

@@ -1,0 +1,91 @@
+// The WebSocket to the coordinator.
+
+import type { Cancel, Clock } from "./clock.ts";
+import type { Bytes } from "./records.ts";
+
+/** A connection that is not open after this long counts as failed, in milliseconds. */
+const OPEN_MS_MAX = 8_000;
+/** A connection with more unsent bytes than this counts as ended. */
+const UNSENT_BYTES_MAX = 1024 * 1024;
+
+/** What a control connection tells its owner. */
+export interface ControlEvents {
+  controlUp(): void;
+  controlDown(): void;
+  controlMessage(message: Uint8Array): void;
+}
+
+/** One connection at a time, to the endpoint the node asks for. */
+export class Control {
+  readonly #endpoints: readonly string[];
+  readonly #events: ControlEvents;
+  readonly #clock: Clock;
+  #socket: WebSocket | null = null;
+  #deadline: Cancel = () => undefined;
+
+  constructor(endpoints: readonly string[], clock: Clock, events: ControlEvents) {
+    this.#endpoints = endpoints;
+    this.#clock = clock;
+    this.#events = events;
+  }
+
+  /** Opens a connection to an endpoint by its number; the present one ends first. */
+  open(index: number): void {
+    this.close();
+    const endpoint = this.#endpoints[index];
+    const socket = endpoint === undefined ? null : connect(endpoint);
+    if (!socket) return this.#events.controlDown();
+    this.#socket = socket;
+    this.#deadline = this.#clock.after(OPEN_MS_MAX, () => this.#ended(socket));
+    socket.onopen = () => {
+      this.#deadline();
+      if (this.#socket === socket) this.#events.controlUp();
+    };
+    socket.onmessage = (event: MessageEvent<unknown>) => {
+      if (this.#socket === socket && event.data instanceof ArrayBuffer) {
+        this.#events.controlMessage(new Uint8Array(event.data));
+      }
+    };
+    socket.onclose = () => this.#ended(socket);
+  }
+
+  /** Ends the connection; nothing more is told of it. */
+  close(): void {
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#deadline();
+    // A goodbye that was just sent still goes out: close() flushes.
+    socket?.close();
+  }
+
+  /** Sends a message; without an open connection it is lost, as the node knows. */
+  send(message: Bytes): void {
+    const socket = this.#socket;
+    if (socket?.readyState !== WebSocket.OPEN) return;
+    if (socket.bufferedAmount > UNSENT_BYTES_MAX) return this.#ended(socket);
+    socket.send(message);
+  }
+
+  #ended(socket: WebSocket): void {
+    if (this.#socket !== socket) return;
+    this.close();
+    this.#events.controlDown();
+  }
+}
+
+function connect(endpoint: string): WebSocket | null {
+  try {
+    const socket = new WebSocket(controlUrl(endpoint));
+    socket.binaryType = "arraybuffer";
+    return socket;
+  } catch {
+    return null;
+  }
+}
+
+/** The address of a host's control connection. */
+export function controlUrl(endpoint: string): string {
+  const url = new URL("api/v1/control", endpoint);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  return url.href;
+}

@@ -1,0 +1,235 @@
+// `<peerstream-player>`: one player in a page.
+
+import { type Cancel, pageClock } from "./clock.ts";
+import { Engine, type EngineEvents } from "./engine.ts";
+import { baseUrl, type Facts, fetchFacts } from "./facts.ts";
+import { Panel } from "./panel.ts";
+import { isSupported, Player, type PlayerEvents } from "./player.ts";
+import { consent, setConsent } from "./consent.ts";
+import { type ElementStatus, NO_NODE, type NodeStatus, type PlayerStatus, stateOf, type Verdict } from "./status.ts";
+import { NOT_MEDIA, refusal, unsupportedCodecs, WRONG_PUBLISHER } from "./words.ts";
+
+/** The panel is drawn anew this often, in milliseconds. */
+const RENDER_MS = 1_000;
+/** While nothing plays, the host is asked this often how the stream stands, in milliseconds. */
+const FACTS_MS = 4_000;
+
+/**
+ * Plays one stream and relays it.
+ *
+ * Attributes: `src` (the host's base address; the script's own host without it), `publisher` (its key in hexadecimal, to trust nobody
+ * else), `endpoints` (further hosts, tried in order, separated by spaces), `muted`, and `relay="off"`.
+ *
+ * Events: `peerstream-facts` with what the host says, `peerstream-state` with the state's name, `peerstream-segment` with the bytes of
+ * a stream that is not media.
+ */
+export class PeerstreamPlayer extends HTMLElement {
+  static readonly observedAttributes = ["src", "publisher", "endpoints", "muted", "relay"];
+
+  readonly #panel: Panel;
+  #engine: Engine | null = null;
+  #player: Player | null = null;
+  #alarms: Cancel[] = [];
+  #leaving = new AbortController();
+  #facts: Facts | null = null;
+  #verdict: Verdict | null = null;
+  #ended = false;
+  #running = false;
+  #state = "";
+  #run = 0;
+
+  constructor() {
+    super();
+    const relay = (on: boolean): void => this.#setRelay(on);
+    this.#panel = new Panel(this.attachShadow({ mode: "open" }), relay, () => this.#takeHand());
+  }
+
+  /** The media element inside. */
+  get video(): HTMLVideoElement {
+    return this.#panel.video;
+  }
+
+  /** All there is to know about this player, for people and tests. */
+  status(): ElementStatus {
+    const node = (this.#engine?.status() as NodeStatus | null | undefined) ?? NO_NODE;
+    const notYet = this.#facts?.state === "waiting";
+    const verdict = this.#verdict;
+    const state = stateOf({ node, verdict, notYet, ended: this.#ended, running: this.#running });
+    const lag_ms = node.figures.lag_ms;
+    const engine_restarts = this.#engine?.restarts ?? 0;
+    return { ...node, state, detail: verdict?.detail ?? null, lag_ms, engine_restarts, player: this.#playerStatus() };
+  }
+
+  connectedCallback(): void {
+    this.#schedule();
+  }
+
+  disconnectedCallback(): void {
+    this.#schedule();
+  }
+
+  attributeChangedCallback(name: string): void {
+    if (name === "muted") this.video.muted = this.hasAttribute("muted");
+    else if (name === "relay") this.#applyRelay();
+    else this.#schedule();
+  }
+
+  /** Changes in one go lead to one start; a move within the page is a new start. */
+  #schedule(): void {
+    this.#run += 1;
+    const run = this.#run;
+    queueMicrotask(() => {
+      if (run !== this.#run) return;
+      this.#stop();
+      if (this.isConnected) void this.#start(run);
+    });
+  }
+
+  async #start(run: number): Promise<void> {
+    const endpoints = this.#endpoints();
+    this.#leaving = new AbortController();
+    const { signal } = this.#leaving;
+    self.addEventListener("pagehide", () => this.#stop(), { signal });
+    self.addEventListener("pageshow", (event) => event.persisted && this.#schedule(), { signal });
+    this.#alarms.push(pageClock().every(RENDER_MS, () => this.#render()));
+    this.#alarms.push(pageClock().every(FACTS_MS, () => void this.#askFacts(endpoints, run)));
+    this.#render();
+    const asked = this.#askFacts(endpoints, run);
+    const pinned = this.getAttribute("publisher")?.trim().toLowerCase() || null;
+    if (!pinned) await asked;
+    if (run !== this.#run) return;
+    this.#begin(endpoints, pinned ?? this.#facts?.publisher ?? null);
+  }
+
+  #begin(endpoints: string[], publisher: string | null): void {
+    if (publisher !== null && !/^[0-9a-f]{64}$/i.test(publisher)) {
+      return this.#judge({ state: "failed", detail: "The publisher's key is not 64 hexadecimal digits." });
+    }
+    this.#player = new Player(this.video, this.#playerEvents());
+    this.#engine = new Engine({ endpoints, publisher, relay: this.#relay() }, this.#engineEvents(this.#player));
+    void this.#engine.start();
+  }
+
+  #stop(): void {
+    this.#leaving.abort();
+    for (const cancel of this.#alarms.splice(0)) cancel();
+    this.#engine?.close();
+    this.#player?.close();
+    this.#engine = this.#player = null;
+    this.#facts = this.#verdict = null;
+    this.#ended = this.#running = false;
+    this.#panel.ask(null);
+  }
+
+  #endpoints(): string[] {
+    const further = (this.getAttribute("endpoints") ?? "").split(/[\s,]+/);
+    const own = this.getAttribute("src") ?? new URL(".", import.meta.url).href;
+    const bases = [own, ...further].filter((text) => text !== "").map((text) => baseUrl(text, document.baseURI));
+    return [...new Set(bases.filter((base) => base !== null))];
+  }
+
+  async #askFacts(endpoints: string[], run: number): Promise<void> {
+    if (this.#running) return;
+    const facts = await fetchFacts(endpoints);
+    if (run !== this.#run || !facts) return;
+    this.#facts = facts;
+    this.#emit("facts", facts);
+    this.#render();
+  }
+
+  #engineEvents(player: Player): EngineEvents {
+    return {
+      begin: (carries) => {
+        this.#ended = false;
+        this.#running = carries === "data";
+        this.#judge(carries === "data" ? { state: "unsupported", detail: NOT_MEDIA } : null);
+        player.begin();
+      },
+      init: (mime, header) => {
+        this.#judge(null);
+        player.init(mime, header);
+      },
+      deliver: (seq, segment) => {
+        player.deliver(segment);
+        if (this.#running && !player.mime) this.#emit("segment", { seq, bytes: segment });
+      },
+      rate: (rate) => player.rate(rate),
+      seek: (seconds) => player.seek(seconds),
+      ended: () => {
+        this.#ended = true;
+        player.end();
+        this.#render();
+      },
+      refused: (reason) => this.#judge({ state: "refused", detail: refusal(reason) }),
+      wrongPublisher: () => this.#judge({ state: "refused", detail: WRONG_PUBLISHER }),
+      stopped: (reason) => console.warn(`peerstream: starting again: ${reason}`),
+      player: () => player.report(),
+    };
+  }
+
+  #playerEvents(): PlayerEvents {
+    return {
+      changed: () => this.#engine?.reportPlayer(),
+      playing: () => this.#nowPlaying(),
+      unsupported: (mime) => {
+        const codecs = unsupportedCodecs(mime, isSupported);
+        this.#judge({ state: "unsupported", detail: `This browser cannot play ${codecs}. It still relays.` });
+      },
+      muted: () => this.#panel.ask("unmute"),
+      blocked: () => this.#panel.ask("play"),
+      failed: (reason) => this.#judge({ state: "failed", detail: reason }),
+    };
+  }
+
+  #nowPlaying(): void {
+    this.#running = true;
+    if (!this.video.muted) this.#panel.ask(null);
+    this.#render();
+  }
+
+  /** The button over the video: a click is the user's hand that the browser asked for. */
+  #takeHand(): void {
+    this.video.muted = false;
+    this.#panel.ask(null);
+    void this.#player?.play();
+  }
+
+  #judge(verdict: Verdict | null): void {
+    this.#verdict = verdict;
+    this.#render();
+  }
+
+  #relay(): boolean {
+    return this.getAttribute("relay") !== "off" && consent();
+  }
+
+  #setRelay(on: boolean): void {
+    setConsent(on);
+    if (on && this.getAttribute("relay") === "off") this.removeAttribute("relay");
+    this.#applyRelay();
+  }
+
+  #applyRelay(): void {
+    this.#engine?.setRelay(this.#relay());
+    this.#render();
+  }
+
+  #playerStatus(): PlayerStatus | null {
+    const report = this.#player?.report();
+    if (!report || !this.#player) return null;
+    const { playbackRate: rate, muted } = this.video;
+    return { ...report, rate, muted, mime: this.#player.mime, ...this.#player.counters };
+  }
+
+  #render(): void {
+    const status = this.status();
+    this.#panel.render(status, this.#relay());
+    if (status.state === this.#state) return;
+    this.#state = status.state;
+    this.#emit("state", status.state);
+  }
+
+  #emit(name: string, detail: unknown): void {
+    this.dispatchEvent(new CustomEvent(`peerstream-${name}`, { detail, bubbles: true }));
+  }
+}

@@ -1,0 +1,273 @@
+// Ties one node to the world: carries its orders out and tells it what happens. It decides nothing.
+
+import { type Cancel, type Clock, pageClock } from "./clock.ts";
+import { Control } from "./control.ts";
+import { type Calls, type Core, CoreStopped } from "./core.ts";
+import { Links } from "./links.ts";
+import { loadCore } from "./load.ts";
+import type { Bytes, Carries, Orders, Side } from "./records.ts";
+import type { PlayerReport } from "./ranges.ts";
+
+/** The node hears of the player this often, in milliseconds. */
+const REPORT_MS = 150;
+/** A module that stopped is replaced after this long, doubling up to the maximum, in milliseconds. */
+const RESTART_MS = 1_000;
+const RESTART_MS_MAX = 30_000;
+/** Children a page can feed. */
+const CAPACITY = 2;
+
+/** What an engine is from its start. */
+export interface EngineOptions {
+  /** Base addresses of hosts, tried in order. */
+  endpoints: readonly string[];
+  /** The publisher's key in hexadecimal, when it is known. */
+  publisher: string | null;
+  /** Whether the user lets the page relay. */
+  relay: boolean;
+}
+
+/** What the node says to the player and the page. */
+export interface EngineEvents {
+  begin(carries: Carries): void;
+  init(mime: string, header: Uint8Array): void;
+  deliver(seq: number, segment: Uint8Array): void;
+  rate(rate: number): void;
+  seek(seconds: number): void;
+  ended(): void;
+  refused(reason: string): void;
+  wrongPublisher(key: string): void;
+  /** The module stopped; a new node starts by itself. */
+  stopped(reason: string): void;
+  /** How the player stands, or nothing while there is none. */
+  player(): PlayerReport | null;
+}
+
+type Call = (calls: Calls, node: number, now: number) => number;
+
+const microseconds = (): number => performance.now() * 1000;
+
+/** One node in the page. */
+export class Engine implements Orders {
+  readonly #options: EngineOptions;
+  readonly #events: EngineEvents;
+  readonly #clock: Clock = pageClock();
+  #core: Core | null = null;
+  #node = 0;
+  #relay: boolean;
+  #control: Control | null = null;
+  #links: Links | null = null;
+  #alarms: Cancel[] = [];
+  #timer: Cancel = () => undefined;
+  #waiting: Call[] = [];
+  #running = false;
+  #closed = false;
+  #restarts = 0;
+
+  constructor(options: EngineOptions, events: EngineEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.#relay = options.relay;
+  }
+
+  /** Loads the module and starts the node. */
+  async start(): Promise<void> {
+    try {
+      const core = await loadCore();
+      if (!this.#closed) this.#begin(core);
+    } catch (error) {
+      this.#stop(error);
+    }
+  }
+
+  /** The user's word on relaying. */
+  setRelay(on: boolean): void {
+    this.#relay = on;
+    this.#tell((calls, node, now) => calls.ps_relay(node, now, on ? 1 : 0));
+  }
+
+  /** Tells the node how the player stands, at once. */
+  reportPlayer(): void {
+    const report = this.#events.player();
+    if (!report) return;
+    const flags = (report.paused ? 1 : 0) + (report.ready ? 2 : 0);
+    const { position, start, end } = report;
+    const next = report.next === null ? -1 : report.next * 1e6;
+    this.#tell((calls, node, now) => calls.ps_player(node, now, position * 1e6, start * 1e6, end * 1e6, next, flags));
+  }
+
+  /** The node's view of itself, or nothing before it started. */
+  status(): unknown {
+    return this.#core && !this.#core.stopped && this.#node ? this.#core.status(this.#node) : null;
+  }
+
+  /** Times the module had to be replaced. */
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  /** Says goodbye and ends. */
+  close(): void {
+    if (this.#closed) return;
+    this.#tell((calls, node, now) => calls.ps_leave(node, now));
+    this.#closed = true;
+    this.#letGo();
+  }
+
+  // The node's orders.
+
+  openControl(endpoint: number): void {
+    this.#control?.open(endpoint);
+  }
+
+  closeControl(): void {
+    this.#control?.close();
+  }
+
+  control(message: Bytes): void {
+    this.#control?.send(message);
+  }
+
+  open(link: number, side: Side, ice: string[]): void {
+    this.#links?.open(link, side, ice);
+  }
+
+  signal(link: number, message: Bytes): void {
+    this.#links?.signal(link, message);
+  }
+
+  closeLink(link: number): void {
+    this.#links?.close(link);
+  }
+
+  send(link: number, lane: number, frame: Bytes): void {
+    this.#links?.send(link, lane, frame);
+  }
+
+  begin(carries: Carries): void {
+    this.#events.begin(carries);
+  }
+
+  init(mime: string, header: Bytes): void {
+    this.#events.init(mime, header.slice());
+  }
+
+  deliver(seq: number, segment: Bytes): void {
+    this.#events.deliver(seq, segment.slice());
+  }
+
+  skip(): void {
+    // The node counts it; the player finds out by itself.
+  }
+
+  rate(rate: number): void {
+    this.#events.rate(rate);
+  }
+
+  seek(seconds: number): void {
+    this.#events.seek(seconds);
+  }
+
+  ended(): void {
+    this.#events.ended();
+  }
+
+  refused(reason: string): void {
+    this.#events.refused(reason);
+  }
+
+  wrongPublisher(key: string): void {
+    this.#events.wrongPublisher(key);
+  }
+
+  setTimer(ms: number): void {
+    this.#timer();
+    const wait = Math.ceil(ms - performance.now());
+    this.#timer = this.#clock.after(wait, () => this.#tell((calls, node, now) => calls.ps_tick(node, now)));
+  }
+
+  #begin(core: Core): void {
+    this.#core = core;
+    const { endpoints, publisher } = this.#options;
+    this.#control = new Control(endpoints, this.#clock, this.#controlEvents());
+    this.#links = new Links({ clock: this.#clock, signals: core, events: this.#linkEvents() });
+    this.#alarms = [this.#clock.every(REPORT_MS, () => this.reportPlayer())];
+    const seed = crypto.getRandomValues(new Uint8Array(32));
+    const config = { role: "viewer", capacity: CAPACITY, relay: this.#relay, endpoints: endpoints.length } as const;
+    this.#node = core.create({ ...config, publisher, seed }, microseconds());
+    this.#tell((calls, node) => calls.ps_first(node));
+  }
+
+  #controlEvents(): ConstructorParameters<typeof Control>[2] {
+    return {
+      controlUp: () => this.#tell((calls, node, now) => calls.ps_control_up(node, now)),
+      controlDown: () => this.#tell((calls, node, now) => calls.ps_control_down(node, now)),
+      controlMessage: (message) =>
+        this.#tellBytes(message, (calls, node, now, len) => calls.ps_control(node, now, len)),
+    };
+  }
+
+  #linkEvents(): ConstructorParameters<typeof Links>[0]["events"] {
+    return {
+      linkUp: (link, credit) => this.#tell((calls, node, now) => calls.ps_link_up(node, now, link, credit)),
+      linkDown: (link) => this.#tell((calls, node, now) => calls.ps_link_down(node, now, link)),
+      linkFailed: (link) => this.#tell((calls, node, now) => calls.ps_link_failed(node, now, link)),
+      writable: (link, credit) => this.#tell((calls, node, now) => calls.ps_writable(node, now, link, credit)),
+      linkSignal: (link, message) =>
+        this.#tellBytes(message, (calls, node, now, len) => calls.ps_link_signal(node, now, link, len)),
+      frame: (link, lane, frame) =>
+        this.#tellBytes(frame, (calls, node, now, len) => calls.ps_frame(node, now, link, lane, len)),
+    };
+  }
+
+  #tellBytes(bytes: Uint8Array, call: (calls: Calls, node: number, now: number, len: number) => number): void {
+    this.#tell((calls, node, now) => call(calls, node, now, this.#core?.write(bytes) ?? 0));
+  }
+
+  /** Tells the node one fact and carries out what it orders; a fact that arises meanwhile waits its turn. */
+  #tell(call: Call): void {
+    if (!this.#node || this.#closed) return;
+    this.#waiting.push(call);
+    if (this.#running) return;
+    this.#running = true;
+    try {
+      this.#run();
+    } catch (error) {
+      this.#stop(error);
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  #run(): void {
+    for (let call = this.#waiting.shift(); call; call = this.#waiting.shift()) {
+      const core = this.#core;
+      if (!core) return;
+      const told = call;
+      core.carryOut(core.guard((calls) => told(calls, this.#node, microseconds())), this);
+      if (this.#waiting.length === 0) this.#links?.settle();
+    }
+  }
+
+  /** A module that stopped takes its node along; a new one starts after a while. */
+  #stop(error: unknown): void {
+    console.error("peerstream:", error);
+    this.#letGo();
+    if (this.#closed) return;
+    this.#events.stopped(error instanceof CoreStopped ? "internal error" : String(error));
+    const wait = Math.min(RESTART_MS * 2 ** this.#restarts, RESTART_MS_MAX);
+    this.#restarts += 1;
+    this.#alarms = [this.#clock.after(wait, () => void this.start())];
+  }
+
+  #letGo(): void {
+    this.#timer();
+    for (const cancel of this.#alarms.splice(0)) cancel();
+    this.#waiting = [];
+    this.#links?.closeAll();
+    this.#control?.close();
+    const [core, node] = [this.#core, this.#node];
+    this.#core = this.#control = this.#links = null;
+    this.#node = 0;
+    if (core && node && !core.stopped) core.drop(node);
+  }
+}

@@ -1,0 +1,73 @@
+// All links of one node.
+
+import { Link, type LinkEvents, type Surroundings } from "./link.ts";
+import type { Bytes, Side } from "./records.ts";
+
+/** Links by the numbers the node gave them. */
+export class Links {
+  readonly #surroundings: Surroundings;
+  readonly #links = new Map<number, Link>();
+  readonly #sent = new Set<Link>();
+
+  constructor(surroundings: Surroundings) {
+    const forget = (link: number): void => void this.#links.delete(link);
+    this.#surroundings = { ...surroundings, events: forgetting(surroundings.events, forget) };
+  }
+
+  /** Starts a link. */
+  open(id: number, side: Side, ice: string[]): void {
+    try {
+      this.#links.set(id, new Link(id, side, ice.filter(isUsable), this.#surroundings));
+    } catch {
+      // A browser has a limit of connections.
+      this.#surroundings.events.linkFailed(id);
+    }
+  }
+
+  /** Hands a set-up message to a link. */
+  signal(id: number, message: Bytes): void {
+    this.#links.get(id)?.signal(message);
+  }
+
+  /** Sends a frame on a link. */
+  send(id: number, lane: number, frame: Bytes): void {
+    const link = this.#links.get(id);
+    if (!link) return;
+    link.send(lane, frame);
+    this.#sent.add(link);
+  }
+
+  /** After a round of orders: the links that were used tell their credit where it is due. */
+  settle(): void {
+    const sent = [...this.#sent];
+    this.#sent.clear();
+    for (const link of sent) link.settle();
+  }
+
+  /** Closes a link. */
+  close(id: number): void {
+    this.#links.get(id)?.close();
+    this.#links.delete(id);
+  }
+
+  /** Closes all links. */
+  closeAll(): void {
+    for (const id of [...this.#links.keys()]) this.close(id);
+  }
+}
+
+/** A TURN server without credentials makes the browser refuse the whole connection. */
+function isUsable(url: string): boolean {
+  return /^stuns?:/.test(url);
+}
+
+function forgetting(events: LinkEvents, forget: (link: number) => void): LinkEvents {
+  return {
+    linkUp: (link, credit) => events.linkUp(link, credit),
+    linkSignal: (link, message) => events.linkSignal(link, message),
+    frame: (link, lane, frame) => events.frame(link, lane, frame),
+    writable: (link, credit) => events.writable(link, credit),
+    linkDown: (link) => (forget(link), events.linkDown(link)),
+    linkFailed: (link) => (forget(link), events.linkFailed(link)),
+  };
+}

@@ -1,0 +1,111 @@
+// What `element.status()` returns.
+
+import type { PlayerReport } from "./ranges.ts";
+
+/** Counters of a node; see `Figures` in `framework/protocol/src/control.rs`. */
+export interface Figures {
+  next: number;
+  received_lag_ms: number;
+  lag_ms: number;
+  payload_received: number;
+  payload_repeated: number;
+  payload_sent: number;
+  overhead_sent: number;
+  delivered: number;
+  skipped: number;
+  stalls: number;
+  offences: number;
+}
+
+/** A node's view of itself, as the module tells it. */
+export interface NodeStatus {
+  node: string | null;
+  stream: string | null;
+  epoch: number | null;
+  control: boolean;
+  feeders: string[];
+  fed: string[];
+  backup: string | null;
+  links: number;
+  relay: boolean;
+  figures: Figures;
+}
+
+/** How the media element stands, for people and tests. */
+export interface PlayerStatus extends PlayerReport {
+  rate: number;
+  muted: boolean;
+  mime: string | null;
+  appended: number;
+  seeks: number;
+  restarts: number;
+}
+
+/** What a page shows; see [stateOf]. */
+export type StateName =
+  "connecting" | "waiting" | "starting" | "live" | "ended" | "refused" | "unsupported" | "failed";
+
+/** All there is to know about one player. */
+export interface ElementStatus extends NodeStatus {
+  state: StateName;
+  /** A sentence that explains the state, when there is one. */
+  detail: string | null;
+  lag_ms: number;
+  /** Times the module had to be replaced. */
+  engine_restarts: number;
+  player: PlayerStatus | null;
+}
+
+/** The status of a node that is not there yet. */
+export const NO_NODE: NodeStatus = {
+  node: null,
+  stream: null,
+  epoch: null,
+  control: false,
+  feeders: [],
+  fed: [],
+  backup: null,
+  links: 0,
+  relay: false,
+  figures: {
+    next: 0,
+    received_lag_ms: 0,
+    lag_ms: 0,
+    payload_received: 0,
+    payload_repeated: 0,
+    payload_sent: 0,
+    overhead_sent: 0,
+    delivered: 0,
+    skipped: 0,
+    stalls: 0,
+    offences: 0,
+  },
+};
+
+/** A judgement that stands above the ordinary course: what was said, and by whom. */
+export interface Verdict {
+  state: "refused" | "unsupported" | "failed";
+  detail: string;
+}
+
+/** What the state is derived from. */
+export interface Situation {
+  node: NodeStatus;
+  verdict: Verdict | null;
+  /** The broadcast has ended. */
+  ended: boolean;
+  /** Pictures are on the screen, or data comes that is not for the screen. */
+  running: boolean;
+  /** The host says that nothing is broadcast yet. */
+  notYet: boolean;
+}
+
+/** Names the state of a player. */
+export function stateOf(situation: Situation): StateName {
+  const { node, verdict } = situation;
+  if (verdict) return verdict.state;
+  if (situation.ended) return "ended";
+  if (situation.running) return "live";
+  if (!node.control && node.feeders.length === 0) return situation.notYet ? "waiting" : "connecting";
+  return node.figures.delivered > 0 || node.feeders.length > 0 ? "starting" : "waiting";
+}

@@ -1,0 +1,106 @@
+// The built page in a real Chromium, without a coordinator.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { hasChromium, launch, openPages, until } from "./browser.mjs";
+import { host } from "./server.mjs";
+
+const KEY = "ab".repeat(32);
+const STREAM = { publisher: KEY, epoch: 1, kind: "media", mime: null, state: "waiting", title: "Evening concert" };
+
+const options = { skip: hasChromium() ? false : "no Chromium here" };
+let browser;
+let served;
+
+before(async () => {
+  if (!hasChromium()) return;
+  served = await host({ "/api/v1/stream": STREAM, "/api/v1/overlay": { nodes: [] } });
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  served?.close();
+});
+
+test("the page starts a node that asks for the control connection", options, async () => {
+  const [page] = await openPages(browser.context, served.url, 1);
+  const now = await until(page, "waiting", ({ state }) => state === "waiting");
+  assert.equal(now.node, null);
+  assert.equal(await page.title(), "Evening concert");
+  await until(page, "trying the control connection", () => served.upgrades.includes("/api/v1/control"));
+  assert.equal(await page.evaluate(() => document.querySelector("peerstream-player").video.tagName), "VIDEO");
+  await page.close();
+});
+
+test("two players on one page share the module and each have a node", options, async () => {
+  const [page] = await openPages(browser.context, served.url, 1);
+  await page.evaluate(() => document.body.append(document.querySelector("peerstream-player").cloneNode()));
+  const before = served.upgrades.length;
+  await until(page, "trying twice", () => served.upgrades.length >= before + 2);
+  assert.deepEqual(page.errors.filter((text) => !/WebSocket/.test(text)), []);
+  await page.close();
+});
+
+test("the relay switch is remembered and announced", options, async () => {
+  const [page] = await openPages(browser.context, served.url, 1);
+  const toggle = page.getByRole("switch");
+  assert.equal(await toggle.isChecked(), true);
+  await toggle.focus();
+  await page.keyboard.press("Space");
+  await until(page, "not relaying", ({ relay }) => relay === false);
+  await page.reload();
+  assert.equal(await page.getByRole("switch").isChecked(), false);
+  assert.match(await page.locator(".notice").innerText(), /does not pass/);
+  await page.getByRole("switch").focus();
+  await page.keyboard.press("Space");
+  await page.close();
+});
+
+test("a false publisher key is told and not tried", options, async () => {
+  const [page] = await openPages(browser.context, served.url, 1);
+  await page.evaluate(() => document.querySelector("peerstream-player").setAttribute("publisher", "xyz"));
+  const now = await until(page, "failed", ({ state }) => state === "failed");
+  assert.match(now.detail, /64 hexadecimal digits/);
+  await page.close();
+});
+
+test("plain http without WebCrypto is enough", options, async () => {
+  const [page] = await openPages(browser.context, served.url, 1);
+  await page.addInitScript(() => Object.defineProperty(crypto, "subtle", { value: undefined }));
+  await page.reload();
+  await until(page, "waiting", ({ state }) => state === "waiting");
+  assert.deepEqual(page.errors.filter((text) => !/WebSocket/.test(text)), []);
+  await page.close();
+});
+
+test("the dashboard lists what it knows and survives what it does not", options, async () => {
+  const overlay = {
+    nodes: [
+      { id: "n1", place: "A0", level: 1, parent: "source", children: ["n3"], backup: "n2", age_s: 90, relay: true, figures: { lag_ms: 700, payload_received: 5e6, payload_sent: 9e6, stalls: 1 } },
+      { id: 2, level: 1, parent: 0, surprise: { deep: [1] } },
+      "nonsense",
+      {},
+    ],
+    counters: { joins: 3 },
+  };
+  const other = await host({ "/api/v1/overlay": overlay });
+  const [page] = await openPages(browser.context, `${other.url}dashboard`, 1);
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 3);
+  const text = await page.locator("main").innerText();
+  for (const part of ["A0", "0.7 s", "9.0 MB", "source", "n2"]) assert.ok(text.includes(part), `${part} in ${text}`);
+  assert.deepEqual(page.errors, []);
+  await page.close();
+  other.close();
+});
+
+test("leaving the page ends its node", options, async () => {
+  const [page] = await openPages(browser.context, served.url, 1);
+  await until(page, "waiting", ({ state }) => state === "waiting");
+  await page.evaluate(() => document.querySelector("peerstream-player").remove());
+  await page.waitForTimeout(200);
+  const before = served.upgrades.length;
+  await page.waitForTimeout(3_000);
+  assert.equal(served.upgrades.length, before, "a removed element tries no more");
+  await page.close();
+});
