@@ -1,0 +1,55 @@
+//! The body of the fuzz target: `cargo fuzz` needs only a shell around [`fuzz_cut`].
+
+use peerstream_sdk::traits::ingest::{INIT_BYTES_MAX, IngestEvent, UNIT_BYTES_MAX};
+
+use crate::cutter::Cutter;
+
+/// Cuts bytes whole and in pieces of a length taken from the first byte; panics if the two differ or a promise breaks.
+pub fn fuzz_cut(data: &[u8]) {
+    let Some((&first, input)) = data.split_first() else { return };
+    let whole = cut(input, usize::MAX);
+    assert_eq!(whole, cut(input, usize::from(first) + 1), "pieces of {} bytes", usize::from(first) + 1);
+    check_promises(&whole.0);
+}
+
+/// All events of an input given in pieces of `len` bytes, then given once more as a loop; and the error, if any.
+pub fn cut(input: &[u8], len: usize) -> (Vec<IngestEvent>, Option<String>) {
+    let (mut cutter, mut events) = (Cutter::new(), Vec::new());
+    for _ in 0..2 {
+        for piece in input.chunks(len) {
+            let pushed = cutter.push(piece);
+            events.extend(std::iter::from_fn(|| cutter.poll()));
+            if let Err(error) = pushed {
+                return (events, Some(error.to_string()));
+            }
+        }
+        cutter.finish();
+        events.extend(std::iter::from_fn(|| cutter.poll()));
+        cutter.again();
+    }
+    (events, None)
+}
+
+/// Asserts what every reader of events may rely on.
+pub fn check_promises(events: &[IngestEvent]) {
+    let (mut last, mut begun, mut advice) = (0, false, 0);
+    for event in events {
+        match event {
+            IngestEvent::Init { bytes, mime } => {
+                assert!(bytes.len() <= INIT_BYTES_MAX && mime.len() <= 255, "init of {} bytes, {mime}", bytes.len());
+                begun = true;
+            }
+            IngestEvent::Unit(unit) => {
+                assert!(begun, "a unit before its init");
+                assert!(!unit.payload.is_empty() && unit.payload.len() <= UNIT_BYTES_MAX);
+                assert!(unit.pts_us >= last, "time goes back from {last} to {}", unit.pts_us);
+                last = unit.pts_us;
+            }
+            IngestEvent::Advice(text) => {
+                assert!(!text.is_empty());
+                advice += 1;
+            }
+        }
+    }
+    assert!(advice <= 8, "{advice} pieces of advice");
+}

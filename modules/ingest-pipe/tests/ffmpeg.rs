@@ -1,0 +1,96 @@
+//! What is cut plays: ffmpeg decodes it without a word, and its times go up.
+//!
+//! Skipped without ffmpeg, unless `CI` or `PEERSTREAM_REQUIRE_TOOLS=1` asks for it.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use common::{Cut, fixture};
+
+fn has_tools() -> bool {
+    let found = ["ffmpeg", "ffprobe"].iter().all(|tool| Command::new(tool).arg("-version").output().is_ok());
+    let required = std::env::var("PEERSTREAM_REQUIRE_TOOLS").is_ok_and(|value| value == "1");
+    assert!(found || !required && std::env::var_os("CI").is_none(), "ffmpeg and ffprobe are required: install ffmpeg");
+    found
+}
+
+fn run(tool: &str, args: &[&str], file: &Path) -> (String, String) {
+    let sink = if tool == "ffmpeg" { &["-f", "null", "-"][..] } else { &[] };
+    let output = Command::new(tool).args(args).arg(file).args(sink).output().unwrap();
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{tool}: {}", text(&output.stderr));
+    (text(&output.stdout), text(&output.stderr))
+}
+
+/// Decodes the bytes and returns the decode times of every track, in seconds.
+fn play(bytes: &[u8]) -> BTreeMap<u32, Vec<f64>> {
+    let file = tempfile::NamedTempFile::with_suffix(".mp4").unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
+    let (_, complaints) = run("ffmpeg", &["-v", "warning", "-xerror", "-i"], file.path());
+    assert_eq!(complaints, "", "ffmpeg complains");
+    let entries = ["-v", "error", "-show_entries", "packet=stream_index,dts_time", "-of", "csv=p=0"];
+    let (packets, _) = run("ffprobe", &entries, file.path());
+    let mut times = BTreeMap::<u32, Vec<f64>>::new();
+    for line in packets.lines() {
+        let mut fields = line.split(',');
+        let (track, time) = (fields.next().unwrap().parse().unwrap(), fields.next().unwrap().parse().unwrap());
+        times.entry(track).or_default().push(time);
+    }
+    times
+}
+
+fn check_rising(name: &str, times: &BTreeMap<u32, Vec<f64>>) {
+    for (track, times) in times {
+        let fall = times.windows(2).find(|pair| pair[1] <= pair[0]);
+        assert_eq!(fall, None, "{name}: track {track} goes back");
+    }
+}
+
+#[test]
+fn what_is_cut_decodes_cleanly() {
+    if !has_tools() {
+        return;
+    }
+    for name in ["h264-aac.mp4", "aac.mp4", "opus.mp4", "b-frames.mp4", "long-gop.mp4", "per-gop.mp4", "hevc.mp4"] {
+        let whole = fixture(name);
+        let times = play(&Cut::of(&whole, 1).played());
+        check_rising(name, &times);
+        for (track, input) in play(&whole) {
+            let off = input.iter().zip(&times[&track]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(input.len() == times[&track].len() && off < 0.025, "{name}: track {track} is {off} s off");
+        }
+    }
+}
+
+#[test]
+fn a_loop_is_one_film_without_gap_or_overlap() {
+    if !has_tools() {
+        return;
+    }
+    for (name, seconds) in [("h264-aac.mp4", 3.0), ("per-gop.mp4", 3.0), ("aac.mp4", 3.0), ("opus.mp4", 2.0)] {
+        let once = play(&Cut::of(&fixture(name), 1).played());
+        let times = play(&Cut::of(&fixture(name), 4).played());
+        check_rising(name, &times);
+        for (track, times) in &times {
+            let count = once[track].len();
+            assert_eq!(times.len(), 4 * count, "{name}: track {track} lost packets");
+            let shift = times[count] - times[0];
+            assert!((shift - seconds).abs() < 0.05, "{name}: track {track} loops after {shift} s");
+        }
+        let shifts: Vec<_> = times.iter().map(|(track, times)| times[3 * once[track].len()] - times[0]).collect();
+        assert!(shifts.iter().all(|shift| (shift - shifts[0]).abs() < 0.000_1), "{name}: out of step: {shifts:?}");
+    }
+}
+
+#[test]
+fn a_clock_that_went_back_decodes_as_one_film() {
+    if !has_tools() {
+        return;
+    }
+    let times = play(&Cut::of(&fixture("h264-aac.mp4").repeat(3), 1).played());
+    check_rising("three times", &times);
+    assert_eq!(times[&0].len(), 270);
+}
