@@ -1,0 +1,160 @@
+//! The options of the transport.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The options. The defaults are good for production.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Local addresses to bind; empty means every interface that is up, found anew for each link.
+    pub bind_addresses: Vec<IpAddr>,
+    /// Also binds 127.0.0.1, so that nodes on one machine meet without a network.
+    pub include_loopback: bool,
+    /// UDP ports to use, for firewalls; absent means any free one. One port per link and interface.
+    pub ports: Option<Ports>,
+    /// Public addresses told to other nodes in addition, with the local port: for machines behind a 1:1 NAT.
+    pub advertise: Vec<IpAddr>,
+    /// Flow-control window of a link in either direction, in bytes (65536 to 16777216). It caps the rate at window / round trip.
+    pub window_bytes: u32,
+    /// Kernel buffer of a socket in either direction, in bytes (at least 65536). The kernel may clamp it.
+    pub socket_buffer_bytes: usize,
+    /// Datagrams read before acknowledgements are sent (1 to 64). Above 2, browsers that send to us slow down.
+    pub datagrams_per_wakeup: u32,
+    /// Datagrams of about 1200 bytes sent per millisecond and link (1 to 1000). Browsers lose larger bursts.
+    pub datagrams_per_ms: u32,
+    /// Datagrams that wait for the pacer per socket (16 to 65536); beyond it the newest is dropped and counted.
+    pub pacer_queue_datagrams: usize,
+    /// Time between two connectivity checks of an address pair, in milliseconds (5 to 1000).
+    pub ice_check_ms: u64,
+    /// A link that is not open after this time has failed, in milliseconds (100 to 120000).
+    pub setup_timeout_ms: u64,
+    /// A peer that is silent for this time is gone, in milliseconds (1000 to 120000).
+    pub silence_timeout_ms: u64,
+}
+
+/// An inclusive range of UDP ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ports {
+    /// The first port.
+    pub first: u16,
+    /// The last port.
+    pub last: u16,
+}
+
+/// All that is wrong with a config.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .problems.join("; "))]
+pub struct ConfigError {
+    /// One sentence per problem.
+    pub problems: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            bind_addresses: Vec::new(),
+            include_loopback: true,
+            ports: None,
+            advertise: Vec::new(),
+            window_bytes: 256 * 1024,
+            socket_buffer_bytes: 2 * 1024 * 1024,
+            datagrams_per_wakeup: 2,
+            datagrams_per_ms: 4,
+            pacer_queue_datagrams: 512,
+            ice_check_ms: 20,
+            setup_timeout_ms: 10_000,
+            silence_timeout_ms: 8_000,
+        }
+    }
+}
+
+impl Config {
+    /// Reports all problems at once.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let ranges = [
+            ("window_bytes", u64::from(self.window_bytes), 64 << 10, 16 << 20),
+            ("socket_buffer_bytes", self.socket_buffer_bytes as u64, 64 << 10, 1 << 30),
+            ("datagrams_per_wakeup", u64::from(self.datagrams_per_wakeup), 1, 64),
+            ("datagrams_per_ms", u64::from(self.datagrams_per_ms), 1, 1000),
+            ("pacer_queue_datagrams", self.pacer_queue_datagrams as u64, 16, 65_536),
+            ("ice_check_ms", self.ice_check_ms, 5, 1000),
+            ("setup_timeout_ms", self.setup_timeout_ms, 100, 120_000),
+            ("silence_timeout_ms", self.silence_timeout_ms, 1000, 120_000),
+        ];
+        let mut problems: Vec<String> = ranges
+            .into_iter()
+            .filter(|(_, value, least, most)| !(least..=most).contains(&value))
+            .map(|(name, value, least, most)| format!("{name} is {value}, expected {least} to {most}"))
+            .collect();
+        problems.extend(self.address_problems());
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
+    }
+
+    fn address_problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if let Some(Ports { first, last }) = self.ports
+            && (first == 0 || last < first)
+        {
+            problems.push(format!(
+                "ports are {first} to {last}, expected a first port above 0 and a last one not below it"
+            ));
+        }
+        for address in self.bind_addresses.iter().filter(|address| address.is_unspecified() || address.is_multicast()) {
+            problems.push(format!(
+                "bind_addresses has {address}, expected an interface's address, or an empty list for all"
+            ));
+        }
+        for address in self.advertise.iter().filter(|address| address.is_unspecified() || address.is_multicast()) {
+            problems.push(format!("advertise has {address}, expected an address that others can reach"));
+        }
+        problems
+    }
+
+    pub(crate) fn ice_check(&self) -> Duration {
+        Duration::from_millis(self.ice_check_ms)
+    }
+
+    pub(crate) fn setup_timeout(&self) -> Duration {
+        Duration::from_millis(self.setup_timeout_ms)
+    }
+
+    pub(crate) fn silence_timeout(&self) -> Duration {
+        Duration::from_millis(self.silence_timeout_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert_eq!(Config::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn all_problems_are_reported_at_once() {
+        let config = Config {
+            window_bytes: 1,
+            datagrams_per_ms: 0,
+            ports: Some(Ports { first: 9, last: 8 }),
+            advertise: vec!["0.0.0.0".parse().unwrap()],
+            ..Config::default()
+        };
+        let problems = config.validate().unwrap_err().problems;
+        assert_eq!(problems.len(), 4, "{problems:?}");
+        assert_eq!(problems[0], "window_bytes is 1, expected 65536 to 16777216");
+    }
+
+    #[test]
+    fn unknown_options_are_refused() {
+        let error = serde_json::from_str::<Config>(r#"{"windows_bytes": 1}"#).unwrap_err();
+        assert!(error.to_string().contains("unknown field `windows_bytes`"), "{error}");
+        let ports: Config = serde_json::from_str(r#"{"ports": {"first": 5000, "last": 5010}}"#).unwrap();
+        assert_eq!(ports.ports, Some(Ports { first: 5000, last: 5010 }));
+    }
+}
