@@ -19,6 +19,8 @@ pub enum Kind {
     Clock,
     /// The input ended in the middle of a fragment.
     Truncated,
+    /// The input ended before it began.
+    Empty,
     /// A fragment header came without its media data.
     EmptyFragment,
 }

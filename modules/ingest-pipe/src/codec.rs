@@ -16,6 +16,9 @@ pub struct Codec {
 const USE_H264: &str = "encode with -c:v libx264 -pix_fmt yuv420p";
 const USE_AAC: &str = "encode with -c:a aac (or libopus)";
 
+/// AAC that does not say which AAC it is.
+const NO_SETUP: &str = "mp4a.40";
+
 /// The codec of a sample entry: one child of `stsd`.
 pub fn of_sample_entry(entry: Child<'_>) -> Result<Codec, IngestError> {
     let boxes = inner_boxes(entry)?;
@@ -122,7 +125,9 @@ fn esds(entry: FourCc, boxes: &[u8]) -> Result<Option<String>, IngestError> {
         return Ok(Some(format!("{prefix}.{object:02X}")));
     }
     reader.skip(12)?;
-    descriptor(&mut reader, 0x05)?;
+    if descriptor(&mut reader, 0x05).is_err() {
+        return Ok(Some(NO_SETUP.into()));
+    }
     let first = reader.u16()?;
     let audio = match first >> 11 {
         31 => 32 + ((first >> 5) & 0x3f),
@@ -153,6 +158,9 @@ fn trouble(entry: &FourCc, name: &str) -> Option<String> {
         b"ac-3" | b"ec-3" => format!("Dolby audio ({name}) plays in few browsers: {USE_AAC}"),
         b"mp4a" if ["mp4a.69", "mp4a.6B", "mp4a.40.34"].contains(&name) => mp3(name),
         b".mp3" => mp3(name),
+        b"mp4a" if name == NO_SETUP => format!(
+            "the header lacks AAC's setup, browsers refuse it: {USE_AAC}, or add +delay_moov to -movflags when copying"
+        ),
         b"mp4a" if !name.starts_with("mp4a.40.") => format!("audio codec {name} plays in no browser: {USE_AAC}"),
         b"encv" | b"enca" => format!("an encrypted track ({name}) cannot be played by viewers: send it unencrypted"),
         b"av01" | b"vp08" | b"vp09" | b"mp4a" | b"Opus" | b"fLaC" => return None,
@@ -219,6 +227,14 @@ mod tests {
         assert!(codec(b"mp4v", 78, &esds_box(0x20, &[0, 0])).trouble.unwrap().contains("mp4v.20"));
         assert!(codec(b"avc1", 78, &boxed(b"avcC", &[1, 0x6e, 0, 0x1f])).trouble.unwrap().contains("10-bit"));
         assert_eq!(codec(b"avc1", 78, &boxed(b"avcC", &[1, 0x42, 0xc0, 0x1e])).trouble, None);
+    }
+
+    #[test]
+    fn aac_copied_without_its_setup_is_told() {
+        let mut esds = esds_box(0x40, &[0x11, 0x90]);
+        let setup = esds.windows(4).position(|bytes| bytes == [0x05, 2, 0x11, 0x90]).unwrap();
+        esds[setup] = 0x06;
+        assert!(codec(b"mp4a", 28, &esds).trouble.unwrap().contains("+delay_moov"));
     }
 
     #[test]

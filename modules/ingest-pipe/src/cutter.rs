@@ -38,6 +38,7 @@ struct Whole {
 /// [`push`](Self::push) takes bytes in pieces of any size, [`poll`](Self::poll) gives the events, in order; how the
 /// bytes were divided makes no difference. It holds at most one unit, one fragment and what was pushed last.
 /// The outgoing times begin near zero, never go back, and are written into the fragments.
+/// A unit's time is that of decoding its first picture: with B-frames it is shown a little later.
 #[derive(Debug, Default)]
 pub struct Cutter {
     buffer: BytesMut,
@@ -100,6 +101,9 @@ impl Cutter {
             self.advise(Kind::Truncated, || {
                 format!("the input ended in the middle of a fragment: the last {dropped} bytes were dropped")
             });
+        }
+        if self.init.is_empty() {
+            self.advise(Kind::Empty, || "the input ended before its codec header (moov): did the encoder fail?".into());
         }
         self.buffer = BytesMut::new();
         self.prefix.clear();
@@ -180,8 +184,11 @@ impl Cutter {
         if len <= max {
             return Ok(len);
         }
-        let found = format!("box '{name}' at byte {at} has {len} bytes, at most {max} expected");
-        if &header.name == b"moov" { Err(not_fragmented(&found)) } else { Err(malformed(too_large(&found))) }
+        let found = format!("box '{name}' at byte {at} has {len} bytes");
+        if &header.name == b"moov" {
+            return Err(not_fragmented(&format!("{found}, at most {max} expected")));
+        }
+        Err(too_large(&found, max))
     }
 
     fn take_box(&mut self, header: Header, whole: Bytes) -> Result<(), IngestError> {
@@ -193,7 +200,7 @@ impl Cutter {
             _ => self.prefix.extend_from_slice(&whole),
         }
         if self.prefix.len() > UNIT_BYTES_MAX {
-            return Err(malformed(too_large("boxes before a fragment")));
+            return Err(too_large("the boxes before a fragment have more bytes", UNIT_BYTES_MAX as u64));
         }
         Ok(())
     }
@@ -296,7 +303,8 @@ impl Cutter {
         }
         let bytes = Bytes::from([&prefix[..], &moof, &mdat].concat());
         if bytes.len() > UNIT_BYTES_MAX {
-            return Err(malformed(too_large(&format!("a fragment of {} bytes", bytes.len()))));
+            let found = format!("a fragment has {} bytes", bytes.len());
+            return Err(too_large(&found, UNIT_BYTES_MAX as u64));
         }
         let piece = self.piece(&fragment, bytes);
         if self.group.must_end_before(&piece) {
@@ -367,6 +375,6 @@ fn is_dropped(name: FourCc) -> bool {
     !matches!(&name, b"ftyp" | b"moov" | b"styp" | b"prft" | b"emsg" | b"moof" | b"mdat")
 }
 
-fn too_large(found: &str) -> String {
-    format!("{found} found, at most {UNIT_BYTES_MAX} bytes expected: mux with -movflags {}", crate::MOVFLAGS)
+fn too_large(found: &str, max: u64) -> IngestError {
+    malformed(format!("{found}, at most {max} expected: mux with -movflags {}", crate::MOVFLAGS))
 }

@@ -4,6 +4,9 @@ use peerstream_sdk::traits::ingest::{INIT_BYTES_MAX, IngestEvent, UNIT_BYTES_MAX
 
 use crate::cutter::Cutter;
 
+/// As many as there are kinds of advice.
+const ADVICE_MAX: usize = 9;
+
 /// Cuts bytes whole and in pieces of a length taken from the first byte; panics if the two differ or a promise breaks.
 pub fn fuzz_cut(data: &[u8]) {
     let Some((&first, input)) = data.split_first() else { return };
@@ -51,5 +54,5 @@ pub fn check_promises(events: &[IngestEvent]) {
             }
         }
     }
-    assert!(advice <= 8, "{advice} pieces of advice");
+    assert!(advice <= ADVICE_MAX, "{advice} pieces of advice");
 }

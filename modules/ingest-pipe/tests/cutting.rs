@@ -145,3 +145,24 @@ fn a_fragment_before_the_header_is_refused_with_what_to_do() {
     let error = Cut::of(&input[moof..], 1).error.unwrap();
     assert!(error.contains("comes before the codec header (moov)"), "{error}");
 }
+
+#[test]
+fn an_empty_input_ends_with_a_word() {
+    let cut = Cut::of(b"", 1);
+    assert_eq!(cut.error, None);
+    assert_eq!(cut.advice(), ["the input ended before its codec header (moov): did the encoder fail?"]);
+}
+
+#[test]
+fn the_demo_clip_loops_in_whole_seconds_and_needs_no_advice() {
+    let clip = concat!(env!("CARGO_MANIFEST_DIR"), "/../../hosts/peerstream/assets/demo.mp4");
+    let clip = std::fs::read(clip).unwrap();
+    assert!(clip.len() <= 1_500_000, "{}", clip.len());
+    let cut = Cut::of(&clip, 2);
+    assert_eq!((cut.error.as_deref(), cut.advice().len()), (None, 0), "{:?}", cut.advice());
+    assert_eq!(cut.mimes(), [r#"video/mp4; codecs="avc1.64001e,mp4a.40.2""#]);
+    let joins: Vec<_> = cut.units().iter().filter(|unit| unit.join_point).map(|unit| unit.pts_us).collect();
+    assert_eq!(joins, (0..32).map(|second| second * 1_000_000).collect::<Vec<_>>());
+    let largest = cut.units().iter().map(|unit| unit.payload.len()).max().unwrap();
+    assert!(cut.units().len() <= 330 && largest < 64 * 1024, "{} units, largest {largest}", cut.units().len());
+}

@@ -94,3 +94,21 @@ fn a_clock_that_went_back_decodes_as_one_film() {
     check_rising("three times", &times);
     assert_eq!(times[&0].len(), 270);
 }
+
+#[test]
+fn the_command_we_print_needs_no_advice() {
+    if !has_tools() {
+        return;
+    }
+    let (command, _) = peerstream_ingest_pipe::FFMPEG_COMMAND.split_once(" | ").unwrap();
+    let args = command.strip_prefix("ffmpeg -i INPUT ").unwrap().split(' ');
+    let picture = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=30:duration=4"];
+    let sound = ["-f", "lavfi", "-i", "sine=sample_rate=48000:duration=4"];
+    let live = Command::new("ffmpeg").args(["-v", "error"]).args(picture).args(sound).args(args).output().unwrap();
+    assert!(live.status.success(), "{}", String::from_utf8_lossy(&live.stderr));
+    let cut = Cut::of(&live.stdout, 1);
+    assert_eq!((cut.error.as_deref(), cut.advice()), (None, vec![]));
+    assert_eq!(cut.units().iter().filter(|unit| unit.join_point).count(), 4);
+    assert!(cut.units().len() <= 42, "{} units in 4 s", cut.units().len());
+    check_rising("live", &play(&cut.played()));
+}
