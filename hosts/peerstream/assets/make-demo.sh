@@ -37,6 +37,8 @@ encode() {
 encode -pass 1 -an -f null /dev/null
 encode -pass 2 -f h264 "$work/loop.h264"
 
-ffmpeg -v error -y -r 30 -i "$work/loop.h264" -i "$work/loop.aac" -map 0:v -map 1:a -c copy -bsf:a aac_adtstoasc \
+# By way of a plain file: the fragmented one's header is written before a packet was seen, and must have AAC's setup.
+ffmpeg -v error -y -i "$work/loop.aac" -c copy $exact "$work/loop.m4a"
+ffmpeg -v error -y -r 30 -i "$work/loop.h264" -i "$work/loop.m4a" -map 0:v -map 1:a -c copy \
     $exact -movflags +frag_every_frame+empty_moov+default_base_moof -f mp4 demo.mp4
 ls -l demo.mp4
