@@ -102,6 +102,11 @@ impl Plan {
         self.groups.last_mut().expect("one was just pushed")
     }
 
+    /// Adds a group that was written elsewhere.
+    pub fn push(&mut self, group: Group) {
+        self.groups.push(group);
+    }
+
     /// The groups in order; empty ones may be among them.
     pub fn groups(&self) -> &[Group] {
         &self.groups
