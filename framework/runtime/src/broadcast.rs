@@ -1,0 +1,240 @@
+//! A broadcast: the source and its coordinator in one process.
+//!
+//! An ingest produces units, the source's node signs and feeds them, the coordinator next to it gathers the viewers.
+//! Viewers' control connections are handed in by the host, which owns the sockets.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use peerstream_coordinator::{self as coordinator, Coordinator};
+use peerstream_node as node;
+use peerstream_overlay::TreeStrategy;
+use peerstream_protocol::control::Role;
+use peerstream_protocol::crypto::PublicKey;
+use peerstream_protocol::id::{Epoch, Term};
+use peerstream_protocol::segment::{Init, Kind};
+use peerstream_traits::ingest::{INIT_BYTES_MAX, Ingest, IngestEvent, UNIT_BYTES_MAX, UNIT_QUEUE_MAX};
+use peerstream_traits::transport::SharedTransport;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tracing::warn;
+
+use crate::clock::Clock;
+use crate::control::Endpoint;
+use crate::hub::{Connection, Hub, Origin};
+use crate::key::{EpochKey, Publisher};
+use crate::output::Reader;
+use crate::peer::{self, CAPACITY, Gone, Peer, Production};
+
+/// Different pieces of advice of an ingest that are told; a garrulous one is not listened to any more.
+pub const ADVICE_MAX: usize = 32;
+
+/// The source stays this long after the end of its stream, so that the last segments reach the roots.
+pub const END_GRACE: Duration = Duration::from_millis(500);
+
+/// What a broadcast is made of.
+pub struct Config {
+    /// The publisher.
+    pub publisher: Publisher,
+    /// Where the stream comes from.
+    pub ingest: Box<dyn Ingest>,
+    /// Places the nodes.
+    pub strategy: Box<dyn TreeStrategy + Send>,
+    /// Opens the source's links.
+    pub transport: SharedTransport,
+    /// STUN urls for all nodes; `stun:?:PORT` means the host by which a viewer reaches this one.
+    pub ice: Vec<String>,
+    /// Bounds of the coordinator.
+    pub limits: coordinator::Limits,
+}
+
+/// How the input stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// Nothing has come in yet.
+    #[default]
+    Waiting,
+    /// Units come in.
+    Live,
+    /// The input has ended by itself.
+    Ended,
+    /// The input has failed; for people to read.
+    Failed(String),
+}
+
+impl State {
+    /// One word for interfaces: `waiting`, `live`, `ended` or `failed`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Live => "live",
+            Self::Ended => "ended",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// A running broadcast. Dropping it ends it at once, without a word to the viewers.
+#[derive(Debug)]
+pub struct Broadcast {
+    publisher: Publisher,
+    epoch: Epoch,
+    kind: Kind,
+    hub: Hub,
+    source: Arc<Peer>,
+    state: watch::Receiver<State>,
+    mime: watch::Receiver<Option<String>>,
+    pump: JoinHandle<()>,
+    // The source delivers to nobody, but its events end when nobody holds the reader.
+    _deliveries: Reader,
+}
+
+impl Broadcast {
+    /// Begins an epoch and starts to take input. Must be called inside a tokio runtime.
+    pub fn start(config: Config) -> Self {
+        let Config { publisher, ingest, strategy, transport, ice, limits } = config;
+        let clock = Clock::start();
+        let kind = ingest.kind();
+        let EpochKey { key, cert } = publisher.begin_epoch();
+        let epoch = cert.epoch;
+        let coordinator = Coordinator::new(
+            coordinator::Config {
+                term: term(epoch),
+                cert: cert.clone(),
+                kind,
+                ice,
+                secret: publisher.coordinator_secret(),
+                wall_at_zero_us: clock.wall_at_zero_us(),
+                limits,
+            },
+            strategy,
+            clock.now(),
+        );
+        let hub = Hub::spawn(coordinator, clock);
+        let peer = peer::Config {
+            stream: Some(publisher.public()),
+            role: Role::Source,
+            capacity: CAPACITY,
+            relay: true,
+            endpoints: vec![Endpoint::InProcess(hub.clone())],
+            transport,
+        };
+        let source = node::Source { key, cert, kind, wall_at_zero_us: clock.wall_at_zero_us() };
+        let (source, deliveries) = peer::spawn_with(peer, Some(source), clock);
+        let source = Arc::new(source);
+        let (state_tx, state) = watch::channel(State::Waiting);
+        let (mime_tx, mime) = watch::channel(None);
+        let intake = Intake { source: source.clone(), state: state_tx, mime: mime_tx, advice: HashSet::new() };
+        let pump = tokio::spawn(intake.run(ingest));
+        Self { publisher, epoch, kind, hub, source, state, mime, pump, _deliveries: deliveries }
+    }
+
+    /// The publisher's key, which names the stream.
+    pub fn publisher(&self) -> PublicKey {
+        self.publisher.public()
+    }
+
+    /// This broadcast of the stream.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Media or data.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The coordinator's control connections and overview.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// How the input stands, and its changes.
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.state.clone()
+    }
+
+    /// The media type of the latest init, such as `video/mp4; codecs="avc1.64001f"`.
+    pub fn mime(&self) -> Option<String> {
+        self.mime.borrow().clone()
+    }
+
+    /// Opens a viewer's control connection; `address` is an IPv6 or IPv4-mapped address.
+    pub async fn connect(&self, address: [u8; 16]) -> Option<Connection> {
+        self.hub.connect(Origin::Address(address)).await
+    }
+
+    /// How the source stands.
+    pub async fn snapshot(&self) -> Result<peer::Snapshot, Gone> {
+        self.source.snapshot().await
+    }
+
+    /// Ends the epoch politely: viewers get the end of the stream, then the source leaves.
+    pub async fn stop(&self) {
+        self.pump.abort();
+        let _ = self.source.produce(Production::End).await;
+        tokio::time::sleep(END_GRACE).await;
+        self.source.leave().await;
+    }
+}
+
+/// The coordinator's reign: quarters of a second since the start of 2026, so that it fits 32 bits until 2060 and a
+/// restart never meets the same one.
+fn term(epoch: Epoch) -> Term {
+    const START_MS: u64 = 1_767_225_600_000;
+    Term((epoch.0.saturating_sub(START_MS) / 250).clamp(1, u64::from(u32::MAX)))
+}
+
+/// Takes what the ingest gives and hands it to the source's node.
+struct Intake {
+    source: Arc<Peer>,
+    state: watch::Sender<State>,
+    mime: watch::Sender<Option<String>>,
+    /// What was told already.
+    advice: HashSet<String>,
+}
+
+impl Intake {
+    async fn run(mut self, ingest: Box<dyn Ingest>) {
+        let (sender, mut events) = mpsc::channel(UNIT_QUEUE_MAX);
+        let forward = async {
+            while let Some(event) = events.recv().await {
+                if self.take(event).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let (result, ()) = tokio::join!(ingest.run(sender), forward);
+        let _ = self.source.produce(Production::End).await;
+        self.state.send_replace(match result {
+            Ok(()) => State::Ended,
+            Err(error) => State::Failed(error.to_string()),
+        });
+    }
+
+    async fn take(&mut self, event: IngestEvent) -> Result<(), Gone> {
+        match event {
+            IngestEvent::Init { bytes, mime } if bytes.len() <= INIT_BYTES_MAX && mime.len() <= 255 => {
+                self.mime.send_replace(Some(mime.clone()));
+                self.source.produce(Production::Init(Init { mime, bytes: bytes.into() })).await?;
+            }
+            IngestEvent::Init { bytes, .. } => {
+                warn!(bytes = bytes.len(), max = INIT_BYTES_MAX, "init is too large and dropped");
+            }
+            IngestEvent::Unit(unit) if unit.payload.len() <= UNIT_BYTES_MAX => {
+                self.state.send_if_modified(|state| std::mem::replace(state, State::Live) != State::Live);
+                self.source.produce(Production::Unit(unit)).await?;
+            }
+            IngestEvent::Unit(unit) => {
+                warn!(bytes = unit.payload.len(), max = UNIT_BYTES_MAX, "unit is too large and dropped");
+            }
+            IngestEvent::Advice(text) => {
+                if self.advice.len() < ADVICE_MAX && self.advice.insert(text.clone()) {
+                    warn!("{text}");
+                }
+            }
+        }
+        Ok(())
+    }
+}

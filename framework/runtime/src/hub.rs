@@ -1,0 +1,230 @@
+//! Drives a coordinator: control connections in, its orders out.
+//!
+//! One task owns the coordinator. Each connection has a bounded queue of messages to its node; a node that does not
+//! read them is disconnected, so that it costs a bounded amount of memory and nobody else any time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use peerstream_coordinator::{ConnId, Coordinator, Input, Output, Overview};
+use peerstream_protocol::time::Micros;
+use tokio::sync::{mpsc, oneshot};
+use tracing::debug;
+
+pub use peerstream_coordinator::Origin;
+
+use crate::clock::Clock;
+
+/// Messages of all connections that wait for the coordinator; a full queue stops reading from the sockets.
+pub const HUB_QUEUE_MAX: usize = 1024;
+/// Messages that wait for one node to read them.
+pub const SESSION_QUEUE_MAX: usize = 128;
+
+/// Counters of a hub since its start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Control connections accepted.
+    pub opened: AtomicU64,
+    /// Messages from nodes.
+    pub messages_in: AtomicU64,
+    /// Bytes of messages from nodes.
+    pub bytes_in: AtomicU64,
+    /// Messages to nodes.
+    pub messages_out: AtomicU64,
+    /// Bytes of messages to nodes.
+    pub bytes_out: AtomicU64,
+    /// Connections closed because their node did not read [`SESSION_QUEUE_MAX`] messages.
+    pub slow_readers: AtomicU64,
+}
+
+enum Request {
+    Open(ConnId, Origin, mpsc::Sender<Vec<u8>>),
+    Message(ConnId, Vec<u8>),
+    Overview(oneshot::Sender<Overview>),
+}
+
+/// A handle to the task that owns a coordinator; cheap to clone. The task ends with the last handle and connection.
+#[derive(Clone, Debug)]
+pub struct Hub {
+    requests: mpsc::Sender<Request>,
+    // Without bound, but each connection puts in at most one.
+    closed: mpsc::UnboundedSender<ConnId>,
+    next: Arc<AtomicU64>,
+    counters: Arc<Counters>,
+}
+
+/// One control connection, as the host's side of a socket sees it. Dropping it tells the coordinator.
+#[derive(Debug)]
+pub struct Connection {
+    id: ConnId,
+    hub: Hub,
+    incoming: mpsc::Receiver<Vec<u8>>,
+}
+
+impl Hub {
+    /// Starts the task.
+    pub fn spawn(coordinator: Coordinator, clock: Clock) -> Self {
+        let (requests, inbox) = mpsc::channel(HUB_QUEUE_MAX);
+        let (closed, closings) = mpsc::unbounded_channel();
+        let counters = Arc::new(Counters::default());
+        let task = Task { coordinator, clock, sessions: HashMap::new(), timer: None, counters: counters.clone() };
+        tokio::spawn(task.run(inbox, closings));
+        Self { requests, closed, next: Arc::default(), counters }
+    }
+
+    /// Opens a connection for a node; `None` when the coordinator has stopped.
+    pub async fn connect(&self, origin: Origin) -> Option<Connection> {
+        let id = ConnId(self.next.fetch_add(1, Relaxed));
+        let (to_node, incoming) = mpsc::channel(SESSION_QUEUE_MAX);
+        self.requests.send(Request::Open(id, origin, to_node)).await.ok()?;
+        Some(Connection { id, hub: self.clone(), incoming })
+    }
+
+    /// What to show people about the overlay; `None` when the coordinator has stopped.
+    pub async fn overview(&self) -> Option<Overview> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Overview(reply)).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// The counters.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+impl Connection {
+    /// Hands a node's message to the coordinator; waits while it is busy. False when it has stopped.
+    pub async fn send(&self, message: Vec<u8>) -> bool {
+        self.hub.requests.send(Request::Message(self.id, message)).await.is_ok()
+    }
+
+    /// The next message for the node; `None` when the coordinator has ended the connection. Safe to cancel.
+    pub async fn recv(&mut self) -> Option<Vec<u8>> {
+        self.incoming.recv().await
+    }
+
+    /// Both directions at once: what hands messages in, and where messages come out.
+    pub fn split(&mut self) -> (ConnectionSender<'_>, &mut mpsc::Receiver<Vec<u8>>) {
+        (ConnectionSender { id: self.id, requests: &self.hub.requests }, &mut self.incoming)
+    }
+}
+
+/// Hands messages of one node to the coordinator.
+#[derive(Debug)]
+pub struct ConnectionSender<'a> {
+    id: ConnId,
+    requests: &'a mpsc::Sender<Request>,
+}
+
+impl ConnectionSender<'_> {
+    /// See [`Connection::send`].
+    pub async fn send(&self, message: Vec<u8>) -> bool {
+        self.requests.send(Request::Message(self.id, message)).await.is_ok()
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.incoming.close();
+        let _ = self.hub.closed.send(self.id);
+    }
+}
+
+struct Task {
+    coordinator: Coordinator,
+    clock: Clock,
+    sessions: HashMap<ConnId, mpsc::Sender<Vec<u8>>>,
+    timer: Option<Micros>,
+    counters: Arc<Counters>,
+}
+
+impl Task {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Request>, mut closings: mpsc::UnboundedReceiver<ConnId>) {
+        self.drain();
+        loop {
+            let due = self.clock.instant(self.timer.unwrap_or(Micros(u64::MAX)));
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(due) => {
+                    self.timer = None;
+                    self.feed(Input::Tick);
+                }
+                Some(id) = closings.recv() => self.close(id),
+                request = inbox.recv() => match request {
+                    Some(request) => self.on_request(request),
+                    None => break,
+                },
+            }
+        }
+    }
+
+    fn on_request(&mut self, request: Request) {
+        match request {
+            // A connection can end before its opening is handled; its closing has then come and gone.
+            Request::Open(_, _, to_node) if to_node.is_closed() => {}
+            Request::Open(conn, origin, to_node) => {
+                self.sessions.insert(conn, to_node);
+                self.counters.opened.fetch_add(1, Relaxed);
+                self.feed(Input::Opened { conn, origin });
+            }
+            Request::Message(conn, message) if self.sessions.contains_key(&conn) => {
+                self.counters.messages_in.fetch_add(1, Relaxed);
+                self.counters.bytes_in.fetch_add(message.len() as u64, Relaxed);
+                self.feed(Input::Message(conn, &message));
+            }
+            Request::Message(..) => {}
+            Request::Overview(reply) => {
+                let _ = reply.send(self.coordinator.overview());
+            }
+        }
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        if self.sessions.remove(&conn).is_some() {
+            self.feed(Input::Closed(conn));
+        }
+    }
+
+    fn feed(&mut self, input: Input<'_>) {
+        self.coordinator.handle(self.clock.now(), input);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        let mut slow = Vec::new();
+        loop {
+            while let Some(output) = self.coordinator.poll() {
+                match output {
+                    Output::Send(conn, message) => slow.extend(self.send(conn, message).err()),
+                    Output::Close(conn) => drop(self.sessions.remove(&conn)),
+                    Output::SetTimer(at) => self.timer = Some(at),
+                }
+            }
+            let Some(conn) = slow.pop() else { break };
+            self.coordinator.handle(self.clock.now(), Input::Closed(conn));
+        }
+    }
+
+    /// Queues a message, or gives the connection that must be closed because its node does not read.
+    fn send(&mut self, conn: ConnId, message: Vec<u8>) -> Result<(), ConnId> {
+        let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
+        let len = message.len() as u64;
+        match session.try_send(message) {
+            Ok(()) => {
+                self.counters.messages_out.fetch_add(1, Relaxed);
+                self.counters.bytes_out.fetch_add(len, Relaxed);
+                Ok(())
+            }
+            // Its closing is on the way.
+            Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                debug!(conn = conn.0, "control connection closed because its node does not read");
+                self.counters.slow_readers.fetch_add(1, Relaxed);
+                self.sessions.remove(&conn);
+                Err(conn)
+            }
+        }
+    }
+}
