@@ -160,7 +160,7 @@ export class Core {
 
   /** The node's status, as the module writes it. */
   status(node: number): unknown {
-    this.guard((calls) => expectCall(calls.ps_status(node)));
+    this.guard((calls) => expect(calls.ps_status(node), "status"));
     return JSON.parse(this.text()) as unknown;
   }
 

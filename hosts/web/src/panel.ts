@@ -6,7 +6,7 @@ import { bytes, names, RELAYS, RELAYS_NOT, span, STATES } from "./words.ts";
 
 const MARKUP = `
 <div class="screen">
-  <video part="video" controls playsinline></video>
+  <video part="video" playsinline></video>
   <div class="cover"><span class="pulse"></span><strong></strong><span class="detail"></span></div>
   <button class="hand" type="button" hidden></button>
 </div>
@@ -58,6 +58,8 @@ export class Panel {
     this.#text(".cover strong", STATES[state]);
     this.#text(".detail", status.detail ?? "");
     this.#find(".cover").hidden = state === "live";
+    // Before there is anything to control, controls only promise what they cannot do.
+    this.video.controls ||= state === "live";
     this.#text(".lag", state === "live" && status.lag_ms > 0 ? `${span(status.lag_ms)} behind the source` : "");
     this.#text(".feeders", names(status.feeders));
     this.#text(".fed", names(status.fed));

@@ -1,6 +1,6 @@
 // The dashboard: asks the host for the overview and lists it.
 
-import { COLUMNS, type Column, countersOf, type Fields, isConnected, nodesOf, totalsOf } from "./overview.ts";
+import { COLUMNS, type Column, countersOf, type Fields, isConnected, nodesOf, parseOverview, totalsOf } from "./overview.ts";
 
 /** Asked this often, in milliseconds. */
 const POLL_MS = 1_000;
@@ -79,7 +79,7 @@ async function poll(): Promise<void> {
   try {
     const response = await fetch("./api/v1/overlay", { cache: "no-store", signal: AbortSignal.timeout(5_000) });
     if (!response.ok) throw new Error(`${response.status}`);
-    draw(await response.json());
+    draw(parseOverview(await response.text()));
   } catch {
     say("The host does not answer; trying again", true);
   }

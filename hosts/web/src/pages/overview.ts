@@ -21,10 +21,10 @@ export const COLUMNS: Column[] = [
   { title: "Node", cell: (node) => name(node["id"] ?? node["node"]) },
   { title: "Place", cell: (node) => plain(node["place"]) },
   { title: "Level", number: true, cell: (node) => plain(node["level"]) },
-  { title: "Parent", cell: (node) => nameList(node["parent"] ?? node["parents"]) },
+  { title: "Parent", cell: parent, warn: (node) => node["confirmed"] === false && !isSource(node) },
   { title: "Children", cell: (node) => nameList(node["children"]) },
   { title: "Buddy", cell: (node) => nameList(node["buddy"] ?? node["backup"]) },
-  { title: "Age", number: true, cell: (node) => duration(node["age_s"], 1000) },
+  { title: "Age", number: true, cell: age },
   { title: "Lag", number: true, cell: (node) => duration(figure(node, "lag_ms") || figure(node, "received_lag_ms"), 1) },
   { title: "Received", number: true, cell: (node) => size(figure(node, "payload_received")) },
   { title: "Sent", number: true, cell: (node) => size(figure(node, "payload_sent")) },
@@ -36,6 +36,11 @@ export const COLUMNS: Column[] = [
   },
   { title: "Relays", cell: (node) => yes(node["relay"]) },
 ];
+
+/** Reads an overview. Numbers beyond what JavaScript holds exactly, as ids may be, become texts. */
+export function parseOverview(json: string): unknown {
+  return JSON.parse(json.replace(/(?<=[:[,]\s*)\d{16,}(?=\s*[,\]}])/g, '"$&"')) as unknown;
+}
 
 /** The nodes of an overview, the source first, then level by level. */
 export function nodesOf(overview: unknown): Fields[] {
@@ -53,10 +58,10 @@ export function totalsOf(overview: unknown, nodes: Fields[]): [title: string, va
   const connected = others.filter((node) => node["connected"] !== false);
   const sum = (key: string): number => others.reduce((total, node) => total + (Number(figure(node, key)) || 0), 0);
   const lags = others.map((node) => Number(figure(node, "lag_ms"))).filter((lag) => lag > 0);
-  const depth = Math.max(0, ...others.map((node) => Number(node["level"]) || 0));
+  const depth = others.reduce((deepest, node) => Math.max(deepest, Number(node["level"]) || 0), 0);
   return [
     ["Viewers", String(connected.length)],
-    ["Copies sent by the source", sourceCopies(overview, nodes)],
+    ["Source copies", sourceCopies(overview, nodes)],
     ["Levels", String(depth)],
     ["Passed on by viewers", size(sum("payload_sent"))],
     ["Median lag", lags.length > 0 ? span(median(lags)) : DASH],
@@ -86,7 +91,7 @@ function sourceCopies(overview: unknown, nodes: Fields[]): string {
 }
 
 function isSource(node: Fields): boolean {
-  return name(node["id"] ?? node["node"]) === "source" || node["role"] === "source";
+  return name(node["id"] ?? node["node"]) === "source" || /^source$/i.test(plain(node["role"]));
 }
 
 function figure(node: Fields, key: string): unknown {
@@ -96,8 +101,18 @@ function figure(node: Fields, key: string): unknown {
 
 /** Ids come as names, or as numbers with the coordinator's term in the upper half. */
 function name(id: unknown): string {
-  if (typeof id !== "number") return plain(id);
-  return id === 0 ? "source" : `n${id % 2 ** 32}`;
+  const digits = plain(id);
+  if (!/^\d+$/.test(digits)) return digits;
+  return digits === "0" ? "source" : `n${BigInt(digits) & 0xffff_ffffn}`;
+}
+
+function parent(node: Fields): string {
+  const wanted = nameList(node["parent"] ?? node["parents"]);
+  return node["confirmed"] === false && wanted !== DASH ? `${wanted}, not yet` : wanted;
+}
+
+function age(node: Fields): string {
+  return duration(node["age_s"], 1000) === DASH ? duration(node["age"], 1 / 1000) : duration(node["age_s"], 1000);
 }
 
 function nameList(value: unknown): string {

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { baseUrl } from "../src/facts.ts";
+import { controlUrl } from "../src/control.ts";
+import { COLUMNS, nodesOf, parseOverview, totalsOf } from "../src/pages/overview.ts";
+import { rangeAt } from "../src/ranges.ts";
+import { NO_NODE, stateOf } from "../src/status.ts";
+import { bytes, names, span, unsupportedCodecs } from "../src/words.ts";
+
+test("the codec that does not work is named, not the one that does", () => {
+  const mime = 'video/mp4; codecs="hvc1.1.6.L93.B0, mp4a.40.2"';
+  assert.equal(unsupportedCodecs(mime, (type) => type.includes("mp4a")), "HEVC (H.265, hvc1.1.6.L93.B0)");
+  assert.equal(unsupportedCodecs(mime, () => true), "HEVC (H.265, hvc1.1.6.L93.B0) and AAC (mp4a.40.2)");
+  assert.equal(unsupportedCodecs("video/mp2t", () => false), "video/mp2t");
+});
+
+test("numbers are written as people read them", () => {
+  assert.deepEqual([0, 999, 1000, 123_456, 48_200_000].map(bytes), ["0 B", "999 B", "1.0 kB", "123 kB", "48.2 MB"]);
+  assert.deepEqual([870, 61_000, 3_700_000].map(span), ["0.9 s", "1 min 1 s", "1 h 1 min"]);
+  assert.equal(names(["source", "n3"]), "the source, n3");
+  assert.equal(names([]), "nobody");
+});
+
+test("a host's addresses follow from its base", () => {
+  const base = baseUrl("https://host.example/club", "http://page.example/");
+  assert.equal(base, "https://host.example/club/");
+  assert.equal(controlUrl(base), "wss://host.example/club/api/v1/control");
+  assert.equal(controlUrl("http://127.0.0.1:8080/"), "ws://127.0.0.1:8080/api/v1/control");
+  assert.equal(baseUrl("javascript:alert(1)", "http://page.example/"), null);
+});
+
+function ranges(...pairs: [number, number][]): TimeRanges {
+  return { length: pairs.length, start: (i) => pairs[i]![0], end: (i) => pairs[i]![1] };
+}
+
+test("the range around the play head is told, or the one before it", () => {
+  assert.deepEqual(rangeAt(ranges([1, 5], [6, 9]), 3), { start: 1, end: 5, next: 6 });
+  assert.deepEqual(rangeAt(ranges([1, 5], [6, 9]), 5.5), { start: 1, end: 5, next: 6 });
+  assert.deepEqual(rangeAt(ranges([1, 5], [6, 9]), 7), { start: 6, end: 9, next: null });
+});
+
+test("before all ranges the first one is told", () => {
+  assert.deepEqual(rangeAt(ranges([120, 121]), 0), { start: 120, end: 121, next: null });
+  assert.deepEqual(rangeAt(ranges(), 4), { start: 4, end: 4, next: null });
+});
+
+test("states follow from the situation", () => {
+  const situation = { node: NO_NODE, verdict: null, ended: false, running: false, notYet: false };
+  assert.equal(stateOf(situation), "connecting");
+  assert.equal(stateOf({ ...situation, notYet: true }), "waiting");
+  const welcome = { ...NO_NODE, control: true };
+  assert.equal(stateOf({ ...situation, node: welcome }), "waiting");
+  assert.equal(stateOf({ ...situation, node: { ...welcome, feeders: ["n1"] } }), "starting");
+  assert.equal(stateOf({ ...situation, running: true }), "live", "without a coordinator the stream goes on");
+  assert.equal(stateOf({ ...situation, running: true, ended: true }), "ended");
+  assert.equal(stateOf({ ...situation, running: true, verdict: { state: "refused", detail: "" } }), "refused");
+});
+
+test("an overview with ids beyond exact numbers is read exactly", () => {
+  const id = ((1_700_000_000n << 32n) | 5n).toString();
+  const overview = parseOverview(
+    `{"nodes":[{"id":${id},"level":1,"parent":0,"children":[${id}],"age":61000000},{"id":0,"role":"Source","children":[${id}]}]}`,
+  );
+  const nodes = nodesOf(overview);
+  const cells = (index: number): string[] => COLUMNS.slice(0, 7).map((column) => column.cell(nodes[index]!));
+  assert.deepEqual(cells(0), ["source", "–", "–", "–", "n5", "–", "–"]);
+  assert.deepEqual(cells(1), ["n5", "–", "1", "source", "n5", "–", "1 min 1 s"]);
+  assert.deepEqual(totalsOf(overview, nodes).slice(0, 3), [["Viewers", "1"], ["Source copies", "1"], ["Levels", "1"]]);
+});
+
+test("an overview of another shape is an empty one", () => {
+  for (const overview of [null, 5, "x", [], {}, { nodes: 7 }, { nodes: [null, 3] }]) {
+    assert.deepEqual(nodesOf(overview), []);
+    assert.ok(totalsOf(overview, []).length > 0);
+  }
+});
