@@ -158,10 +158,11 @@ impl Tree {
         let mut weak: Vec<_> = gap.children().into_iter().filter(|child| self.at.contains_key(child)).collect();
         weak.sort_by_key(|child| self.at[child].age());
         self.shift(weak[0], gap);
-        for other in weak.drain(1..) {
+        for other in weak.into_iter().skip(1) {
+            // Other gaps may still be open above, so its new place is found once all are filled.
             let occupant = self.take(other).expect("it was found there");
             self.moves += 1;
-            self.settle_in(occupant);
+            self.waiting.insert(occupant.age(), occupant);
         }
     }
 
