@@ -7,6 +7,7 @@ import { Links } from "./links.ts";
 import { loadCore } from "./load.ts";
 import type { Bytes, Carries, Orders, Side } from "./records.ts";
 import type { PlayerReport } from "./ranges.ts";
+import { Timer } from "./timer.ts";
 
 /** The node hears of the player this often, in milliseconds. */
 const REPORT_MS = 150;
@@ -57,7 +58,7 @@ export class Engine implements Orders {
   #control: Control | null = null;
   #links: Links | null = null;
   #alarms: Cancel[] = [];
-  #timer: Cancel = () => undefined;
+  readonly #timer = new Timer(this.#clock, () => this.#tell((calls, node, now) => calls.ps_tick(node, now)));
   #waiting: Call[] = [];
   #running = false;
   #closed = false;
@@ -180,9 +181,7 @@ export class Engine implements Orders {
   }
 
   setTimer(ms: number): void {
-    this.#timer();
-    const wait = Math.ceil(ms - performance.now());
-    this.#timer = this.#clock.after(wait, () => this.#tell((calls, node, now) => calls.ps_tick(node, now)));
+    this.#timer.set(ms);
   }
 
   #begin(core: Core): void {
@@ -260,7 +259,7 @@ export class Engine implements Orders {
   }
 
   #letGo(): void {
-    this.#timer();
+    this.#timer.stop();
     for (const cancel of this.#alarms.splice(0)) cancel();
     this.#waiting = [];
     this.#links?.closeAll();
