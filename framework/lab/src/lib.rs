@@ -3,12 +3,15 @@
 //! One seed reproduces everything. The network, the control channel and the faults are simulated; what decides is not.
 
 pub mod chance;
+pub mod checkers;
 pub mod conductor;
+pub mod coordinated;
 pub mod memo;
 pub mod network;
 pub mod script;
 pub mod world;
 
 pub use conductor::Conductor;
+pub use coordinated::Coordinated;
 pub use network::Network;
 pub use world::{ActorId, World};

@@ -254,8 +254,8 @@ impl<C: Conductor> World<C> {
     /// All control connections break, and none can be opened for a while.
     pub fn cut_control(&mut self, span: Micros) {
         self.control_cut_until = self.now + span;
-        for id in (0..self.actors.len()).map(ActorId) {
-            if let Some(conn) = self.actors[id.0].conn.take().filter(|_| id != ActorId::SOURCE) {
+        for id in (1..self.actors.len()).map(ActorId) {
+            if let Some(conn) = self.actors[id.0].conn.take() {
                 self.conns.remove(&conn);
                 self.conductor.closed(self.now, conn);
                 self.tell(id, Input::ControlDown);
@@ -530,4 +530,9 @@ impl<C: Conductor> World<C> {
             _ => {}
         }
     }
+}
+
+/// The user's word that a node shall not relay, for [`World::tell`].
+pub fn do_not_relay() -> Input<'static> {
+    Input::Relay(false)
 }

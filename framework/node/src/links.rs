@@ -26,6 +26,8 @@ const SPEAK_STANDBY_EVERY: Micros = Micros::from_millis(500);
 const PING_EVERY: Micros = Micros::from_secs(1);
 /// Silence on a link that makes a peer suspect, and how often that is said again.
 const SUSPECT_AFTER: Micros = Micros::from_millis(500);
+/// The same for a standby, on which little is said.
+const SUSPECT_STANDBY_AFTER: Micros = Micros::from_secs(2);
 /// A failed link is tried again after this long.
 const RETRY_LINK: Micros = Micros::from_secs(1);
 
@@ -210,9 +212,7 @@ impl<V: Verifier> Node<V> {
         if let Some(ping) = link.ping_due(PING_EVERY, nonce, now) {
             self.counters.overhead_sent += link.say(id, &ping, now, &mut self.out);
         }
-        let assignment = self.reconciler.assignment();
-        let standby = assignment.standby.iter().any(|edge| edge.peer == link.peer);
-        let every = if standby { SPEAK_STANDBY_EVERY } else { SPEAK_EVERY };
+        let every = if self.reconciler.is_only_standby(link.peer) { SPEAK_STANDBY_EVERY } else { SPEAK_EVERY };
         if now.since(link.spoke) >= every {
             self.speak(id);
         }
@@ -220,8 +220,10 @@ impl<V: Verifier> Node<V> {
 
     fn watch_silence(&mut self, id: LinkId) {
         let now = self.now;
-        let silence = SUSPECT_AFTER.max(Micros(self.latency.hop().0 * 3));
+        let hops = Micros(self.latency.hop().0 * 3);
         let Some(link) = self.links.get_mut(&id).filter(|link| link.open) else { return };
+        let standby = self.reconciler.is_only_standby(link.peer);
+        let silence = hops.max(if standby { SUSPECT_STANDBY_AFTER } else { SUSPECT_AFTER });
         let said = link.suspected.is_some_and(|at| now.since(at) < SUSPECT_AFTER);
         if now.since(link.heard) <= silence || said {
             return;

@@ -114,6 +114,14 @@ impl Reconciler {
         self.assignment.children.iter().any(|edge| edge.peer == peer)
     }
 
+    /// Whether the link with this peer is kept open and unused.
+    pub fn is_only_standby(&self, peer: NodeId) -> bool {
+        let assignment = &self.assignment;
+        let names = |edges: &[Edge]| edges.iter().any(|edge| edge.peer == peer);
+        let used = names(&assignment.parents) || names(&assignment.children) || names(&assignment.backs);
+        !used && assignment.backup.is_none_or(|edge| edge.peer != peer)
+    }
+
     /// Those who may be asked when no parent feeds, best first.
     pub fn helpers(&self) -> impl Iterator<Item = NodeId> {
         self.assignment.backup.iter().chain(&self.assignment.standby).map(|edge| edge.peer)

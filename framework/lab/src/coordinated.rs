@@ -1,0 +1,63 @@
+//! The real coordinator as the conductor of a world.
+
+use peerstream_coordinator::{Config, ConnId, Coordinator, Input, Limits, Origin, Output, Overview};
+use peerstream_overlay::TreeStrategy;
+use peerstream_protocol::cert::EpochCert;
+use peerstream_protocol::id::Term;
+use peerstream_protocol::segment::Kind;
+use peerstream_protocol::time::Micros;
+
+use crate::conductor::{Conductor, Conn, Order};
+
+/// A coordinator with a strategy that the caller hands in.
+pub struct Coordinated(Coordinator);
+
+impl Coordinated {
+    /// The coordinator of this broadcast.
+    pub fn new(cert: EpochCert, kind: Kind, strategy: Box<dyn TreeStrategy + Send>) -> Self {
+        let config = Config {
+            term: Term(1),
+            cert,
+            kind,
+            ice: Vec::new(),
+            secret: [3; 32],
+            wall_at_zero_us: 0,
+            limits: Limits::default(),
+        };
+        Self(Coordinator::new(config, strategy, Micros(0)))
+    }
+
+    /// What the coordinator shows people.
+    pub fn overview(&self) -> Overview {
+        self.0.overview()
+    }
+}
+
+impl Conductor for Coordinated {
+    fn opened(&mut self, now: Micros, conn: Conn, source: bool) {
+        // Every simulated viewer has an address of its own.
+        let address = u128::from(conn.0).wrapping_mul(1 << 64).to_be_bytes();
+        let origin = if source { Origin::Source } else { Origin::Address(address) };
+        self.0.handle(now, Input::Opened { conn: ConnId(conn.0), origin });
+    }
+
+    fn message(&mut self, now: Micros, conn: Conn, bytes: &[u8]) {
+        self.0.handle(now, Input::Message(ConnId(conn.0), bytes));
+    }
+
+    fn closed(&mut self, now: Micros, conn: Conn) {
+        self.0.handle(now, Input::Closed(ConnId(conn.0)));
+    }
+
+    fn tick(&mut self, now: Micros) {
+        self.0.handle(now, Input::Tick);
+    }
+
+    fn poll(&mut self) -> Option<Order> {
+        self.0.poll().map(|output| match output {
+            Output::Send(conn, bytes) => Order::Send(Conn(conn.0), bytes),
+            Output::Close(conn) => Order::Close(Conn(conn.0)),
+            Output::SetTimer(at) => Order::SetTimer(at),
+        })
+    }
+}
