@@ -21,6 +21,8 @@ export class Control {
   readonly #events: ControlEvents;
   readonly #clock: Clock;
   #socket: WebSocket | null = null;
+  /** The base address last asked for. */
+  endpoint: string | null = null;
   #deadline: Cancel = () => undefined;
 
   constructor(endpoints: readonly string[], clock: Clock, events: ControlEvents) {
@@ -33,6 +35,7 @@ export class Control {
   open(index: number): void {
     this.close();
     const endpoint = this.#endpoints[index];
+    this.endpoint = endpoint ?? null;
     const socket = endpoint === undefined ? null : connect(endpoint);
     if (!socket) return this.#events.controlDown();
     this.#socket = socket;

@@ -13,6 +13,8 @@ import { NOT_MEDIA, refusal, unsupportedCodecs, WRONG_PUBLISHER } from "./words.
 const RENDER_MS = 1_000;
 /** While nothing plays, the host is asked this often how the stream stands, in milliseconds. */
 const FACTS_MS = 4_000;
+/** A picture that stands still for longer counts as not running, in milliseconds. */
+const STILL_MS = 5_000;
 
 /**
  * Plays one stream and relays it.
@@ -34,7 +36,9 @@ export class PeerstreamPlayer extends HTMLElement {
   #facts: Facts | null = null;
   #verdict: Verdict | null = null;
   #ended = false;
-  #running = false;
+  #started = false;
+  #position = 0;
+  #moved = 0;
   #state = "";
   #run = 0;
 
@@ -54,7 +58,7 @@ export class PeerstreamPlayer extends HTMLElement {
     const node = (this.#engine?.status() as NodeStatus | null | undefined) ?? NO_NODE;
     const notYet = this.#facts?.state === "waiting";
     const verdict = this.#verdict;
-    const state = stateOf({ node, verdict, notYet, ended: this.#ended, running: this.#running });
+    const state = stateOf({ node, verdict, notYet, ended: this.#ended, running: this.#isRunning() });
     const lag_ms = node.figures.lag_ms;
     const engine_restarts = this.#engine?.restarts ?? 0;
     return { ...node, state, detail: verdict?.detail ?? null, lag_ms, engine_restarts, player: this.#playerStatus() };
@@ -117,7 +121,7 @@ export class PeerstreamPlayer extends HTMLElement {
     this.#player?.close();
     this.#engine = this.#player = null;
     this.#facts = this.#verdict = null;
-    this.#ended = this.#running = false;
+    this.#ended = this.#started = false;
     this.#panel.ask(null);
   }
 
@@ -129,7 +133,7 @@ export class PeerstreamPlayer extends HTMLElement {
   }
 
   async #askFacts(endpoints: string[], run: number): Promise<void> {
-    if (this.#running) return;
+    if (this.#isRunning()) return;
     const facts = await fetchFacts(endpoints);
     if (run !== this.#run || !facts) return;
     this.#facts = facts;
@@ -141,7 +145,7 @@ export class PeerstreamPlayer extends HTMLElement {
     return {
       begin: (carries) => {
         this.#ended = false;
-        this.#running = carries === "data";
+        this.#started = false;
         this.#judge(carries === "data" ? { state: "unsupported", detail: NOT_MEDIA } : null);
         player.begin();
       },
@@ -151,7 +155,7 @@ export class PeerstreamPlayer extends HTMLElement {
       },
       deliver: (seq, segment) => {
         player.deliver(segment);
-        if (this.#running && !player.mime) this.#emit("segment", { seq, bytes: segment });
+        if (!player.mime) this.#emit("segment", { seq, bytes: segment });
       },
       rate: (rate) => player.rate(rate),
       seek: (seconds) => player.seek(seconds),
@@ -182,9 +186,17 @@ export class PeerstreamPlayer extends HTMLElement {
   }
 
   #nowPlaying(): void {
-    this.#running = true;
+    this.#started = true;
+    this.#moved = performance.now();
     if (!this.video.muted) this.#panel.ask(null);
     this.#render();
+  }
+
+  /** Pictures or sound run, or stand still because the user wants it. */
+  #isRunning(): boolean {
+    if (this.video.currentTime !== this.#position || this.#player?.report()?.paused) this.#moved = performance.now();
+    this.#position = this.video.currentTime;
+    return this.#started && performance.now() - this.#moved < STILL_MS;
   }
 
   /** The button over the video: a click is the user's hand that the browser asked for. */
@@ -222,7 +234,11 @@ export class PeerstreamPlayer extends HTMLElement {
   }
 
   #render(): void {
-    const status = this.status();
+    let status = this.status();
+    if (this.#verdict?.state === "refused" && status.control) {
+      this.#verdict = null;
+      status = this.status();
+    }
     this.#panel.render(status, this.#relay());
     if (status.state === this.#state) return;
     this.#state = status.state;

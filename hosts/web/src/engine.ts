@@ -3,6 +3,7 @@
 import { type Cancel, type Clock, pageClock } from "./clock.ts";
 import { Control } from "./control.ts";
 import { type Calls, type Core, CoreStopped } from "./core.ts";
+import { iceServers } from "./ice.ts";
 import { Links } from "./links.ts";
 import { loadCore } from "./load.ts";
 import type { Bytes, Carries, Orders, Side } from "./records.ts";
@@ -129,7 +130,7 @@ export class Engine implements Orders {
   }
 
   open(link: number, side: Side, ice: string[]): void {
-    this.#links?.open(link, side, ice);
+    this.#links?.open(link, side, iceServers(ice, this.#control?.endpoint ?? null));
   }
 
   signal(link: number, message: Bytes): void {

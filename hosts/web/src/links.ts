@@ -15,11 +15,12 @@ export class Links {
   }
 
   /** Starts a link. */
-  open(id: number, side: Side, ice: string[]): void {
+  open(id: number, side: Side, ice: RTCIceServer[]): void {
     try {
-      this.#links.set(id, new Link(id, side, ice.filter(isUsable), this.#surroundings));
-    } catch {
+      this.#links.set(id, new Link(id, side, ice, this.#surroundings));
+    } catch (error) {
       // A browser has a limit of connections.
+      console.warn("peerstream: no link:", error);
       this.#surroundings.events.linkFailed(id);
     }
   }
@@ -54,11 +55,6 @@ export class Links {
   closeAll(): void {
     for (const id of [...this.#links.keys()]) this.close(id);
   }
-}
-
-/** A TURN server without credentials makes the browser refuse the whole connection. */
-function isUsable(url: string): boolean {
-  return /^stuns?:/.test(url);
 }
 
 function forgetting(events: LinkEvents, forget: (link: number) => void): LinkEvents {

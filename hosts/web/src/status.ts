@@ -103,7 +103,8 @@ export interface Situation {
 /** Names the state of a player. */
 export function stateOf(situation: Situation): StateName {
   const { node, verdict } = situation;
-  if (verdict) return verdict.state;
+  // Who is turned away goes on watching as long as neighbours feed it.
+  if (verdict && !(verdict.state === "refused" && situation.running)) return verdict.state;
   if (situation.ended) return "ended";
   if (situation.running) return "live";
   if (!node.control && node.feeders.length === 0) return situation.notYet ? "waiting" : "connecting";

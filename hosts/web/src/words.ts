@@ -6,7 +6,7 @@ import type { StateName } from "./status.ts";
 export const STATES: Record<StateName, string> = {
   connecting: "Connecting",
   waiting: "Waiting for the stream",
-  starting: "Starting",
+  starting: "Loading the stream",
   live: "Live",
   ended: "The stream has ended",
   refused: "Not admitted",

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { baseUrl } from "../src/facts.ts";
+import { iceServers } from "../src/ice.ts";
 import { controlUrl } from "../src/control.ts";
 import { COLUMNS, nodesOf, parseOverview, totalsOf } from "../src/pages/overview.ts";
 import { rangeAt } from "../src/ranges.ts";
@@ -30,6 +31,14 @@ test("a host's addresses follow from its base", () => {
   assert.equal(baseUrl("javascript:alert(1)", "http://page.example/"), null);
 });
 
+test("servers at the endpoint's host get its name, and useless ones are left out", () => {
+  const urls = ["stun:?:3478", "stun:?", "stun:192.0.2.1:5", "turn:relay.example:1", "stun:?x", "nonsense"];
+  const at = (endpoint: string | null): unknown[] => iceServers(urls, endpoint).map(({ urls }) => urls);
+  assert.deepEqual(at("https://host.example:8443/club/"), ["stun:host.example:3478", "stun:host.example", "stun:192.0.2.1:5"]);
+  assert.deepEqual(at("http://[2001:db8::1]/")[0], "stun:[2001:db8::1]:3478");
+  assert.deepEqual(at(null), ["stun:192.0.2.1:5"]);
+});
+
 function ranges(...pairs: [number, number][]): TimeRanges {
   return { length: pairs.length, start: (i) => pairs[i]![0], end: (i) => pairs[i]![1] };
 }
@@ -54,7 +63,9 @@ test("states follow from the situation", () => {
   assert.equal(stateOf({ ...situation, node: { ...welcome, feeders: ["n1"] } }), "starting");
   assert.equal(stateOf({ ...situation, running: true }), "live", "without a coordinator the stream goes on");
   assert.equal(stateOf({ ...situation, running: true, ended: true }), "ended");
-  assert.equal(stateOf({ ...situation, running: true, verdict: { state: "refused", detail: "" } }), "refused");
+  const refused = { ...situation, verdict: { state: "refused", detail: "" } } as const;
+  assert.equal(stateOf(refused), "refused");
+  assert.equal(stateOf({ ...refused, running: true }), "live", "neighbours still feed it");
 });
 
 test("an overview with ids beyond exact numbers is read exactly", () => {
