@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use peerstream_overlay::Topology;
-use peerstream_protocol::control::{Assignment, LinkReport, Report};
+use peerstream_protocol::control::{Assignment, Report};
 use peerstream_protocol::id::{NodeId, Term};
 use peerstream_protocol::time::Micros;
 
@@ -370,12 +370,20 @@ impl Carry {
                 self.edge_is_dead(node, child);
             }
         }
-        for LinkReport { peer, .. } in report.links.iter().filter(|link| link.fed_by_me) {
-            let Some(child) = self.nodes.get_mut(peer).filter(|child| child.issued == Some(node)) else { continue };
-            if !child.confirmed && child.issued_in.is_some() && child.claimed.is_none() {
-                child.claimed = Some(now);
-                self.overdue.insert(*peer);
-            }
+        for child in report.links.iter().map(|link| link.peer) {
+            self.on_claim(node, child, feeds(child), now);
+        }
+    }
+
+    /// A parent says whether it feeds a child that has not confirmed it. Only a claim that stands counts.
+    fn on_claim(&mut self, parent: NodeId, child: NodeId, feeds: bool, now: Micros) {
+        let Some(state) = self.nodes.get_mut(&child).filter(|state| state.issued == Some(parent)) else { return };
+        if !feeds {
+            state.claimed = None;
+            self.overdue.remove(&child);
+        } else if !state.confirmed && state.issued_in.is_some() && state.claimed.is_none() {
+            state.claimed = Some(now);
+            self.overdue.insert(child);
         }
     }
 
