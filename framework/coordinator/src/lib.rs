@@ -8,6 +8,7 @@
 mod carry;
 mod config;
 mod coordinator;
+mod fuzz;
 mod greeting;
 mod io;
 mod limits;
@@ -21,5 +22,7 @@ mod write;
 
 pub use config::{Config, Limits};
 pub use coordinator::Coordinator;
+#[doc(hidden)]
+pub use fuzz::fuzz_messages;
 pub use io::{ConnId, Input, Origin, Output};
 pub use overview::{Counters, NodeOverview, Overview};
