@@ -21,6 +21,9 @@ use crate::network::Network;
 /// Bytes a simulated link takes before it reports no credit, as the real transport.
 const CREDIT: u32 = 256 * 1024;
 
+/// A link that has not opened by then has failed, as in the real transport.
+const SETUP_MAX: Micros = Micros::from_secs(10);
+
 /// A node of the world, dead or alive; 0 is the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ActorId(pub usize);
@@ -41,6 +44,7 @@ enum Event {
     ConductorLost(Conn),
     LinkUp(ActorId, LinkId),
     LinkLost(ActorId, LinkId),
+    SetupOver(ActorId, LinkId),
     Signal(ActorId, LinkId, Vec<u8>),
     Frame { to: ActorId, link: LinkId, lane: Lane, bytes: Rc<[u8]>, from: ActorId, back: LinkId },
     Acknowledged(ActorId, LinkId, u32),
@@ -304,6 +308,7 @@ impl<C: Conductor> World<C> {
         let id = match event {
             Event::Timer(id, _) | Event::ControlOpened(id, _) | Event::ToNode(id, ..) => *id,
             Event::LinkUp(id, _) | Event::LinkLost(id, _) | Event::Signal(id, ..) => *id,
+            Event::SetupOver(id, _) => *id,
             Event::Frame { to, .. } => *to,
             Event::Acknowledged(id, ..) => *id,
             Event::ConductorTimer | Event::ToConductor(..) | Event::ConductorLost(_) => return None,
@@ -338,6 +343,7 @@ impl<C: Conductor> World<C> {
             }
             Event::LinkUp(id, link) => self.link_up(id, link),
             Event::LinkLost(id, link) => self.link_lost(id, link),
+            Event::SetupOver(id, link) => self.end_setup(id, link),
             Event::Signal(id, link, bytes) => self.tell(id, Input::LinkSignal(link, &bytes)),
             Event::Frame { to, link, lane, bytes, from, back } => {
                 self.schedule(self.network.delay, Event::Acknowledged(from, back, bytes.len() as u32));
@@ -370,6 +376,13 @@ impl<C: Conductor> World<C> {
     fn link_lost(&mut self, id: ActorId, link: LinkId) {
         if self.actors[id.0].wires.remove(&link).is_some() {
             self.tell(id, Input::LinkDown(link));
+        }
+    }
+
+    fn end_setup(&mut self, id: ActorId, link: LinkId) {
+        if self.actors[id.0].wires.get(&link).is_some_and(|wire| !wire.open) {
+            self.actors[id.0].wires.remove(&link);
+            self.tell(id, Input::LinkFailed(link));
         }
     }
 
@@ -447,6 +460,7 @@ impl<C: Conductor> World<C> {
     /// The offering side's description is its own address in this world.
     fn open_link(&mut self, id: ActorId, link: LinkId, side: Side) {
         self.actors[id.0].wires.insert(link, Wire::default());
+        self.schedule(SETUP_MAX, Event::SetupOver(id, link));
         if side == Side::Offer {
             let address = [(id.0 as u64).to_le_bytes(), u64::from(link.0).to_le_bytes()].concat();
             self.schedule(Micros(1), Event::Signal(id, link, address));

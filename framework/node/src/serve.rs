@@ -55,8 +55,7 @@ impl<V: Verifier> Node<V> {
     fn begin_feed(&mut self, id: LinkId, want: Want, asked: Micros) {
         let Some(peer) = self.links.get(&id).map(|link| link.peer) else { return };
         let state = self.reconciler.link(peer);
-        let already = state.fed_by_me;
-        let room = already || self.reconciler.fed().count() < self.copies_max();
+        let room = state.fed_by_me || self.reconciler.fed().count() < self.copies_max() || self.make_room_for(peer);
         if state.feeds_me && !self.reconciler.is_child(peer) {
             return self.refuse(id, Refusal::FedByYou);
         }
@@ -75,6 +74,15 @@ impl<V: Verifier> Node<V> {
             return;
         }
         self.refuse(id, if room { Refusal::Stranger } else { Refusal::Full });
+    }
+
+    /// An assigned child comes before those that were helped out: the newest of these has to go.
+    fn make_room_for(&mut self, peer: NodeId) -> bool {
+        if self.copies_max() == 0 || !self.reconciler.is_child(peer) || !self.reconciler.may_feed(peer) {
+            return false;
+        }
+        let helped = self.reconciler.fed().filter(|fed| !self.reconciler.is_child(*fed)).last();
+        helped.inspect(|helped| self.stop_feed(*helped, true)).is_some()
     }
 
     fn refuse(&mut self, id: LinkId, why: Refusal) {
