@@ -180,8 +180,7 @@ impl Signal {
 }
 
 impl Description {
-    /// Checks the parts and puts them together.
-    pub fn new(
+    fn new(
         side: Side,
         ufrag: &str,
         pwd: &str,

@@ -3,7 +3,8 @@
 //! `gate/gate.mjs` runs it. Arguments: `offer|answer send|receive OUR_PORT THEIR_PORT MESSAGE_BYTES SECONDS`. The other
 //! side is told that this end lives at 127.0.0.1:OUR_PORT, and this end that the other lives at THEIR_PORT; both are ports of
 //! `udp-impair`. Lines in and out are JSON:
-//! `{"sdp":"..."}` carries a description, `{"up":MS}` says that the link is open and how long that took, `{"result":{...}}` is the last.
+//! `{"sdp":"..."}` carries a description, `{"up":MS}` says that the link is open and how long that took, `{"result":{...}}` the
+//! figures, and `{"down_ms":MS}` when a receiver noticed that the browser closed.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -57,6 +58,9 @@ async fn main() {
         "datagrams_received": counters.datagrams_received,
         "pacer_dropped": counters.pacer_dropped_datagrams,
     }}));
+    if !run.sends {
+        say(&json!({ "down_ms": until_down(&mut events).await }));
+    }
     link.close();
     tokio::time::sleep(QUIET).await;
     // The runtime would wait for a line of input that never comes.
@@ -167,6 +171,20 @@ async fn receive(run: &Run, events: &mut mpsc::Receiver<LinkEvent>) -> u64 {
             Err(_) => return bytes,
         }
     }
+}
+
+/// The browser closes after it has sent; returns when that was noticed, in milliseconds since the epoch.
+async fn until_down(events: &mut mpsc::Receiver<LinkEvent>) -> Option<u64> {
+    let down = async {
+        while let Some(event) = events.recv().await {
+            if let LinkEvent::Down { .. } = event {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                return now.ok().map(|now| now.as_millis() as u64);
+            }
+        }
+        None
+    };
+    tokio::time::timeout(Duration::from_secs(10), down).await.ok().flatten()
 }
 
 /// CPU time of this process, all threads.

@@ -187,10 +187,12 @@ async function withNative(browser, ports, cell) {
   const { result } = await native.line();
   const bytes = nativeSends ? await receiving : result.bytes;
   const chromiumCpu = treeCpuSeconds(browser.pid) - cpu;
-  await sending?.catch(() => undefined);
+  await sending;
+  const closed = await page.evaluate(() => { window.end.close(); return performance.timeOrigin + performance.now(); });
+  const down = nativeSends ? undefined : (await native.line()).down_ms - closed;
   await native.exited;
   await page.close();
-  return { bytes, up, chromiumCpu, nativeCpu: result.cpu_seconds, pacerDropped: result.pacer_dropped };
+  return { bytes, up, down, chromiumCpu, nativeCpu: result.cpu_seconds, pacerDropped: result.pacer_dropped };
 }
 
 async function measure(browser, cell, seed) {
@@ -206,6 +208,7 @@ async function measure(browser, cell, seed) {
   return {
     mbit: result.bytes * 8 / 1e6 / SECONDS,
     up: result.up,
+    down: result.down,
     nativeCpuPerGbit: result.nativeCpu === undefined ? undefined : result.nativeCpu / gbit,
     chromiumCpuPerGbit: result.chromiumCpu / gbit,
     kernelDrops: kernelDrops() - drops,
@@ -249,8 +252,8 @@ async function main() {
   const browser = await chromium.connect(server.wsEndpoint());
   browser.pid = server.process().pid;
   console.log(`Chromium ${browser.version()}, ${cpus().length} cores, ${SECONDS} s per run`);
-  console.log('| path | RTT ms | loss % | message KiB | Mbit/s | open ms | native CPU s/Gbit | Chromium CPU s/Gbit | kernel, queue, pacer drops | load |');
-  console.log('|---|---|---|---|---|---|---|---|---|---|');
+  console.log('| path | RTT ms | loss % | message KiB | Mbit/s | open ms | close seen after ms | native CPU s/Gbit | Chromium CPU s/Gbit | kernel, queue, pacer drops | load |');
+  console.log('|---|---|---|---|---|---|---|---|---|---|---|');
   let missed = 0;
   for (const cell of chosen()) {
     const runs = [];
@@ -263,7 +266,7 @@ async function main() {
     const failed = cell.target && Math.min(...runs.map((run) => run.mbit)) < cell.target;
     missed += failed ? 1 : 0;
     const rate = `${list('mbit', 1)}${cell.target ? ` (target ${cell.target}${failed ? ', MISSED' : ''})` : ''}`;
-    console.log(`| ${PATHS[cell.path]} | ${cell.rtt} | ${cell.loss} | ${cell.bytes / 1024} | ${rate} | ${list('up', 0)} | ${
+    console.log(`| ${PATHS[cell.path]} | ${cell.rtt} | ${cell.loss} | ${cell.bytes / 1024} | ${rate} | ${list('up', 0)} | ${list('down', 0)} | ${
       list('nativeCpuPerGbit', 1)} | ${list('chromiumCpuPerGbit', 1)} | ${drops} | ${list('load', 1)} |`);
   }
   await browser.close();

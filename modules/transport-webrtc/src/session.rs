@@ -390,3 +390,40 @@ impl<'a> Writer<'a> {
 fn lost(error: webrtc::error::Error) -> End {
     End::Lost(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use peerstream_sdk::traits::transport::LinkEvent;
+
+    use super::*;
+    use crate::outbox::Account;
+    use crate::{Config, WebRtc};
+
+    fn session(advertise: &[&str]) -> (Session, mpsc::Receiver<LinkEvent>) {
+        let advertise = advertise.iter().map(|address| address.parse().unwrap()).collect();
+        let transport = WebRtc::new(Config { advertise, ..Config::default() }).unwrap();
+        let (events, receiver) = mpsc::channel(8);
+        let outbox = Arc::new(Outbox::new(events, Arc::new(Account::default())));
+        (Session::new(transport.shared, Side::Offer, outbox), receiver)
+    }
+
+    fn lines(session: &Session, line: &str) -> Vec<String> {
+        let candidate = Candidate::from_line(line).unwrap();
+        session
+            .advertised(candidate)
+            .iter()
+            .map(|candidate| format!("{} {}", candidate.address, candidate.port))
+            .collect()
+    }
+
+    #[test]
+    fn a_host_candidate_also_stands_for_the_public_address_of_its_family() {
+        let (session, _events) = session(&["203.0.113.5", "2001:db8::5"]);
+        let host = "candidate:1 1 udp 2130706431 10.0.0.7 50000 typ host";
+        assert_eq!(lines(&session, host), ["10.0.0.7 50000", "203.0.113.5 50000"]);
+        let loopback = "candidate:1 1 udp 2130706431 127.0.0.1 50000 typ host";
+        assert_eq!(lines(&session, loopback), ["127.0.0.1 50000"]);
+        let reflexive = "candidate:1 1 udp 1677729535 198.51.100.1 50000 typ srflx";
+        assert_eq!(lines(&session, reflexive), ["198.51.100.1 50000"]);
+    }
+}

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use peerstream_sdk::protocol::signal::Signal;
 use peerstream_sdk::traits::transport::{
     CREDIT_BYTES, EVENT_QUEUE_MAX, FRAME_BYTES_MAX, IceServers, Lane, Link, LinkEvent, SendError, Side, Transport,
 };
-use peerstream_transport_webrtc::{Config, WebRtc};
+use peerstream_transport_webrtc::{Config, Ports, WebRtc, stun};
 use tokio::sync::mpsc;
 
 /// Shorter than the time after which a silent peer counts as gone.
@@ -58,6 +59,12 @@ fn loopback() -> Config {
 async fn connected(config: Config) -> (End, End) {
     let mut a = End::open(config.clone(), Side::Offer);
     let mut b = End::open(config, Side::Answer);
+    join(&mut a, &mut b).await;
+    (a, b)
+}
+
+/// Carries set-up messages until both ends are up.
+async fn join(a: &mut End, b: &mut End) {
     let (mut a_up, mut b_up) = (false, false);
     while !(a_up && b_up) {
         let (event, from_a) = tokio::select! {
@@ -74,7 +81,6 @@ async fn connected(config: Config) -> (End, End) {
             (event, _) => panic!("unexpected {event:?}"),
         }
     }
-    (a, b)
 }
 
 #[tokio::test]
@@ -175,6 +181,20 @@ async fn the_other_side_learns_of_a_close_at_once() {
     assert_eq!(b.transport.counters().links_down, 1);
 }
 
+#[test]
+fn a_peer_that_vanishes_without_a_word_is_noticed() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (ours, theirs) = (runtime(), runtime());
+    let config = Config { silence_timeout_ms: 1000, ..loopback() };
+    let mut b = theirs.block_on(async { End::open(config.clone(), Side::Answer) });
+    ours.block_on(async {
+        let mut a = End::open(config, Side::Offer);
+        join(&mut a, &mut b).await;
+        theirs.shutdown_background();
+        assert!(matches!(a.event().await, LinkEvent::Down { .. }));
+    });
+}
+
 #[tokio::test]
 async fn a_closed_link_says_nothing_more() {
     let (mut a, _b) = connected(loopback()).await;
@@ -213,6 +233,33 @@ async fn garbage_signals_are_counted_and_do_no_harm() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(counted, 3);
+}
+
+#[tokio::test]
+async fn a_description_names_a_port_of_the_range() {
+    let ports = Ports { first: 41_000, last: 41_200 };
+    let mut a = End::open(Config { ports: Some(ports), ..loopback() }, Side::Offer);
+    let LinkEvent::Signal(bytes) = a.event().await else { panic!("a description comes first") };
+    let Ok(Signal::Description(description)) = Signal::decode(&bytes) else { panic!("a description comes first") };
+    assert!(!description.candidates().is_empty());
+    for candidate in description.candidates() {
+        assert!((ports.first..=ports.last).contains(&candidate.port), "{candidate:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_asks_the_stun_server() {
+    let server = stun::Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let transport = WebRtc::new(loopback()).unwrap();
+    let servers = IceServers { urls: vec![format!("stun:{}", server.local_addr()), "nonsense".to_owned()] };
+    let (sender, _events) = mpsc::channel(EVENT_QUEUE_MAX);
+    let _link = transport.open(Side::Offer, &servers, sender);
+    let asked = async {
+        while server.counters().answered == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(SOON, asked).await.expect("a request in time");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
