@@ -24,6 +24,9 @@ const RESEND: Micros = Micros::from_millis(500);
 const SUPERSEDED: Micros = Micros::from_secs(5);
 /// A node that is gone is remembered as long as data may flow through it, at most this long.
 const GHOST_MAX: Micros = Micros::from_secs(30);
+/// When more nodes than this wait, they are looked at together after a pause and not with every message.
+const WAITING_MANY: usize = 128;
+const ADVANCE_PAUSE: Micros = Micros::from_millis(40);
 /// Stands for "named by the assignment in force" in [`Node::possible`].
 const NAMED: u64 = u64::MAX;
 
@@ -31,8 +34,10 @@ const NAMED: u64 = u64::MAX;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Node {
     online: bool,
-    /// When it was taken out, if data may still flow through it.
-    gone: Option<Micros>,
+    /// When it was taken out, and whom it may still be feeding.
+    gone: Option<(Micros, Vec<NodeId>)>,
+    /// It has been told to take a parent before.
+    placed: bool,
     /// The parent it was told to take.
     issued: Option<NodeId>,
     /// The version that first told it so; none before that is sent.
@@ -80,6 +85,7 @@ pub(crate) struct Carry {
     again: BTreeSet<NodeId>,
     /// Something has changed that may let a waiting node be issued.
     retry: bool,
+    advanced_at: Micros,
     progress_at: Micros,
     pub(crate) tally: Tally,
 }
@@ -150,7 +156,7 @@ impl Carry {
             }
         }
         if !fed.is_empty() {
-            (state.gone, state.online, state.issued) = (Some(now), false, None);
+            (state.gone, state.online, state.issued) = (Some((now, fed)), false, None);
             self.nodes.insert(node, state);
             self.ghosts.insert(node);
         }
@@ -187,9 +193,11 @@ impl Carry {
 
     /// Issues what can be issued now.
     pub(crate) fn advance(&mut self, topology: &Topology, now: Micros) {
-        if !std::mem::take(&mut self.retry) {
+        let soon = self.waiting.len() > WAITING_MANY && now.since(self.advanced_at) < ADVANCE_PAUSE;
+        if !self.retry || soon {
             return;
         }
+        (self.retry, self.advanced_at) = (false, now);
         let mut waiting: Vec<_> = self.waiting.keys().copied().collect();
         waiting.sort_by_key(|node| (topology.depth(*node).unwrap_or(u32::MAX), *node));
         for node in waiting {
@@ -280,9 +288,9 @@ impl Carry {
         if !slots.admit(node, room, &leaving) {
             return false;
         }
-        self.tally.moves += u64::from(self.issued(node).0.is_some());
         self.unissue(node);
         let state = self.nodes.get_mut(&node).expect("it is online");
+        self.tally.moves += u64::from(std::mem::replace(&mut state.placed, true));
         state.issued = Some(parent);
         state.possible.insert(parent, NAMED);
         self.dirty.extend([node, parent]);
@@ -444,15 +452,13 @@ impl Carry {
 
     fn lay_ghosts(&mut self, now: Micros) {
         for ghost in self.ghosts.clone() {
-            let expired =
-                self.nodes.get(&ghost).and_then(|state| state.gone).is_none_or(|gone| now.since(gone) >= GHOST_MAX);
-            let fed: Vec<_> =
-                self.nodes.iter().filter(|(_, state)| state.possible.contains_key(&ghost)).map(|(id, _)| *id).collect();
-            if !expired && !fed.is_empty() {
+            let Some((since, fed)) = self.nodes.get(&ghost).and_then(|state| state.gone.clone()) else { continue };
+            let fed: Vec<_> = fed.into_iter().filter(|child| self.may_feed(ghost, *child)).collect();
+            if !fed.is_empty() && now.since(since) < GHOST_MAX {
                 continue;
             }
             for child in fed {
-                self.nodes.get_mut(&child).expect("found above").possible.remove(&ghost);
+                self.nodes.get_mut(&child).map(|child| child.possible.remove(&ghost));
             }
             self.nodes.remove(&ghost);
             self.ghosts.remove(&ghost);

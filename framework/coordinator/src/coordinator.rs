@@ -166,7 +166,6 @@ impl Coordinator {
             Up::LinkFailed(peer) => self.on_link_failed(node, peer),
             Up::Suspect(peer) => self.on_suspect(node, peer),
             Up::Starving => self.on_starving(node),
-            Up::Relay(relay) => self.on_relay(node, relay),
             Up::Leave => self.on_leave(node),
             Up::Ping { nonce } => self.send(conn, &Down::Pong { nonce, wall_us: self.wall_us() }),
         }
@@ -297,26 +296,33 @@ impl Coordinator {
     }
 
     /// Looks at everyone who might be dead.
-    pub(crate) fn judge(&mut self) {
+    fn judge(&mut self) {
         self.watched.remove(&NodeId::SOURCE);
         if self.watched.is_empty() || self.now < self.grace_until {
             return;
         }
         self.look_for_mass_loss();
         for node in self.watched.clone() {
-            let Some(member) = self.members.get_mut(&node) else {
-                self.watched.remove(&node);
-                continue;
-            };
-            if let Some(death) = verdicts::verdict(member, self.mass_loss, self.now) {
-                self.condemn(node, death);
-                continue;
-            }
-            member.suspicion = member.suspicion.take().filter(|suspicion| !suspicion.is_over(member, self.now));
-            let silent = self.now.since(member.heard) >= verdicts::MUTE;
-            if member.suspicion.is_none() && member.lost_at.is_none() && !silent {
-                self.watched.remove(&node);
-            }
+            self.judge_one(node);
+        }
+    }
+
+    /// Looks at one who might be dead.
+    pub(crate) fn judge_one(&mut self, node: NodeId) {
+        if self.now < self.grace_until {
+            return;
+        }
+        let Some(member) = self.members.get_mut(&node) else {
+            self.watched.remove(&node);
+            return;
+        };
+        if let Some(death) = verdicts::verdict(member, self.mass_loss, self.now) {
+            return self.condemn(node, death);
+        }
+        member.suspicion = member.suspicion.take().filter(|suspicion| !suspicion.is_over(member, self.now));
+        let silent = self.now.since(member.heard) >= verdicts::MUTE;
+        if member.suspicion.is_none() && member.lost_at.is_none() && !silent {
+            self.watched.remove(&node);
         }
     }
 

@@ -122,7 +122,7 @@ mod tests {
                 let message = match chunk[0] % 6 {
                     0 => Up::Suspect(node(chunk[1])),
                     1 => Up::LinkFailed(node(chunk[1])),
-                    2 => Up::Relay(chunk[1] % 2 == 0),
+                    2 => Up::Report(Report { relay: chunk[1] % 2 == 0, ..Report::default() }),
                     3 => Up::Signal { to: node(chunk[1]), attempt: 0, payload: vec![0] },
                     4 => Up::Starving,
                     _ => Up::Leave,

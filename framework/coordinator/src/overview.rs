@@ -104,7 +104,7 @@ pub struct Counters {
     pub links_failed: u64,
     /// Times a node said that nobody feeds it.
     pub starving: u64,
-    /// Moves: a node that had a parent was given another one.
+    /// Moves: a node was told to take another parent than its first.
     pub moves: u64,
     /// Groups of plans that were committed.
     pub groups_committed: u64,

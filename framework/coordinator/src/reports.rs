@@ -21,6 +21,7 @@ impl Coordinator {
                 suspicion.withdraw(node);
             }
         }
+        self.on_relay(node, report.relay);
         self.carry.on_report(node, &report, self.now);
         if let Some(member) = self.members.get_mut(&node) {
             member.links = report.links;
@@ -47,7 +48,7 @@ impl Coordinator {
         }
         member.suspicion.get_or_insert_with(|| Suspicion::new(now)).add(witness, now);
         self.watched.insert(suspect);
-        self.judge();
+        self.judge_one(suspect);
     }
 
     pub(crate) fn on_link_failed(&mut self, node: NodeId, peer: NodeId) {
@@ -75,7 +76,7 @@ impl Coordinator {
         }
     }
 
-    pub(crate) fn on_relay(&mut self, node: NodeId, relay: bool) {
+    fn on_relay(&mut self, node: NodeId, relay: bool) {
         let capacity = self.topology.get(node).map_or(0, |member| member.capacity);
         self.set_ability(node, capacity, relay);
     }

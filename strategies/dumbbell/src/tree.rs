@@ -41,6 +41,7 @@ pub(crate) struct Tree {
     leaves: BTreeSet<Leaf>,
     /// Those for whom there is no place, the oldest first.
     waiting: BTreeMap<(Micros, NodeId), Occupant>,
+    waiting_since: BTreeMap<NodeId, Micros>,
     /// Places whose occupant has changed since [`Self::take_changed`].
     changed: BTreeSet<Place>,
     /// Moves after which a node was older than its new parent.
@@ -58,6 +59,7 @@ impl Default for Tree {
             weak: BTreeSet::new(),
             leaves: BTreeSet::new(),
             waiting: BTreeMap::new(),
+            waiting_since: BTreeMap::new(),
             changed: BTreeSet::new(),
             inversions: 0,
             moves: 0,
@@ -75,7 +77,7 @@ impl Tree {
     }
 
     pub(crate) fn is_waiting(&self, node: NodeId) -> bool {
-        self.waiting.values().any(|occupant| occupant.node == node)
+        self.waiting_since.contains_key(&node)
     }
 
     pub(crate) fn is_known(&self, node: NodeId) -> bool {
@@ -113,9 +115,7 @@ impl Tree {
                 self.put(place.children()[0], weak);
             }
             (None, Some(place)) => self.put(place, newcomer),
-            (None, None) => {
-                self.waiting.insert(newcomer.age(), newcomer);
-            }
+            (None, None) => self.wait(newcomer),
         }
     }
 
@@ -123,12 +123,20 @@ impl Tree {
     pub(crate) fn seat_waiting(&mut self) {
         while let Some(place) = self.open.first().copied() {
             let Some((_, occupant)) = self.waiting.pop_first() else { return };
+            self.waiting_since.remove(&occupant.node);
             self.put(place, occupant);
         }
     }
 
     pub(crate) fn forget_waiting(&mut self, node: NodeId) {
-        self.waiting.retain(|_, occupant| occupant.node != node);
+        if let Some(joined_at) = self.waiting_since.remove(&node) {
+            self.waiting.remove(&(joined_at, node));
+        }
+    }
+
+    fn wait(&mut self, occupant: Occupant) {
+        self.waiting_since.insert(occupant.node, occupant.joined_at);
+        self.waiting.insert(occupant.age(), occupant);
     }
 
     // Leaving.
@@ -162,7 +170,7 @@ impl Tree {
             // Other gaps may still be open above, so its new place is found once all are filled.
             let occupant = self.take(other).expect("it was found there");
             self.moves += 1;
-            self.waiting.insert(occupant.age(), occupant);
+            self.wait(occupant);
         }
     }
 
