@@ -95,6 +95,7 @@ fn drain(coordinator: &mut Coordinator) {
 
 #[cfg(test)]
 mod tests {
+    use peerstream_protocol::control::Report;
     use peerstream_protocol::id::NodeId;
 
     use super::*;

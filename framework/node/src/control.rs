@@ -249,17 +249,14 @@ impl<V: Verifier> Node<V> {
                 rtt_ms,
             }
         });
-        Report { term: assignment.term, version: assignment.version, links: links.collect(), figures: self.figures() }
+        let (term, version) = (assignment.term, assignment.version);
+        Report { term, version, relay: self.relay, links: links.collect(), figures: self.figures() }
     }
 
     pub(crate) fn tell(&mut self, message: &Up) {
         if self.control.is_welcomed() {
             self.out.push_back(Output::Control(message.encode()));
         }
-    }
-
-    pub(crate) fn tell_relay(&mut self) {
-        self.tell(&Up::Relay(self.relay));
     }
 
     pub(crate) fn tell_suspect(&mut self, peer: NodeId) {

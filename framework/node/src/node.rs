@@ -363,7 +363,7 @@ impl<V: Verifier> Node<V> {
     fn on_relay(&mut self, relay: bool) {
         if self.relay != relay {
             self.relay = relay;
-            self.tell_relay();
+            self.report_soon();
             if !relay {
                 self.stop_all_feeds();
             }

@@ -110,16 +110,24 @@ pub struct LinkReport {
 }
 
 /// What a node tells of itself: at once when its links change, and every second.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The reign of the assignment in force.
     pub term: Term,
     /// The version of the assignment in force.
     pub version: u64,
+    /// May relay at present; the user can change that at any time.
+    pub relay: bool,
     /// At most [`LINKS_MAX`].
     pub links: Vec<LinkReport>,
     /// Figures for people; never believed for decisions about the reporter itself.
     pub figures: Figures,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self { term: Term(0), version: 0, relay: true, links: Vec::new(), figures: Figures::default() }
+    }
 }
 
 /// Counters of one node since it joined.
@@ -190,8 +198,6 @@ pub enum Up {
     Suspect(NodeId),
     /// No parent, backup or standby feeds this node.
     Starving,
-    /// Whether this node may relay from now on.
-    Relay(bool),
     /// Goodbye.
     Leave,
     /// Asks for [`Down::Pong`].

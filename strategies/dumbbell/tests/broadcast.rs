@@ -192,7 +192,7 @@ fn whatever_happens(seed: u64) {
     for _ in 0..10 + chance.below(30) {
         something_happens(&mut broadcast, &mut chance);
     }
-    broadcast.run(Micros::from_secs(30));
+    broadcast.run(Micros::from_secs(60));
     assert_eq!(broadcast.checker.violations, Vec::<String>::new(), "seed {seed}");
     for id in broadcast.world.living() {
         let received = &broadcast.world.actor(id).received;
