@@ -76,7 +76,9 @@ export const untilLive = (pages, options) =>
  * Watches a page for `ms` and returns what shows that it really plays: how far the play head went in relation to the time that
  * passed, frames, whether picture times only grow and pixels change, the loudest tone, and what went wrong.
  */
-export function watch(page, { ms = 3_000, sound = true } = {}) {
+export async function watch(page, { ms = 3_000, sound = true } = {}) {
+  // Pictures are only counted in the page that is in front.
+  await page.bringToFront();
   return page.evaluate(watchInPage, { ms, sound });
 }
 

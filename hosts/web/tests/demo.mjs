@@ -1,0 +1,78 @@
+// A real host for tests: `peerstream demo` on a free port, and a page of another origin that embeds the player.
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { host } from "./server.mjs";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+const dist = fileURLToPath(new URL("../dist", import.meta.url));
+const places = ["target/release/peerstream", "target/debug/peerstream"].map((path) => join(root, path));
+
+/** The host's binary, if it was built; `PEERSTREAM_BIN` names another one. */
+export const binary = [process.env.PEERSTREAM_BIN, ...places].find((path) => path && existsSync(path));
+
+/**
+ * Starts the demo. `url` is the host; `key` its publisher; `restart()` ends it and starts it anew on the same port with the same key, as a
+ * new broadcast.
+ */
+export async function startDemo() {
+  const folder = await mkdtemp(join(tmpdir(), "peerstream-demo-"));
+  let child;
+  let url;
+  const start = async (port) => {
+    const args = ["demo", "--listen", `127.0.0.1:${port}`, "--key", join(folder, "key")];
+    child = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"] });
+    url = await said(child, /http:\/\/127\.0\.0\.1:\d+\//);
+  };
+  const stop = () =>
+    new Promise((done) => {
+      if (child.exitCode !== null) return done();
+      child.once("exit", done);
+      child.kill("SIGKILL");
+    });
+  await start(0);
+  const { publisher } = await (await fetch(`${url}api/v1/stream`)).json();
+  const restart = async () => {
+    await stop();
+    await start(new URL(url).port);
+  };
+  const close = async () => {
+    await stop();
+    await rm(folder, { recursive: true, force: true });
+  };
+  return { url, key: publisher, restart, stop, close };
+}
+
+function said(child, pattern) {
+  return new Promise((done, fail) => {
+    let text = "";
+    const hear = (part) => {
+      text += part;
+      const found = pattern.exec(text);
+      if (found) done(found[0]);
+    };
+    child.stdout.on("data", hear);
+    child.stderr.on("data", hear);
+    child.once("exit", (code) => fail(new Error(`host ended with ${code}: ${text}`)));
+  });
+}
+
+/** Serves the built player and a page that embeds it with these attributes, from an origin of its own. */
+export async function startSite(attributes) {
+  const files = await mkdtemp(join(tmpdir(), "peerstream-site-"));
+  await cp(dist, files, { recursive: true });
+  const written = Object.entries(attributes).map(([name, value]) => `${name}="${value}"`);
+  const page = `<!doctype html><meta charset="utf-8"><title>Somebody else's page</title><link rel="icon" href="data:,">
+<script type="module" src="./peerstream.js"></script><peerstream-player ${written.join(" ")}></peerstream-player>`;
+  await writeFile(join(files, "index.html"), page);
+  const served = await host({}, { files });
+  const close = async () => {
+    served.close();
+    await rm(files, { recursive: true, force: true });
+  };
+  return { url: served.url, close };
+}

@@ -1,0 +1,109 @@
+// Whole pages against the real host: they play, relay, survive each other, and take part again after the host was away.
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+
+import { crash, hasChromium, launch, missingProofs, openPages, status, until, untilLive, watch } from "./browser.mjs";
+import { binary, startDemo, startSite } from "./demo.mjs";
+
+const missing = !binary ? "the host is not built: cargo build -p peerstream-host" : !hasChromium() && "no Chromium here";
+const options = { skip: missing || false, timeout: 120_000 };
+const PAGES = Number(process.env.PEERSTREAM_PAGES ?? 5);
+let demo;
+let site;
+let browser;
+
+before(async () => {
+  if (missing) return;
+  demo = await startDemo();
+  site = await startSite({ src: demo.url, publisher: demo.key });
+  browser = await launch();
+});
+
+afterEach(async () => {
+  for (const page of browser?.context.pages() ?? []) await page.close({ runBeforeUnload: false });
+});
+
+after(async () => {
+  await browser?.close();
+  await site?.close();
+  await demo?.close();
+});
+
+async function swarm() {
+  const pages = await openPages(browser.context, site.url, PAGES, { apart_ms: 100 });
+  await untilLive(pages);
+  return pages;
+}
+
+const relayed = async (pages) => (await Promise.all(pages.map(status))).filter(({ fed }) => fed.length > 0);
+
+test("every page plays, and pages feed pages", options, async () => {
+  const pages = await swarm();
+  await pages[0].waitForTimeout(3_000);
+  for (const page of pages) assert.deepEqual(missingProofs(await watch(page, { ms: 2_000 })), []);
+  const all = await Promise.all(pages.map(status));
+  const fedByPages = all.filter(({ feeders }) => feeders.some((feeder) => feeder !== "source"));
+  assert.ok(fedByPages.length >= PAGES - 2, `only ${fedByPages.length} of ${PAGES} pages are fed by pages`);
+  for (const { figures } of all) assert.equal(figures.offences, 0);
+  for (const { errors } of pages) assert.deepEqual(errors, []);
+});
+
+test("when a feeding page crashes the others go on", options, async () => {
+  const pages = await swarm();
+  await pages[0].waitForTimeout(2_000);
+  const feeding = (await relayed(pages)).map(({ node }) => node);
+  const all = await Promise.all(pages.map(status));
+  const victim = pages[all.findIndex(({ node }) => feeding.includes(node))];
+  const others = pages.filter((page) => page !== victim);
+  await crash(victim);
+  await others[0].waitForTimeout(1_000);
+  for (const page of others) {
+    const seen = await watch(page, { ms: 2_500 });
+    assert.deepEqual(missingProofs(seen, { sound: false }), []);
+  }
+});
+
+test("a page that does not relay feeds nobody", options, async () => {
+  const shy = await startSite({ src: demo.url, relay: "off" });
+  const [page] = await openPages(browser.context, shy.url, 1);
+  await untilLive([page]);
+  const others = await swarm();
+  await others[0].waitForTimeout(2_000);
+  assert.deepEqual((await status(page)).fed, []);
+  await shy.close();
+});
+
+test("somebody else's key plays nothing", options, async () => {
+  const pinned = await startSite({ src: demo.url, publisher: "00".repeat(32) });
+  const [page] = await openPages(browser.context, pinned.url, 1);
+  const seen = await until(page, "refused", ({ state }) => state === "refused");
+  assert.match(seen.detail, /does not carry this stream|somebody else/);
+  assert.equal(seen.figures.delivered, 0);
+  await pinned.close();
+});
+
+test("the second host is used when the first does not answer", options, async () => {
+  const backed = await startSite({ src: "http://127.0.0.1:9/", endpoints: demo.url });
+  const [page] = await openPages(browser.context, backed.url, 1);
+  await untilLive([page]);
+  await backed.close();
+});
+
+test("a page that leaves is gone from the overlay at once", options, async () => {
+  const [page, other] = await openPages(browser.context, site.url, 2);
+  await untilLive([page, other]);
+  const members = async () => (await (await fetch(`${demo.url}api/v1/overlay`)).json()).members;
+  assert.equal(await members(), 2);
+  await page.goto("about:blank");
+  await other.waitForTimeout(700);
+  assert.equal(await members(), 1);
+});
+
+test("a new broadcast of the same publisher goes on in the same page", options, async () => {
+  const [page] = await openPages(browser.context, site.url, 1);
+  await untilLive([page]);
+  const { epoch } = await status(page);
+  await demo.restart();
+  await until(page, "in the new broadcast", (now) => now.state === "live" && now.epoch > epoch, { timeout_ms: 40_000 });
+  assert.deepEqual(missingProofs(await watch(page, { ms: 2_000, sound: false }), { sound: false }), []);
+});
