@@ -104,3 +104,25 @@ test("leaving the page ends its node", options, async () => {
   assert.equal(served.upgrades.length, before, "a removed element tries no more");
   await page.close();
 });
+
+test("after a panic of the module a new node starts", options, async () => {
+  const page = await browser.context.newPage();
+  page.messages = [];
+  page.on("console", (message) => page.messages.push(message.text()));
+  await page.addInitScript(() => {
+    const { instantiate } = WebAssembly;
+    WebAssembly.instantiate = async (...args) => {
+      const { exports } = await instantiate(...args);
+      const defect = (...given) => (globalThis.panicNow ? ((globalThis.panicNow = false), exports.ps_panic()) : exports.ps_tick(...given));
+      return { exports: { ...exports, ps_tick: defect } };
+    };
+  });
+  await page.goto(served.url);
+  await until(page, "waiting", ({ state }) => state === "waiting");
+  await page.evaluate(() => (globalThis.panicNow = true));
+  await until(page, "restarted", ({ engine_restarts }) => engine_restarts === 1);
+  assert.ok(page.messages.some((text) => text.includes("asked for by the driver")), page.messages.join());
+  const before = served.upgrades.length;
+  await until(page, "trying again", () => served.upgrades.length > before);
+  await page.close();
+});
