@@ -151,7 +151,13 @@ impl Task {
                     self.timer = None;
                     self.feed(Input::Tick);
                 }
-                Some(id) = closings.recv() => self.close(id),
+                Some(id) = closings.recv() => {
+                    // What the node said before it went, a goodbye for example, is still in the queue.
+                    for request in std::iter::from_fn(|| inbox.try_recv().ok()).take(HUB_QUEUE_MAX) {
+                        self.on_request(request);
+                    }
+                    self.close(id);
+                }
                 request = inbox.recv() => match request {
                     Some(request) => self.on_request(request),
                     None => break,

@@ -16,7 +16,7 @@ use peerstream_traits::transport::{IceServers, LinkEvent, SendError, SharedTrans
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tracing::{Instrument, debug, warn};
+use tracing::{Instrument, debug, info, warn};
 
 use crate::clock::Clock;
 use crate::control::{self, Control, Endpoint};
@@ -170,6 +170,8 @@ struct Driver {
     /// The endpoint in use; its host stands in for `?` in ICE urls.
     endpoint: usize,
     control: Option<Control>,
+    /// Told in the log once, not with every attempt.
+    control_lost: bool,
     links: Links,
     output: Writer,
     counters: Counters,
@@ -194,6 +196,7 @@ impl Driver {
             endpoints,
             endpoint: 0,
             control: None,
+            control_lost: false,
             links: Links::new(transport),
             output,
             counters: Counters::default(),
@@ -238,9 +241,17 @@ impl Driver {
 
     fn on_control(&mut self, event: control::Event) {
         match event {
-            control::Event::Up => self.tell(Input::ControlUp),
+            control::Event::Up => {
+                if std::mem::take(&mut self.control_lost) {
+                    info!("control connection is back");
+                }
+                self.tell(Input::ControlUp);
+            }
             control::Event::Message(message) => self.tell(Input::Control(&message)),
             control::Event::Down => {
+                if !std::mem::replace(&mut self.control_lost, true) {
+                    warn!("control connection is lost; trying again");
+                }
                 self.control = None;
                 self.tell(Input::ControlDown);
             }
