@@ -243,7 +243,8 @@ pub struct Welcome {
     pub kind: Kind,
     /// The source's wall clock now, microseconds since 1970.
     pub wall_us: u64,
-    /// Such as `stun:192.0.2.1:3478`, at most [`ICE_URLS_MAX`].
+    /// Such as `stun:192.0.2.1:3478`, at most [`ICE_URLS_MAX`]; `?` in place of the host, as in `stun:?:3478`, stands for
+    /// the host of the node's own control endpoint.
     pub ice: Vec<String>,
 }
 
