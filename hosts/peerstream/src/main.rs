@@ -1,3 +1,73 @@
 //! The peerstream command.
 
-fn main() {}
+mod admission;
+mod api;
+mod assets;
+mod banner;
+mod bundle;
+mod cli;
+mod config;
+mod control;
+mod failure;
+mod locate;
+mod metrics;
+mod paths;
+mod relay;
+mod serve;
+mod server;
+mod signals;
+mod stun;
+mod watch;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Command};
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = start_log(&cli.log).and_then(|()| run(cli.command));
+    result.unwrap_or_else(|failure| failure.report())
+}
+
+fn start_log(filter: &str) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(filter).with_context(|| format!("--log `{filter}` is not a filter"));
+    let filter = filter.map_err(Failure::Usage)?;
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    log.with_ansi(colours).with_target(false).init();
+    Ok(())
+}
+
+fn run(command: Command) -> Result<ExitCode, Failure> {
+    if let Command::Keygen { file } = command {
+        return keygen(file);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to run in")?;
+    let result = runtime.block_on(async {
+        match command {
+            Command::Demo(args) => serve::demo(args).await,
+            Command::Serve(args) => serve::run(args).await,
+            Command::Watch(args) => watch::run(args).await,
+            Command::Relay(args) => relay::run(args).await,
+            Command::Keygen { .. } => unreachable!("handled above"),
+        }
+    });
+    // A thread may still wait for standard input, or for a paused reader of standard output.
+    runtime.shutdown_background();
+    result
+}
+
+fn keygen(file: Option<PathBuf>) -> Result<ExitCode, Failure> {
+    let path = file.map_or_else(paths::default_key, Ok)?;
+    let public = peerstream::key::create(&path).map_err(anyhow::Error::from)?;
+    eprintln!("key written to {}; keep it secret and keep a copy", path.display());
+    banner::line(&public.to_string());
+    Ok(ExitCode::SUCCESS)
+}

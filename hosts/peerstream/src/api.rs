@@ -1,0 +1,67 @@
+//! What pages and programs ask of a broadcast, as JSON.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use peerstream::broadcast;
+use peerstream::protocol::WIRE_VERSION;
+use peerstream::protocol::segment::Kind;
+use serde::Serialize;
+
+use crate::server::Shared;
+
+/// The answer of `/api/v1/stream`.
+#[derive(Debug, Serialize)]
+struct Stream {
+    /// The publisher's key, 64 hexadecimal digits.
+    publisher: String,
+    /// This broadcast of the stream.
+    epoch: u64,
+    /// `media` or `data`.
+    kind: &'static str,
+    /// `waiting`, `live` or `ended`.
+    state: &'static str,
+    /// Such as `video/mp4; codecs="avc1.64001f"`, once known.
+    mime: Option<String>,
+    /// Shown above the player.
+    title: Option<String>,
+    /// The wire version of the control connection.
+    wire: u16,
+    /// The control connection's path, from the page's folder.
+    control: &'static str,
+}
+
+/// `GET /api/v1/stream`
+pub async fn stream(State(shared): State<Arc<Shared>>) -> Response {
+    let broadcast = &shared.broadcast;
+    let state = broadcast.state().borrow().clone();
+    Json(Stream {
+        publisher: broadcast.publisher().to_string(),
+        epoch: broadcast.epoch().0,
+        kind: match broadcast.kind() {
+            Kind::Media => "media",
+            Kind::Data => "data",
+        },
+        // Why an input failed is for the streamer's log: it may name paths.
+        state: match state {
+            broadcast::State::Failed(_) => broadcast::State::Ended.word(),
+            state => state.word(),
+        },
+        mime: broadcast.mime(),
+        title: shared.title.clone(),
+        wire: WIRE_VERSION,
+        control: "api/v1/control",
+    })
+    .into_response()
+}
+
+/// `GET /api/v1/overlay`
+pub async fn overlay(State(shared): State<Arc<Shared>>) -> Response {
+    match shared.broadcast.hub().overview().await {
+        Some(overview) => Json(overview).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "the coordinator has stopped\n").into_response(),
+    }
+}

@@ -1,0 +1,58 @@
+//! What a broadcaster sees first.
+
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
+
+use peerstream::protocol::crypto::PublicKey;
+
+/// Addresses of other networks that are shown.
+const LAN_URLS_MAX: usize = 4;
+
+/// Writes a line to standard output; it does not matter whether anybody reads it.
+pub fn line(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// Where to watch, how to pin, how to stop.
+pub fn show(listen: SocketAddr, publisher: PublicKey) {
+    let urls = urls(listen);
+    let first = &urls[0];
+    line(&format!("watch at {first}"));
+    for url in &urls[1..] {
+        line(&format!("      or {url}  (from other devices)"));
+    }
+    line(&format!("dashboard {first}dashboard"));
+    line(&format!("publisher {publisher}"));
+    line(&format!("in a terminal: peerstream watch '{first}#{publisher}' -o - | vlc -"));
+    line("stop with Ctrl-C");
+}
+
+fn urls(listen: SocketAddr) -> Vec<String> {
+    let url = |address: IpAddr| format!("http://{}/", SocketAddr::new(address, listen.port()));
+    if !listen.ip().is_unspecified() {
+        return vec![url(listen.ip())];
+    }
+    let mut urls = vec![url(IpAddr::from([127, 0, 0, 1]))];
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let others = interfaces.iter().map(if_addrs::Interface::ip).filter(|ip| ip.is_ipv4() && !ip.is_loopback());
+    urls.extend(others.take(LAN_URLS_MAX).map(url));
+    urls
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_for_everybody_is_shown_as_one_that_can_be_opened() {
+        let urls = urls("0.0.0.0:8080".parse().unwrap());
+        assert_eq!(urls[0], "http://127.0.0.1:8080/");
+        assert!(urls.iter().all(|url| !url.contains("0.0.0.0")));
+    }
+
+    #[test]
+    fn only_the_address_listened_on_is_shown() {
+        assert_eq!(urls("[::1]:80".parse().unwrap()), ["http://[::1]:80/"]);
+    }
+}

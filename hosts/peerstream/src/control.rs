@@ -1,0 +1,80 @@
+//! Control connections of viewers: WebSockets in front of the coordinator, which decides who may stay.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::ws::{Message, WebSocket};
+use axum::extract::{ConnectInfo, State, WebSocketUpgrade};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use peerstream::hub::ConnectionSender;
+use peerstream::protocol::control::CONTROL_BYTES_MAX;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::admission::{Place, mapped};
+use crate::server::Shared;
+
+/// A node that says nothing for this long has gone without a word; nodes report every second, hidden pages at least
+/// every minute.
+const SILENCE_MAX: Duration = Duration::from_secs(90);
+/// A message that cannot be written in this time will never be.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Bytes of a socket that wait to be written; what comes beyond waits in the coordinator's bounded queue.
+const WRITE_BUFFER_MAX: usize = 8 * CONTROL_BYTES_MAX;
+
+/// `GET /api/v1/control`
+pub async fn upgrade(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let Some(place) = shared.admission.enter(address.ip()) else {
+        shared.counters.address_refused();
+        return (StatusCode::TOO_MANY_REQUESTS, "too many control connections from this address\n").into_response();
+    };
+    upgrade
+        .max_message_size(CONTROL_BYTES_MAX)
+        .max_frame_size(CONTROL_BYTES_MAX)
+        .write_buffer_size(0)
+        .max_write_buffer_size(WRITE_BUFFER_MAX)
+        .on_upgrade(move |socket| session(socket, address, shared, place))
+}
+
+async fn session(socket: WebSocket, address: SocketAddr, shared: Arc<Shared>, _place: Place) {
+    let Some(mut connection) = shared.broadcast.connect(mapped(address.ip()).octets()).await else { return };
+    let (sink, stream) = socket.split();
+    let (sender, messages) = connection.split();
+    tokio::select! {
+        () = read(stream, sender) => {}
+        () = write(sink, messages) => {}
+    }
+}
+
+async fn read(mut stream: SplitStream<WebSocket>, sender: ConnectionSender<'_>) {
+    while let Ok(Some(Ok(message))) = timeout(SILENCE_MAX, stream.next()).await {
+        let taken = match message {
+            Message::Binary(bytes) => sender.send(bytes.into()).await,
+            // Not a message of ours; the coordinator counts it and loses patience.
+            Message::Text(text) => sender.send(Bytes::from(text).into()).await,
+            Message::Ping(_) | Message::Pong(_) => true,
+            Message::Close(_) => false,
+        };
+        if !taken {
+            break;
+        }
+    }
+}
+
+async fn write(mut sink: SplitSink<WebSocket, Message>, messages: &mut mpsc::Receiver<Vec<u8>>) {
+    while let Some(message) = messages.recv().await {
+        if !matches!(timeout(WRITE_TIMEOUT, sink.send(Message::Binary(message.into()))).await, Ok(Ok(()))) {
+            return;
+        }
+    }
+    let _ = timeout(WRITE_TIMEOUT, sink.send(Message::Close(None))).await;
+}

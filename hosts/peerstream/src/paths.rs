@@ -1,0 +1,14 @@
+//! Where files are when nobody says.
+
+use std::env;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+/// `peerstream/publisher.key` in the user's data folder: `$XDG_DATA_HOME`, or `~/.local/share`.
+pub fn default_key() -> Result<PathBuf> {
+    let folder = env::var_os("XDG_DATA_HOME").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let folder = folder.or_else(|| Some(env::home_dir()?.join(".local/share")));
+    let folder = folder.context("there is no home folder for the publisher's key; name a file with --key")?;
+    Ok(folder.join("peerstream").join("publisher.key"))
+}

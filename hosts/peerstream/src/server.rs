@@ -1,0 +1,133 @@
+//! The web server of a broadcast: pages, API, metrics and control connections.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use peerstream::broadcast::Broadcast;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tracing::debug;
+
+use crate::admission::Admission;
+use crate::config::Config;
+use crate::{api, assets, control, metrics};
+
+/// A request's head must arrive, and an idle connection say something, within this time.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// The pause after a connection could not be accepted, when the machine is out of files for example.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What all requests share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The broadcast.
+    pub broadcast: Broadcast,
+    /// Shown above the player.
+    pub title: Option<String>,
+    /// Who may open control connections.
+    pub admission: Admission,
+    /// What is counted.
+    pub counters: metrics::Counters,
+}
+
+/// The routes of a broadcast.
+pub fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/metrics", get(metrics::respond))
+        .route("/api/v1/stream", get(api::stream))
+        .route("/api/v1/overlay", get(api::overlay))
+        .route("/api/v1/control", get(control::upgrade))
+        .fallback(asset)
+        .layer(middleware::from_fn(common_headers))
+        .with_state(shared)
+}
+
+async fn asset(method: Method, uri: Uri, request: Request) -> Response {
+    match (method, assets::find(uri.path())) {
+        (Method::GET | Method::HEAD, Some(asset)) => asset.respond(request.headers()),
+        (_, Some(_)) => (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD")]).into_response(),
+        (_, None) => (StatusCode::NOT_FOUND, "not found\n").into_response(),
+    }
+}
+
+/// Any page may embed the player, so any page may read what it needs.
+async fn common_headers(request: Request, next: Next) -> Response {
+    const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Opens the web server's port.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            let other = SocketAddr::new(address.ip(), address.port().wrapping_add(1).max(1024));
+            anyhow!("port {} is in use by another program; choose another one with --listen {other}", address.port())
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            anyhow!("port {} needs more rights; choose one above 1023 with --listen", address.port())
+        }
+        _ => anyhow!("cannot listen on {address}: {error}; choose another address with --listen"),
+    })
+}
+
+/// Serves until it is dropped.
+pub async fn serve(listener: TcpListener, shared: Arc<Shared>, config: &Config) -> Result<()> {
+    let places = Arc::new(Semaphore::new(config.limits.connections.min(Semaphore::MAX_PERMITS)));
+    let app = router(shared.clone());
+    loop {
+        let place = places.clone().acquire_owned().await.context("semaphore is never closed")?;
+        let (socket, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                debug!(%error, "connection cannot be accepted");
+                shared.counters.accept_failed();
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let app = app.clone();
+        tokio::spawn(async move {
+            connection(socket, address, app).await;
+            drop(place);
+        });
+    }
+}
+
+async fn connection(socket: TcpStream, address: SocketAddr, app: Router) {
+    let _ = socket.set_nodelay(true);
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(address));
+        let mut app = app.clone();
+        async move { tower_service::Service::call(&mut app, request).await }
+    });
+    let result = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(32 * 1024)
+        .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades()
+        .await;
+    if let Err(error) = result {
+        debug!(%address, %error, "connection ended");
+    }
+}
