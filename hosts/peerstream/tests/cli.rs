@@ -1,0 +1,126 @@
+//! The command line: keys, configs, ports, addresses, and what is said when they are wrong.
+
+mod common;
+
+use std::fs;
+use std::net::TcpListener;
+
+use common::{Server, check_fails, run};
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn text(path: &std::path::Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn keygen_writes_a_private_key_once_and_shows_the_public_one() {
+    let folder = folder();
+    let path = folder.path().join("publisher.key");
+    let output = run(&["keygen", text(&path)]);
+    let public = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    assert_eq!(public.trim().len(), 64);
+    assert!(fs::read_to_string(&path).unwrap().contains(public.trim()));
+    #[cfg(unix)]
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&fs::metadata(&path).unwrap()) & 0o777, 0o600);
+    check_fails(&["keygen", text(&path)], 1, &["exists already", text(&path)]);
+}
+
+#[cfg(unix)]
+#[test]
+fn key_that_others_can_read_is_refused_with_the_remedy() {
+    let folder = folder();
+    let path = folder.path().join("key");
+    run(&["keygen", text(&path)]);
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    check_fails(&["serve", "--key", text(&path)], 1, &["chmod 600", text(&path)]);
+}
+
+#[test]
+fn key_that_is_none_is_refused() {
+    let folder = folder();
+    let path = folder.path().join("key");
+    run(&["keygen", text(&path)]);
+    fs::write(&path, "hello\n").unwrap();
+    check_fails(&["serve", "--key", text(&path)], 1, &["line 1", "64 hexadecimal digits"]);
+    check_fails(&["serve", "--key", text(folder.path())], 1, &["not a regular file"]);
+}
+
+#[test]
+fn second_broadcast_with_the_same_key_is_refused() {
+    let server = Server::data(&[]);
+    let key = server.folder.path().join("key");
+    check_fails(&["serve", "--listen", "127.0.0.1:0", "--key", text(&key)], 1, &["in use", "--key"]);
+}
+
+#[test]
+fn port_in_use_is_named_with_a_way_out() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let folder = folder();
+    let key = folder.path().join("key");
+    let arguments = ["serve", "--listen", &address.to_string(), "--key", text(&key)];
+    check_fails(&arguments, 1, &[&format!("port {} is in use", address.port()), "--listen"]);
+}
+
+#[test]
+fn config_mistakes_are_named_with_file_line_and_alternatives() {
+    let folder = folder();
+    let path = folder.path().join("peerstream.toml");
+    let check = |config: &str, words: &[&str]| {
+        fs::write(&path, config).unwrap();
+        check_fails(&["serve", "--config", text(&path)], 2, &[&[text(&path)], words].concat());
+    };
+    check("[serve]\n\nlsiten = \"x\"\n", &["line 3", "lsiten", "`listen`"]);
+    check("[strategy]\nuse = \"mesh\"\n", &[":2: [strategy]", "mesh", "`dumbbell`"]);
+    check("[transport]\nuse = \"quic\"\n", &[":2: [transport]", "quic", "`webrtc`"]);
+    check("[ingest]\nuse = \"rtmp\"\n", &[":2: [ingest]", "rtmp", "`pipe`"]);
+    check("[transport.config]\nwindow_bytes = 1\n", &["window_bytes", "65536"]);
+    check("[transport.config]\nwindwo = 1\n", &["[transport.config]", "windwo", "`window_bytes`"]);
+    check("[ingest.config]\nkind = \"text\"\n", &["[ingest.config]", "text", "`media`"]);
+    check_fails(&["serve", "--config", "/nowhere/x.toml"], 2, &["/nowhere/x.toml", "cannot be read"]);
+}
+
+#[test]
+fn input_that_is_not_there_is_said_at_once() {
+    let folder = folder();
+    let key = folder.path().join("key");
+    let listen = ["serve", "--listen", "127.0.0.1:0", "--key", text(&key), "--input", "/nowhere/x.mp4"];
+    let output = run(&listen);
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{log}");
+    assert!(log.contains("/nowhere/x.mp4"), "{log}");
+}
+
+#[test]
+fn address_that_leads_nowhere_is_refused() {
+    check_fails(&["watch", "example.org:8080"], 1, &["http://example.org:8080"]);
+    check_fails(&["watch", "http://127.0.0.1:1/"], 1, &["127.0.0.1", "cannot be reached"]);
+    check_fails(&["watch", "http://127.0.0.1:1/", "--publisher", "abc"], 2, &["64 hexadecimal digits"]);
+    check_fails(&["relay", "http://127.0.0.1:1/#abc"], 1, &["not a publisher's key"]);
+}
+
+#[test]
+fn host_that_is_no_peerstream_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            use std::io::{Read, Write};
+            let mut socket = socket;
+            let _ = socket.read(&mut [0; 4096]);
+            let _ = socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
+        }
+    });
+    check_fails(&["watch", &url], 1, &["no peerstream", &url]);
+}
+
+#[test]
+fn publisher_other_than_the_pinned_one_is_refused() {
+    let server = Server::data(&[]);
+    let pin = format!("{}#{}", server.url, "ab".repeat(32));
+    check_fails(&["watch", &pin], 1, &["another publisher", "nothing was accepted"]);
+}
