@@ -353,12 +353,16 @@ impl Carry {
         let state = self.nodes.get_mut(&node).expect("the caller has it");
         let feeds = |peer: NodeId| report.links.iter().any(|link| link.peer == peer && link.feeds_me);
         let current = state.issued_in.is_some_and(|version| report.version >= version);
-        let confirmed = current && !state.confirmed && state.issued.is_some_and(feeds);
+        let settled = current && state.issued.is_some_and(feeds);
+        let confirmed = settled && !state.confirmed;
         if confirmed {
             (state.confirmed, state.claimed) = (true, None);
             self.overdue.remove(&node);
         }
-        let proven = |(peer, last): (&NodeId, &u64)| (report.version > *last && !feeds(*peer)).then_some(*peer);
+        // A node may go on asking an old parent that has not fed it yet, until a new one feeds it.
+        let asks = |peer: NodeId| report.links.iter().any(|link| link.peer == peer && link.open && !settled);
+        let proven =
+            |(peer, last): (&NodeId, &u64)| (report.version > *last && !feeds(*peer) && !asks(*peer)).then_some(*peer);
         let dead: Vec<_> = state.possible.iter().filter_map(proven).collect();
         for feeder in dead {
             self.edge_is_dead(feeder, node);

@@ -336,7 +336,7 @@ fn make(world: &mut World, trouble: Trouble) {
         Trouble::Join => crowd(world, 1),
         Trouble::Crash(which) => pick(which).into_iter().for_each(|node| world.crash(node)),
         Trouble::Leave(which) => {
-            for node in pick(which).filter(|node| world.nodes[node].conn.is_some()) {
+            if let Some(node) = pick(which).filter(|node| world.nodes[node].conn.is_some()) {
                 world.tell(node, &peerstream_protocol::control::Up::Leave);
                 world.kill(node);
             }

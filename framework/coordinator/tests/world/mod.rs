@@ -407,7 +407,7 @@ impl World {
             model.wanted.remove(&parent);
         }
         let wanted_feed = model.wanted.iter().any(|other| *other != parent);
-        if wanted_feed && self.feeders(child).is_empty() {
+        if wanted_feed && self.feeders(child).is_empty() && self.has_data(parent) {
             self.torn.push((parent, child));
         }
     }
