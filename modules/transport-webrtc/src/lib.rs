@@ -17,6 +17,7 @@
 mod address;
 pub mod config;
 pub mod counters;
+mod flow;
 mod lane;
 mod link;
 mod outbox;

@@ -135,10 +135,9 @@ impl Peer {
         self.channel(lane).send(frame).await
     }
 
-    /// Returns the bytes the peer has not acknowledged yet.
-    pub(crate) async fn outstanding(&self) -> usize {
-        let control = self.control.outstanding_bytes().await.unwrap_or(0);
-        control + self.pieces.outstanding_bytes().await.unwrap_or(0)
+    /// Returns the bytes of a lane that the peer has not acknowledged yet.
+    pub(crate) async fn outstanding(&self, lane: Lane) -> usize {
+        self.channel(lane).outstanding_bytes().await.unwrap_or(0)
     }
 
     /// Says goodbye to the peer, ends the driver and frees the sockets.

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::Shared;
+use crate::flow::Flow;
 use crate::lane::Reader;
 use crate::outbox::Outbox;
 use crate::peer::{Note, Peer};
@@ -333,20 +334,30 @@ impl Session {
     }
 }
 
-/// Feeds the stack no more than a window at a time, the control lane first: inside the stack pieces overtake it.
+/// Feeds the stack as [`Flow`] admits, the control lane first.
 struct Writer<'a> {
     peer: &'a Peer,
     outbox: &'a Outbox,
-    window: usize,
+    flow: Flow,
+    started: Instant,
     control: VecDeque<Bytes>,
     pieces: VecDeque<Bytes>,
-    /// Bytes in the stack that the peer has not acknowledged, as far as known.
-    in_stack: usize,
+    /// Whether the peer has not acknowledged all control frames handed over.
+    control_on_its_way: bool,
 }
 
 impl<'a> Writer<'a> {
     fn new(peer: &'a Peer, outbox: &'a Outbox, window: usize) -> Self {
-        Self { peer, outbox, window, control: VecDeque::new(), pieces: VecDeque::new(), in_stack: 0 }
+        let (control, pieces) = (VecDeque::new(), VecDeque::new());
+        Self {
+            peer,
+            outbox,
+            flow: Flow::new(window),
+            started: Instant::now(),
+            control,
+            pieces,
+            control_on_its_way: false,
+        }
     }
 
     fn queue(&mut self, lane: Lane, frame: Bytes) {
@@ -357,21 +368,16 @@ impl<'a> Writer<'a> {
     }
 
     fn is_busy(&self) -> bool {
-        self.in_stack > 0 || !self.control.is_empty() || !self.pieces.is_empty() || self.outbox.report_is_withheld()
+        let waits = !self.control.is_empty() || !self.pieces.is_empty();
+        waits || self.flow.inside() > 0 || self.control_on_its_way || self.outbox.report_is_withheld()
     }
 
     async fn hand_over(&mut self) -> Result<(), End> {
-        while self.in_stack < self.window {
-            let (lane, frame) = match (self.control.pop_front(), &mut self.pieces) {
-                (Some(frame), _) => (Lane::Control, frame),
-                (None, pieces) => match pieces.pop_front() {
-                    Some(frame) => (Lane::Pieces, frame),
-                    None => break,
-                },
-            };
+        while let Some((lane, frame)) = self.next() {
             let length = frame.len();
             self.peer.send(lane, frame).await.map_err(lost)?;
-            self.in_stack += length;
+            self.flow.hand(length, self.started.elapsed());
+            self.control_on_its_way |= lane == Lane::Control;
             if length == 0 {
                 self.outbox.release(1);
             }
@@ -379,11 +385,26 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    fn next(&mut self) -> Option<(Lane, Bytes)> {
+        if self.flow.admits_control()
+            && let Some(frame) = self.control.pop_front()
+        {
+            return Some((Lane::Control, frame));
+        }
+        if !self.flow.admits_piece(self.control_on_its_way) {
+            return None;
+        }
+        self.pieces.pop_front().map(|frame| (Lane::Pieces, frame))
+    }
+
     /// Looks up what was acknowledged since the last time and gives it back to the owner.
     async fn measure(&mut self) {
-        let outstanding = self.peer.outstanding().await;
-        self.outbox.release(self.in_stack.saturating_sub(outstanding));
-        self.in_stack = outstanding;
+        let control = self.peer.outstanding(Lane::Control).await;
+        let outstanding = control + self.peer.outstanding(Lane::Pieces).await;
+        let acked = self.flow.inside().saturating_sub(outstanding);
+        self.control_on_its_way = control > 0;
+        self.flow.acknowledge(acked, self.started.elapsed());
+        self.outbox.release(acked);
     }
 }
 

@@ -134,6 +134,30 @@ async fn the_control_lane_keeps_order_while_pieces_flow() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_control_frame_is_not_starved_by_pieces() {
+    // The receiver's window is smaller than what the sender has to send, so pieces always wait inside the stack.
+    let mut a = End::open(loopback(), Side::Offer);
+    let mut b = End::open(Config { window_bytes: 64 << 10, ..loopback() }, Side::Answer);
+    join(&mut a, &mut b).await;
+    let sender = tokio::spawn(async move {
+        let mut credit = CREDIT_BYTES;
+        for number in 0..512 {
+            a.send(&mut credit, Lane::Pieces, Bytes::from(vec![0; 8 << 10])).await;
+            if number == 64 {
+                a.send(&mut credit, Lane::Control, Bytes::from_static(b"urgent")).await;
+            }
+        }
+        a
+    });
+    let mut pieces = 0;
+    while let (Lane::Pieces, _) = b.frame().await {
+        pieces += 1;
+    }
+    assert!(pieces < 200, "{pieces} of 512 pieces came before the control frame that was sent after 65");
+    drop(sender.await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_that_does_not_read_stops_the_sender_and_loses_nothing() {
     let (mut a, mut b) = connected(loopback()).await;
     const FRAME: usize = 1 << 10;
