@@ -1,6 +1,7 @@
 //! Playout: what is handed to the player in which order, and what is given up.
 
 use peerstream_protocol::crypto::Verifier;
+use peerstream_protocol::header::Core;
 use peerstream_protocol::id::Seq;
 use peerstream_protocol::segment::{InitId, Kind};
 use peerstream_protocol::time::Micros;
@@ -21,6 +22,8 @@ pub(crate) struct Delivery {
     /// The last segment of the epoch, once known.
     pub(crate) end: Option<Seq>,
     ended: bool,
+    /// The source's wall clock at time zero of the media: the least that any segment says.
+    pub(crate) zero_us: Option<u64>,
     pub(crate) received_lag_ms: u32,
     pub(crate) lag_ms: u32,
 }
@@ -90,7 +93,10 @@ impl<V: Verifier> Node<V> {
     }
 
     /// How long the newest segment took from the source to here.
-    pub(crate) fn note_lag(&mut self, wall_us: u64) {
+    pub(crate) fn note_lag(&mut self, core: &Core) {
+        let wall_us = core.wall_us;
+        let zero = wall_us.saturating_sub(u64::from(core.duration_us)).saturating_sub(core.pts_us);
+        self.delivery.zero_us = Some(self.delivery.zero_us.map_or(zero, |least| least.min(zero)));
         if let Some(wall) = self.wall_us() {
             self.delivery.received_lag_ms = millis(wall.saturating_sub(wall_us));
         }

@@ -268,7 +268,7 @@ impl<V: Verifier> Node<V> {
         let receiving = self.now.since(segment.since);
         let round_trip = self.parent_round_trip();
         self.latency.on_segment(round_trip, receiving);
-        self.note_lag(core.wall_us);
+        self.note_lag(&core);
         if core.flags.has(Flags::END) {
             self.delivery.end = Some(seq);
         }

@@ -151,6 +151,8 @@ pub struct Status {
     pub counters: Counters,
     /// *Latency L* in microseconds.
     pub hop: Micros,
+    /// The source's wall clock at time zero of the media, microseconds since 1970, once known.
+    pub zero_us: Option<u64>,
 }
 
 impl Node<Strict> {
@@ -332,6 +334,7 @@ impl<V: Verifier> Node<V> {
             figures: self.figures(),
             counters: self.counters,
             hop: self.latency.hop(),
+            zero_us: self.delivery.zero_us,
         }
     }
 

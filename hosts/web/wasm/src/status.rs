@@ -18,6 +18,7 @@ pub fn to_json(status: &Status) -> String {
     object.text("backup", status.backup);
     object.plain("links", status.links);
     object.plain("relay", status.relay);
+    object.plain("zero_ms", status.zero_us.map_or("null".into(), |zero| (zero as f64 / 1_000.0).to_string()));
     object.plain("figures", figures(&status.figures));
     object.finish()
 }
