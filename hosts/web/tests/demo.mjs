@@ -34,6 +34,7 @@ export async function startDemo() {
       child.once("exit", done);
       child.kill("SIGKILL");
     });
+  process.once("exit", () => child?.kill("SIGKILL"));
   await start(0);
   const { publisher } = await (await fetch(`${url}api/v1/stream`)).json();
   const restart = async () => {

@@ -1,0 +1,182 @@
+// Measures whole broadcasts with real pages. `node tests/measure/run.mjs SCENARIO [--pages N]`, scenarios below; prints JSON.
+import { crash, firstFrameMs, lagMs, launch, missingProofs, openPages, status, until, untilLive, watch } from "../browser.mjs";
+import { readBars } from "./clip.mjs";
+import { pause, spread } from "./numbers.mjs";
+import { serve } from "./serve.mjs";
+
+const option = (name, otherwise) => {
+  const at = process.argv.indexOf(`--${name}`);
+  return at > 0 ? process.argv[at + 1] : otherwise;
+};
+const PAGES = Number(option("pages", 20));
+const report = (what) => console.log(JSON.stringify(what));
+
+/** Opens pages half a second apart; returns them with the milliseconds to their first pictures. */
+async function gather(context, url, count = PAGES) {
+  const firstFrames = [];
+  const pages = [];
+  for (let index = 0; index < count; index += 1) {
+    const [page] = await openPages(context, url, 1);
+    firstFrames.push(firstFrameMs(page));
+    pages.push(page);
+    await pause(500);
+  }
+  return { pages, firstFrames: await Promise.all(firstFrames) };
+}
+
+/** Payload copies over a span: what the source and the most burdened page sent, and what pages received. */
+async function copies(host, pages, span_ms) {
+  const before = await Promise.all([host.metrics(), ...pages.map(status)]);
+  await pause(span_ms);
+  const after = await Promise.all([host.metrics(), ...pages.map(status)]);
+  const grew = (key) => after[0][key] - before[0][key];
+  const key = (ending) => Object.keys(after[0]).find((name) => name.endsWith(ending));
+  const produced = grew(key("source_produced_bytes"));
+  const of = (figure) => after.slice(1).map((now, i) => (now.figures[figure] - before[i + 1].figures[figure]) / produced);
+  const sent = grew(key("source_sent_bytes"));
+  return {
+    source: round(sent / produced),
+    source_overhead: round(grew(key("source_overhead_bytes")) / sent),
+    page_sent_max: round(Math.max(...of("payload_sent"))),
+    page_received_max: round(Math.max(...of("payload_received"))),
+    page_overhead_of_stream_max: round(Math.max(...of("overhead_sent"))),
+  };
+}
+
+const round = (value) => Math.round(value * 10_000) / 10_000;
+
+/** What pages saw go wrong since `before`. */
+async function troubles(pages, before = []) {
+  const all = await Promise.all(pages.map(status));
+  return {
+    stalls: all.map(({ figures }, i) => figures.stalls - (before[i]?.figures.stalls ?? 0)),
+    skipped: all.map(({ figures }, i) => figures.skipped - (before[i]?.figures.skipped ?? 0)),
+  };
+}
+
+/** Remembers the longest time without a new picture in a page, from now on. */
+const startFreezeWatch = (page) =>
+  page.evaluate(() => {
+    const video = document.querySelector("peerstream-player").video;
+    const seen = { longest: 0, last: performance.now() };
+    globalThis.freezeWatch = seen;
+    const picture = () => {
+      const now = performance.now();
+      seen.longest = Math.max(seen.longest, now - seen.last);
+      seen.last = now;
+      video.requestVideoFrameCallback(picture);
+    };
+    video.requestVideoFrameCallback(picture);
+  });
+const longestFreeze = (page) =>
+  page.evaluate(() => Math.max(globalThis.freezeWatch.longest, performance.now() - globalThis.freezeWatch.last));
+const restartFreezeWatch = (page) => page.evaluate(() => Object.assign(globalThis.freezeWatch, { longest: 0, last: performance.now() }));
+
+async function withPages(body, options = {}) {
+  const host = await serve(options);
+  const browser = await launch();
+  try {
+    await body(host, browser.context);
+  } finally {
+    await browser.close();
+    await host.close();
+  }
+}
+
+const scenarios = {
+  /** Pages opened half a second apart: first pictures, lag by scheduled replay, bar codes, stalls, copies. */
+  twenty: () =>
+    withPages(async (host, context) => {
+      const { pages, firstFrames } = await gather(context, host.url);
+      await untilLive(pages);
+      await pause(3_000);
+      const before = await Promise.all(pages.map(status));
+      const lags = [];
+      for (const page of pages) lags.push(await lagMs(page, (await status(page)).zero_ms, 1_500));
+      const bars = [];
+      for (const page of [pages[0], pages[Math.floor(PAGES / 2)], pages.at(-1)]) bars.push(await readBars(page));
+      const proofs = [];
+      for (const page of pages) proofs.push(missingProofs(await watch(page, { ms: 1_500 })));
+      report({ pages: PAGES, first_frame_ms: spread(firstFrames) });
+      report({ lag_p95_of_pages_ms: spread(lags.map(({ p95 }) => p95)), lag_p50_of_pages_ms: spread(lags.map(({ p50 }) => p50)) });
+      report({ bars });
+      report({ missing_proofs: proofs.filter((missing) => missing.length > 0) });
+      report(await troubles(pages, before));
+      report({ copies_over_20_s: await copies(host, pages, 20_000) });
+    }),
+
+  /** Five renderers crash, the first one among them, then one every three seconds, then both nodes of a dumbbell. */
+  deaths: () =>
+    withPages(async (host, context) => {
+      const { pages } = await gather(context, host.url);
+      await untilLive(pages);
+      await pause(4_000);
+      const { nodes } = await host.overlay();
+      const places = new Map(nodes.map((node) => [`n${node.id % 2 ** 32}`, node.place]));
+      const named = await Promise.all(pages.map(async (page) => ({ page, place: places.get((await status(page)).node) })));
+      const at = (place) => named.find((entry) => entry.place === place)?.page;
+      let living = [...pages];
+      const kill = async (victims) => {
+        living = living.filter((page) => !victims.includes(page));
+        await Promise.all(victims.map(crash));
+      };
+      await Promise.all(pages.map(startFreezeWatch));
+      const before = await Promise.all(pages.map(status));
+      // A parent and its child's buddy never together: every survivor keeps its parent or its buddy.
+      const step = async (what, victims, settle_ms) => {
+        await Promise.all(living.filter((page) => !victims.includes(page)).map(restartFreezeWatch));
+        const earlier = await Promise.all(living.filter((page) => !victims.includes(page)).map(status));
+        await kill(victims);
+        await pause(settle_ms);
+        const freezes = await Promise.all(living.map(longestFreeze));
+        report({ what, killed: victims.length, longest_freeze_ms: spread(freezes), ...(await troubles(living, earlier)) });
+      };
+      void before;
+      await step("five at once", ["A1", "B2", "A6", "B5", "A7"].map(at).filter(Boolean), 8_000);
+      for (let i = 0; i < 4; i += 1) await step("one more", [living[(i * 5) % living.length]], 3_000);
+      const overlay = await host.overlay();
+      const twins = ["A2", "B2"].map((place) => overlay.nodes.find((node) => node.place === place)?.id);
+      const now = await Promise.all(living.map(async (page) => ({ page, node: (await status(page)).node })));
+      const pair = twins.map((id) => now.find(({ node }) => node === `n${id % 2 ** 32}`)?.page).filter(Boolean);
+      await step("both of a dumbbell", pair, 8_000);
+      report({ copies_after: await copies(host, living, 8_000) });
+    }),
+
+  /** An address that is not loopback, a restarted source, and all pages reloaded at once. */
+  trouble: () =>
+    withPages(
+      async (host, context) => {
+        const { networkInterfaces } = await import("node:os");
+        const lan = Object.values(networkInterfaces()).flat().find(({ family, internal }) => family === "IPv4" && !internal);
+        const url = host.url.replace("127.0.0.1", lan.address);
+        const { pages } = await gather(context, url);
+        await untilLive(pages);
+        report({ url_is_secure_context: await pages[0].evaluate(() => isSecureContext) });
+        report({ lan_missing_proofs: missingProofs(await watch(pages.at(-1))) });
+        const { epoch } = await status(pages[0]);
+        let began = Date.now();
+        await host.restart();
+        const newEpoch = (now) => now.state === "live" && now.epoch > epoch && now.figures.delivered > 0;
+        const times = await Promise.all(pages.map((page) => until(page, "in the new epoch", newEpoch).then(() => Date.now() - began)));
+        report({ restart_ms: spread(times) });
+        await pause(3_000);
+        began = Date.now();
+        const again = await Promise.all(
+          pages.map(async (page) => {
+            await page.reload({ waitUntil: "commit" });
+            await firstFrameMs(page);
+            return Date.now() - began;
+          }),
+        );
+        report({ all_reloaded_first_frame_ms: spread(again) });
+      },
+      { listen: "0.0.0.0:0" },
+    ),
+};
+
+const scenario = scenarios[process.argv[2]];
+if (!scenario) {
+  console.error(`scenarios: ${Object.keys(scenarios).join(", ")}`);
+  process.exit(2);
+}
+await scenario();

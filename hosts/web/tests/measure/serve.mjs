@@ -1,0 +1,66 @@
+// `peerstream serve` of the measuring clip, for measurements: its address, its metrics, its overlay.
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { binary } from "../demo.mjs";
+import { makeClip } from "./clip.mjs";
+
+/** Starts serving on this address, such as `127.0.0.1:0`. */
+export async function serve({ listen = "127.0.0.1:0" } = {}) {
+  const clip = await makeClip();
+  const folder = await mkdtemp(join(tmpdir(), "peerstream-serve-"));
+  let child;
+  let url;
+  const start = async (address) => {
+    const args = ["serve", "--input", clip, "--loop", "--listen", address, "--key", join(folder, "key"), "--log", "warn"];
+    child = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"] });
+    url = await heard(child, /http:\/\/127\.0\.0\.1:\d+\//);
+  };
+  await start(listen);
+  const stop = () =>
+    new Promise((done) => {
+      if (child.exitCode !== null || child.signalCode !== null) return done();
+      child.once("exit", done);
+      child.kill("SIGKILL");
+    });
+  return {
+    get url() {
+      return url;
+    },
+    pid: () => child.pid,
+    overlay: async () => (await fetch(`${url}api/v1/overlay`)).json(),
+    metrics: async () => parseMetrics(await (await fetch(`${url}metrics`)).text()),
+    restart: async () => {
+      await stop();
+      await start(listen.replace(/:\d+$/, `:${new URL(url).port}`));
+    },
+    close: async () => {
+      await stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function heard(child, pattern) {
+  return new Promise((done, fail) => {
+    let text = "";
+    const hear = (part) => {
+      text += part;
+      const found = pattern.exec(text);
+      if (found) done(found[0]);
+    };
+    child.stdout.on("data", hear);
+    child.stderr.on("data", hear);
+    child.once("exit", (code) => fail(new Error(`host ended with ${code}: ${text}`)));
+  });
+}
+
+const parseMetrics = (text) =>
+  Object.fromEntries(
+    text
+      .split("\n")
+      .filter((line) => line && !line.startsWith("#"))
+      .map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]),
+  );
