@@ -28,6 +28,8 @@ export interface NodeStatus {
   backup: string | null;
   links: number;
   relay: boolean;
+  /** The source's wall clock at time zero of the media, milliseconds since 1970, once known. */
+  zero_ms: number | null;
   figures: Figures;
 }
 
@@ -67,6 +69,7 @@ export const NO_NODE: NodeStatus = {
   backup: null,
   links: 0,
   relay: false,
+  zero_ms: null,
   figures: {
     next: 0,
     received_lag_ms: 0,

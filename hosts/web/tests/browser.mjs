@@ -164,7 +164,7 @@ export function firstFrameMs(page) {
 
 /**
  * From the moment a picture was due at the source to the moment it is on the screen, in milliseconds, for `ms`. The source replays a
- * file on schedule; `t0_ms` is its wall clock (milliseconds since 1970) at time zero of the media.
+ * file on schedule; `t0_ms` is its wall clock (milliseconds since 1970) at time zero of the media, as in `status.zero_ms`.
  */
 export function lagMs(page, t0_ms, ms = 2_000) {
   return page.evaluate(
