@@ -33,13 +33,14 @@ impl Slots {
         if self.children().any(|known| known == child) {
             return true;
         }
+        // A child that was dropped may still be fed under an earlier version: its condition might not bind, and the
+        // version that drops it might arrive only after it has come back and let its old parent go.
+        if self.dropped.contains_key(&child) {
+            return false;
+        }
         if self.copies() <= room {
             self.children.push((child, None));
             return true;
-        }
-        // A child that was dropped may still be fed under an earlier version, so its condition might not bind.
-        if self.dropped.contains_key(&child) {
-            return false;
         }
         let single = self.children.iter_mut().find(|(old, pair)| pair.is_none() && leaving.contains(old));
         let Some((old, pair)) = single else { return false };
