@@ -30,7 +30,7 @@ async function copies(host, pages, span_ms) {
   await pause(span_ms);
   const after = await Promise.all([host.metrics(), ...pages.map(status)]);
   const grew = (key) => after[0][key] - before[0][key];
-  const key = (ending) => Object.keys(after[0]).find((name) => name.endsWith(ending));
+  const key = (ending) => Object.keys(after[0]).find((name) => name.endsWith(`${ending}_total`));
   const produced = grew(key("source_produced_bytes"));
   const of = (figure) => after.slice(1).map((now, i) => (now.figures[figure] - before[i + 1].figures[figure]) / produced);
   const sent = grew(key("source_sent_bytes"));
@@ -94,9 +94,15 @@ const scenarios = {
       const lags = [];
       for (const page of pages) lags.push(await lagMs(page, (await status(page)).zero_ms, 1_500));
       const bars = [];
-      for (const page of [pages[0], pages[Math.floor(PAGES / 2)], pages.at(-1)]) bars.push(await readBars(page));
+      for (const page of [pages[0], pages[Math.floor(PAGES / 2)], pages.at(-1)]) {
+        await page.bringToFront();
+        bars.push(await readBars(page));
+      }
       const proofs = [];
-      for (const page of pages) proofs.push(missingProofs(await watch(page, { ms: 1_500 })));
+      for (const page of pages) {
+        await page.bringToFront();
+        proofs.push(missingProofs(await watch(page, { ms: 1_500 })));
+      }
       report({ pages: PAGES, first_frame_ms: spread(firstFrames) });
       report({ lag_p95_of_pages_ms: spread(lags.map(({ p95 }) => p95)), lag_p50_of_pages_ms: spread(lags.map(({ p50 }) => p50)) });
       report({ bars });
@@ -121,7 +127,6 @@ const scenarios = {
         await Promise.all(victims.map(crash));
       };
       await Promise.all(pages.map(startFreezeWatch));
-      const before = await Promise.all(pages.map(status));
       // A parent and its child's buddy never together: every survivor keeps its parent or its buddy.
       const step = async (what, victims, settle_ms) => {
         await Promise.all(living.filter((page) => !victims.includes(page)).map(restartFreezeWatch));
@@ -131,7 +136,6 @@ const scenarios = {
         const freezes = await Promise.all(living.map(longestFreeze));
         report({ what, killed: victims.length, longest_freeze_ms: spread(freezes), ...(await troubles(living, earlier)) });
       };
-      void before;
       await step("five at once", ["A1", "B2", "A6", "B5", "A7"].map(at).filter(Boolean), 8_000);
       for (let i = 0; i < 4; i += 1) await step("one more", [living[(i * 5) % living.length]], 3_000);
       const overlay = await host.overlay();
