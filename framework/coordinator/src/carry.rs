@@ -42,6 +42,8 @@ pub(crate) struct Node {
     issued: Option<NodeId>,
     /// The version that first told it so; none before that is sent.
     issued_in: Option<u64>,
+    /// That parent cannot have been feeding it from earlier on.
+    fresh: bool,
     /// It has said that this parent feeds it.
     confirmed: bool,
     /// Since when this parent says that it feeds it.
@@ -292,7 +294,7 @@ impl Carry {
         let state = self.nodes.get_mut(&node).expect("it is online");
         self.tally.moves += u64::from(std::mem::replace(&mut state.placed, true));
         state.issued = Some(parent);
-        state.possible.insert(parent, NAMED);
+        state.fresh = state.possible.insert(parent, NAMED).is_none();
         self.dirty.extend([node, parent]);
         true
     }
@@ -387,10 +389,12 @@ impl Carry {
         }
     }
 
-    /// A parent says whether it feeds a child that has not confirmed it. Only a claim that stands counts.
+    /// A parent says whether it feeds a child that has not confirmed it. Only a claim that stands counts, and not that
+    /// of a parent which may still feed it from earlier on, until the child knows that it shall stay.
     fn on_claim(&mut self, parent: NodeId, child: NodeId, feeds: bool, now: Micros) {
         let Some(state) = self.nodes.get_mut(&child).filter(|state| state.issued == Some(parent)) else { return };
-        if !feeds {
+        let told = state.fresh || state.issued_in.is_some_and(|version| state.reported >= version);
+        if !feeds || !told {
             state.claimed = None;
             self.overdue.remove(&child);
         } else if !state.confirmed && state.issued_in.is_some() && state.claimed.is_none() {

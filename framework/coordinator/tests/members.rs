@@ -91,10 +91,10 @@ fn a_goodbye_takes_effect_at_once() {
 }
 
 #[test]
-fn a_node_that_vanishes_is_dead_within_600_ms() {
+fn a_node_that_vanishes_is_dead_within_1500_ms() {
     let (mut world, nodes) = tree();
     world.kill(nodes[0]);
-    assert!(time_to_die(&mut world, nodes[0]) <= 600);
+    assert!(time_to_die(&mut world, nodes[0]) <= 1_500);
     assert_eq!(world.coordinator.counters().died_suspected, 1);
     let (mut world, nodes) = tree();
     world.crash(nodes[2]);
@@ -105,7 +105,7 @@ fn a_node_that_vanishes_is_dead_within_600_ms() {
 fn a_stopped_node_is_dead_and_comes_back_as_a_newcomer() {
     let (mut world, nodes) = tree();
     world.nodes.get_mut(&nodes[0]).unwrap().frozen = true;
-    assert!(time_to_die(&mut world, nodes[0]) <= 700);
+    assert!(time_to_die(&mut world, nodes[0]) <= 1_500);
     assert_eq!(world.refused.get(&nodes[0]), Some(&Reason::TakenForDead));
     let back = world.resume(nodes[0]).unwrap();
     assert_ne!(back, nodes[0]);
