@@ -28,9 +28,9 @@ fn three_watchers_get_each_byte() {
     feed(&mut server, &bytes, 1_000_000);
     server.input = None;
     for (watcher, output) in watchers.iter_mut().zip(outputs) {
+        assert_eq!(watcher.wait().code(), Some(0), "{}", watcher.log());
         let got = output.join().unwrap();
-        assert!(got == bytes, "{} of {} bytes; {}", got.len(), bytes.len(), watcher.log());
-        assert_eq!(watcher.wait().code(), Some(0));
+        assert!(got == bytes, "{} of {} bytes", got.len(), bytes.len());
     }
     until("all have left politely", || server.metric("peerstream_coordinator_left_total") == 3);
     assert_eq!(server.metric("peerstream_nodes"), 0);
@@ -102,8 +102,8 @@ fn helper_relays_and_leaves_when_stopped() {
     feed(&mut server, &bytes, 1_000_000);
     server.input = None;
     for (watcher, output) in watchers.iter_mut().zip(outputs) {
-        assert!(output.join().unwrap() == bytes, "{}", watcher.log());
-        assert_eq!(watcher.wait().code(), Some(0));
+        assert_eq!(watcher.wait().code(), Some(0), "{}", watcher.log());
+        assert!(output.join().unwrap() == bytes);
     }
     relay.signal("INT");
     assert_eq!(relay.wait().code(), Some(0), "{}", relay.log());
@@ -135,5 +135,6 @@ fn pipeline_in_a_shell_works() {
     let output = shell.collect();
     server.wait_for_fed(1);
     feed(&mut server, &noise(9, 200_000), 1_000_000);
+    assert_eq!(shell.wait().code(), Some(0));
     assert_eq!(String::from_utf8(output.join().unwrap()).unwrap().trim(), "1000");
 }

@@ -16,6 +16,8 @@ use common::{Process, Server, noise};
 
 /// Records per second; each begins with the microseconds at which it was written.
 const RECORDS_PER_SECOND: usize = 10;
+/// The pipe cuts data into units of this many bytes.
+const UNIT: usize = 16 * 1024;
 /// The first records find caches cold and links new, and are not counted.
 const WARM_UP: usize = RECORDS_PER_SECOND;
 
@@ -46,7 +48,8 @@ fn percentile(sorted: &[u64], part: f64) -> f64 {
 }
 
 fn measure(scale: &Scale) -> Vec<u64> {
-    let record = (scale.mbit * 1e6 / 8.0) as usize / RECORDS_PER_SECOND;
+    // Whole units of the pipe; the rest of a record would wait there for the next one.
+    let record = ((scale.mbit * 1e6 / 8.0) as usize / RECORDS_PER_SECOND).next_multiple_of(UNIT);
     let origin = Instant::now();
     let mut server = Server::data(&[]);
     let mut watchers = Vec::new();
@@ -72,7 +75,9 @@ fn measure(scale: &Scale) -> Vec<u64> {
     }
     sleep(Duration::from_secs(1));
     let used = cpu(&server, &watchers) - before;
+    let depth = server.metric("peerstream_depth");
     server.input = None;
+    watchers.iter_mut().for_each(|watcher| assert_eq!(watcher.wait().code(), Some(0)));
     let each: Vec<Vec<u64>> = readers.into_iter().map(|reader| reader.join().unwrap()).collect();
     let sent = scale.seconds * RECORDS_PER_SECOND;
     let short = each.iter().filter(|one| one.len() < sent).count();
@@ -88,7 +93,7 @@ fn measure(scale: &Scale) -> Vec<u64> {
         percentile(&all, 0.99),
         percentile(&all, 1.0),
         used / gbit,
-        server.metric("peerstream_depth"),
+        depth,
     );
     assert_eq!(short, 0, "every watcher gets every record");
     all

@@ -98,9 +98,9 @@ fn check(story: &Story) {
     swarm.server.input = None;
     for (watcher, output) in swarm.watchers.iter_mut().zip(swarm.outputs) {
         let Some(output) = output else { continue };
+        assert_eq!(watcher.wait().code(), Some(0));
         let got = output.join().unwrap();
         assert!(got == bytes, "{} of {} bytes", got.len(), bytes.len());
-        assert_eq!(watcher.wait().code(), Some(0));
     }
 }
 
