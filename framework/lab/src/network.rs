@@ -17,6 +17,8 @@ pub struct Network {
     pub uplink_bytes_per_second: u64,
     /// Round trips until a link is open.
     pub setup_round_trips: u64,
+    /// Of a thousand ends of links, so many lose the first frame they send.
+    pub first_frames_lost_permille: u64,
     /// Of a thousand control messages, so many are lost. Greetings are not: a connection begins with them.
     pub control_lost_permille: u64,
     /// Of a thousand control messages, so many come twice.
@@ -33,6 +35,7 @@ impl Default for Network {
             control_delay: Micros::from_millis(20),
             uplink_bytes_per_second: 2_500_000,
             setup_round_trips: 3,
+            first_frames_lost_permille: 0,
             control_lost_permille: 0,
             control_doubled_permille: 0,
             control_late: Micros(0),
@@ -44,6 +47,7 @@ impl Network {
     /// A network whose control channel loses, doubles and reorders.
     pub fn with_bad_control() -> Self {
         Self {
+            first_frames_lost_permille: 100,
             control_lost_permille: 100,
             control_doubled_permille: 100,
             control_late: Micros::from_millis(300),

@@ -21,6 +21,9 @@ use crate::network::Network;
 /// Bytes a simulated link takes before it reports no credit, as the real transport.
 const CREDIT: u32 = 256 * 1024;
 
+/// What counts as the first frames of a link, when they are lost.
+const FIRST_FRAMES: Micros = Micros::from_millis(30);
+
 /// A link that has not opened by then has failed, as in the real transport.
 const SETUP_MAX: Micros = Micros::from_secs(10);
 
@@ -81,6 +84,8 @@ struct Wire {
     /// When the last frame of each lane arrives, to keep order within a lane.
     arrives: [Micros; 2],
     open: bool,
+    /// What is sent before this time is lost.
+    loses_until: Micros,
 }
 
 /// What a viewer got.
@@ -368,8 +373,10 @@ impl<C: Conductor> World<C> {
     }
 
     fn link_up(&mut self, id: ActorId, link: LinkId) {
+        let loses = self.chance.permille(self.network.first_frames_lost_permille);
         let Some(wire) = self.actors[id.0].wires.get_mut(&link) else { return };
         wire.open = true;
+        wire.loses_until = if loses { self.now + FIRST_FRAMES } else { Micros(0) };
         self.tell(id, Input::LinkUp(link, CREDIT));
     }
 
@@ -500,6 +507,9 @@ impl<C: Conductor> World<C> {
         };
         let Some(wire) = actor.wires.get_mut(&link) else { return };
         let Some((to, back)) = wire.other.filter(|_| wire.open) else { return };
+        if self.now < wire.loses_until {
+            return;
+        }
         wire.in_flight += bytes.len() as u32;
         let sending = Micros(bytes.len() as u64 * 1_000_000 / self.network.uplink_bytes_per_second);
         actor.uplink_free = actor.uplink_free.max(self.now) + sending;

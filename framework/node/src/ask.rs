@@ -66,6 +66,7 @@ impl<V: Verifier> Node<V> {
             return;
         }
         self.ask_refusers_again();
+        self.ask_the_silent_again();
         self.forget_idle_feeders();
         let patience = self.patience();
         match self.rescuer() {
@@ -89,6 +90,17 @@ impl<V: Verifier> Node<V> {
                 self.pressing = true;
             }
         }
+    }
+
+    /// A want may be lost with the first frames of a link: it is said again until something comes.
+    fn ask_the_silent_again(&mut self) {
+        let now = self.now;
+        let unanswered = |link: &&crate::link::Link| {
+            let waited = link.asked.since.is_some_and(|since| now.since(since) >= ASK_AGAIN);
+            link.open && waited && !link.asked.answered && link.refused.is_none()
+        };
+        let silent: Vec<_> = self.links.values().filter(unanswered).map(|link| link.peer).collect();
+        silent.into_iter().for_each(|peer| self.ask_for_feed(peer));
     }
 
     /// Who has not delivered anything new for a while, although others have, feeds this node no more.
@@ -201,6 +213,7 @@ impl<V: Verifier> Node<V> {
 
     pub(crate) fn on_gap(&mut self, id: LinkId, from: Seq, to: Seq) {
         let Some(link) = self.links.get_mut(&id) else { return };
+        link.asked.answered = true;
         link.gap = match link.gap {
             Some((start, end)) if from <= end && start <= to => Some((start.min(from), end.max(to))),
             _ => Some((from, to)),

@@ -88,7 +88,7 @@ impl<V: Verifier> Node<V> {
 
     fn expects(&mut self, id: LinkId) -> bool {
         let now = self.now;
-        let expected = self.is_receiver() && self.links.get(&id).is_some_and(|link| link.is_expected(now));
+        let expected = self.is_receiver() && self.links.get_mut(&id).is_some_and(|link| link.on_data(now));
         if !expected {
             self.counters.unsolicited += 1;
             self.blame(id, WEIGHT_UNSOLICITED);

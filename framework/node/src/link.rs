@@ -52,6 +52,8 @@ pub(crate) struct Asked {
     until: Micros,
     /// When the present feed was asked for.
     pub(crate) since: Option<Micros>,
+    /// Something has come in answer to that.
+    pub(crate) answered: bool,
 }
 
 #[derive(Debug)]
@@ -162,7 +164,7 @@ impl Link {
 
     /// A feed was asked for.
     pub(crate) fn on_feed_asked(&mut self, now: Micros) {
-        self.asked = Asked { until: Micros(u64::MAX), since: Some(now) };
+        self.asked = Asked { until: Micros(u64::MAX), since: Some(now), answered: false };
     }
 
     /// A repair was asked for.
@@ -172,11 +174,12 @@ impl Link {
 
     /// The feed was taken back, or refused.
     pub(crate) fn on_feed_ended(&mut self, now: Micros) {
-        self.asked = Asked { until: now + UNDER_WAY, since: None };
+        self.asked = Asked { until: now + UNDER_WAY, since: None, answered: false };
     }
 
-    /// Whether data of this peer was asked for.
-    pub(crate) fn is_expected(&self, now: Micros) -> bool {
+    /// Data came: whether data of this peer was asked for.
+    pub(crate) fn on_data(&mut self, now: Micros) -> bool {
+        self.asked.answered = true;
         now <= self.asked.until
     }
 

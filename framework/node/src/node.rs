@@ -377,5 +377,6 @@ impl<V: Verifier> Node<V> {
     fn on_leave(&mut self) {
         self.say_goodbye();
         self.close_all_links();
+        self.reconciler = Reconciler::default();
     }
 }

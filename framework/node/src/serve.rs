@@ -69,7 +69,8 @@ impl<V: Verifier> Node<V> {
         }
         if self.now.since(asked) < HOLD_MAX {
             if let Some(link) = self.links.get_mut(&id) {
-                link.held = Some((want, asked));
+                let first_asked = link.held.take().map_or(asked, |(_, at)| at.min(asked));
+                link.held = Some((want, first_asked));
             }
             return;
         }

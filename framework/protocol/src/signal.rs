@@ -23,8 +23,8 @@
 //! assert_eq!(Signal::decode(&signal.encode()).unwrap(), signal);
 //! ```
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::fmt::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use crate::control::SIGNAL_BYTES_MAX;
 

@@ -18,6 +18,9 @@ use crate::outbox::Outbox;
 use crate::peer::{Note, Peer};
 
 /// The description waits this long for candidates, so that it is mostly the only message; later ones trickle.
+/// Between a link's opening and the word of it: the stack of the other side drops what arrives before it has made its
+/// negotiated channels, which it does just after the handshake.
+const SETTLE: Duration = Duration::from_millis(20);
 const GATHER_WAIT: Duration = Duration::from_millis(10);
 /// How often the driver is poked until the link is open.
 const POKE: Duration = Duration::from_millis(10);
@@ -133,6 +136,7 @@ impl Session {
             Ok(Err(end)) => return end,
             Err(_) => return End::Lost(format!("not open after {} ms", limit.as_millis())),
         }
+        tokio::time::sleep(SETTLE).await;
         self.shared.counters.link_opened();
         if self.outbox.up().await.is_none() {
             return End::ByOwner;
