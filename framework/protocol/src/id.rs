@@ -5,8 +5,20 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 /// A node of one stream's overlay: the coordinator's term in the upper half, a counter in the lower.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+///
+/// On the wire it is a number; in texts for people, such as JSON, it is its name (`n5`, `source`), because readers in
+/// JavaScript cannot hold the number. It is never read back from such a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 pub struct NodeId(pub u64);
+
+impl Serialize for NodeId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return serializer.collect_str(self);
+        }
+        serializer.serialize_newtype_struct("NodeId", &self.0)
+    }
+}
 
 impl NodeId {
     /// The source, which feeds the roots.

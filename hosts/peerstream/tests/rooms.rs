@@ -86,7 +86,8 @@ fn pure_rooms_have_no_runtime_no_clock_and_no_chance_of_their_own() {
 
 #[test]
 fn pure_rooms_never_ask_for_the_time_or_touch_the_world() {
-    let refused = ["Instant::now", "SystemTime", "std::fs", "std::net", "std::thread", "std::env", "HashMap", "thread_rng"];
+    let refused =
+        ["Instant::now", "SystemTime", "std::fs", "std::net", "std::thread", "std::env", "HashMap", "thread_rng"];
     let rooms = ["framework/protocol/src", "framework/node/src", "framework/overlay/src", "framework/coordinator/src"];
     for file in rooms.iter().flat_map(|room| rust_files(&root().join(room))) {
         let text = std::fs::read_to_string(&file).expect("a source file");
@@ -101,9 +102,26 @@ fn the_top_level_holds_what_the_map_says() {
     let listed = Command::new("git").args(["ls-tree", "--name-only", "HEAD"]).current_dir(root()).output();
     let Ok(listed) = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()) else { return };
     let expected = [
-        ".ci", ".gitignore", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "Cargo.lock", "Cargo.toml",
-        "LICENSE-APACHE", "LICENSE-MIT", "Makefile", "README.md", "docs", "examples", "framework", "hosts", "modules",
-        "plugin-sdk", "rust-toolchain.toml", "rustfmt.toml", "strategies",
+        ".ci",
+        ".gitignore",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "Cargo.lock",
+        "Cargo.toml",
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
+        "Makefile",
+        "README.md",
+        "docs",
+        "examples",
+        "framework",
+        "hosts",
+        "modules",
+        "plugin-sdk",
+        "rust-toolchain.toml",
+        "rustfmt.toml",
+        "strategies",
     ];
     let strange: Vec<_> = listed.lines().filter(|name| !expected.contains(name)).collect();
     assert!(strange.is_empty(), "{strange:?} at the top level: the map in ARCHITECTURE.md does not know them");

@@ -23,7 +23,7 @@ struct Swarm {
     server: Server,
     watchers: Vec<Process>,
     outputs: Vec<Option<JoinHandle<Vec<u8>>>>,
-    ids: Vec<u64>,
+    ids: Vec<String>,
 }
 
 impl Swarm {
@@ -37,10 +37,11 @@ impl Swarm {
             swarm.watchers.push(watcher);
             swarm.server.wait_for_fed(index + 1);
             let overlay = swarm.server.overlay();
-            let new = overlay["nodes"].as_array().unwrap().iter().filter_map(|node| node["id"].as_u64());
-            let new: Vec<_> = new.filter(|id| *id != 0 && !swarm.ids.contains(id)).collect();
+            let new =
+                overlay["nodes"].as_array().unwrap().iter().filter_map(|node| node["id"].as_str().map(str::to_owned));
+            let new: Vec<_> = new.filter(|id| id != "source" && !swarm.ids.contains(id)).collect();
             assert_eq!(new.len(), 1, "one more node");
-            swarm.ids.push(new[0]);
+            swarm.ids.extend(new);
         }
         swarm
     }
@@ -49,9 +50,9 @@ impl Swarm {
     fn inner(&self) -> Option<usize> {
         let overlay = self.server.overlay();
         let nodes = overlay["nodes"].as_array().unwrap().iter();
-        let inner = nodes.filter(|node| node["id"] != 0 && !node["children"].as_array().unwrap().is_empty());
+        let inner = nodes.filter(|node| node["id"] != "source" && !node["children"].as_array().unwrap().is_empty());
         inner
-            .filter_map(|node| self.ids.iter().position(|id| Some(*id) == node["id"].as_u64()))
+            .filter_map(|node| self.ids.iter().position(|id| node["id"] == **id))
             .find(|index| self.outputs[*index].is_some())
     }
 }
