@@ -163,7 +163,7 @@ mod tests {
             let end = self.now + span;
             while self.now < end {
                 self.now += STEP;
-                if self.now.0 % 100_000 == 0 {
+                if self.now.0.is_multiple_of(100_000) {
                     let edge = self.now.0;
                     arrives(edge, self);
                 }

@@ -28,7 +28,7 @@ fn fed(children: u64) -> (Maker, Fed) {
 
 fn is_closed(fed: &mut Fed, outputs: &[Output]) -> bool {
     let parent = fed.parent;
-    outputs.iter().any(|output| *output == Output::Close(parent))
+    outputs.contains(&Output::Close(parent))
 }
 
 #[test]

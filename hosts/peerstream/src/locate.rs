@@ -95,7 +95,12 @@ fn address(args: &StreamArgs) -> Result<(Url, Option<PublicKey>)> {
 }
 
 fn ask(url: &Url) -> Result<Stream> {
-    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).build().into();
+    // The system's certificates, and one provider of cryptography for the whole process; a second call changes nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let certs = rustls_native_certs::load_native_certs().certs;
+    let certs: Vec<_> = certs.iter().map(|cert| ureq::tls::Certificate::from_der(cert).to_owned()).collect();
+    let tls = ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::new_with_certs(&certs)).build();
+    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).tls_config(tls).build().into();
     let host = url.host_str().unwrap_or_default();
     let mut response = agent.get(url.as_str()).call().map_err(|error| match error {
         ureq::Error::StatusCode(code) => not_peerstream(url, &format!("it answers {code}")),
