@@ -24,7 +24,7 @@ web:
 # The real host, real Chromium pages.
 browser:
 	$(CARGO) build --locked
-	cd hosts/web && npm run test:browser
+	cd hosts/web && PEERSTREAM_REQUIRE_TOOLS=1 npm run test:browser
 
 licences:
 	.ci/licences

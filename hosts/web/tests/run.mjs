@@ -21,6 +21,11 @@ await build({
   define: { DIST: JSON.stringify(join(here, "../dist")) },
   logLevel: "warning",
 });
+if (process.argv.includes("--browser") && process.env.PEERSTREAM_REQUIRE_TOOLS) {
+  const { binary } = await import("./demo.mjs");
+  const { hasChromium } = await import("./browser.mjs");
+  if (!binary || !hasChromium()) throw new Error(binary ? "no Chromium here" : "the host is not built: cargo build");
+}
 const browser = process.argv.includes("--browser")
   ? readdirSync(here).filter((name) => name.endsWith(".test.mjs")).map((name) => join(here, name))
   : [];

@@ -168,6 +168,29 @@ const scenarios = {
       report({ killed: twins.length, longest_freeze_ms: spread(freezes), ...(await troubles(living, earlier)) });
     }),
 
+  /** A Firefox page joins first and feeds Chromium pages. */
+  firefox: () =>
+    withPages(async (host, context) => {
+      const { launchFirefox } = await import("../firefox.mjs");
+      const firefox = await launchFirefox();
+      try {
+        const first = await firefox.open(host.url);
+        await firefox.untilLive(first);
+        const { pages } = await gather(context, host.url, 5);
+        await untilLive(pages);
+        await pause(4_000);
+        const fox = await firefox.status(first);
+        const fed = (await Promise.all(pages.map(status))).filter(({ feeders }) => feeders.includes(fox.node));
+        const proofs = [];
+        for (const page of pages) proofs.push(missingProofs(await watch(page), { fps: FPS }));
+        report({ firefox: fox.node, feeds: fox.fed, state: fox.state, chromium_pages_fed_by_it: fed.length });
+        report({ firefox_lag_ms: fox.lag_ms, stalls: fox.figures.stalls, skipped: fox.figures.skipped });
+        report({ missing_proofs: proofs.filter((missing) => missing.length > 0) });
+      } finally {
+        await firefox.close();
+      }
+    }),
+
   /** An address that is not loopback, a restarted source, and all pages reloaded at once. */
   trouble: () =>
     withPages(
