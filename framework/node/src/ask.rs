@@ -17,6 +17,8 @@ const FEEDER_IDLE_MAX: Micros = Micros::from_secs(1);
 const ASK_AGAIN: Micros = Micros::from_millis(500);
 /// A newcomer waits this long for its parent's link before it turns to a helper.
 const JOIN_PATIENCE: Micros = Micros::from_millis(700);
+/// A helper that delivers nothing for this long is let go.
+const RESCUE_FUTILE_AFTER: Micros = Micros::from_millis(700);
 /// A repair asks for this many segments at most.
 const REPAIR_SEGMENTS_MAX: u64 = 64;
 /// The coordinator is told of starvation this often.
@@ -68,6 +70,7 @@ impl<V: Verifier> Node<V> {
         self.ask_refusers_again();
         self.ask_the_silent_again();
         self.forget_idle_feeders();
+        self.end_futile_rescue();
         let patience = self.patience();
         match self.rescuer() {
             Some(helper) => self.end_rescue_when_parent_is_back(helper),
@@ -92,12 +95,20 @@ impl<V: Verifier> Node<V> {
         }
     }
 
+    /// A new assignment: whoever refused may answer now.
+    pub(crate) fn forget_refusals(&mut self) {
+        for link in self.links.values_mut().filter(|link| link.refused.is_some()) {
+            link.refused = None;
+            self.reconciler.link_mut(link.peer).wanted = false;
+        }
+    }
+
     /// A want may be lost with the first frames of a link: it is said again until something comes.
     fn ask_the_silent_again(&mut self) {
         let now = self.now;
         let unanswered = |link: &&crate::link::Link| {
             let waited = link.asked.since.is_some_and(|since| now.since(since) >= ASK_AGAIN);
-            link.open && waited && !link.asked.answered && link.refused.is_none()
+            link.open && waited && (link.asked.unreadable || !link.asked.answered) && link.refused.is_none()
         };
         let silent: Vec<_> = self.links.values().filter(unanswered).map(|link| link.peer).collect();
         silent.into_iter().for_each(|peer| self.ask_for_feed(peer));
@@ -131,6 +142,21 @@ impl<V: Verifier> Node<V> {
     /// The helper that feeds this node at present.
     fn rescuer(&self) -> Option<NodeId> {
         self.reconciler.helpers().find(|peer| self.reconciler.link(*peer).wanted && !self.reconciler.is_parent(*peer))
+    }
+
+    /// A helper that delivers nothing, while the node gets nothing, makes room for the next one.
+    fn end_futile_rescue(&mut self) {
+        let now = self.now;
+        let Some(helper) = self.rescuer() else { return };
+        let link = self.link_with(helper).map(|(_, link)| link);
+        let active = link.and_then(|link| link.asked.since.map(|since| since.max(link.fed).max(self.moved)));
+        if active.is_some_and(|active| now.since(active) <= RESCUE_FUTILE_AFTER) {
+            return;
+        }
+        self.release(helper);
+        if let Some(link) = self.links.values_mut().find(|link| link.peer == helper) {
+            link.refused = Some(now);
+        }
     }
 
     fn begin_rescue(&mut self, patience: Micros) {
@@ -172,16 +198,7 @@ impl<V: Verifier> Node<V> {
     fn end_rescue_when_parent_is_back(&mut self, helper: NodeId) {
         let (now, hop) = (self.now, self.latency.hop());
         let Some((_, rescuer)) = self.link_with(helper) else { return };
-        let keeps_up = self.links.values().any(|link| {
-            let headers_to = link.header_in.map_or(Seq(0), |last| last.seq.next());
-            let newer = rescuer.ahead_of(headers_to, now).unwrap_or_default();
-            link.open
-                && self.reconciler.is_parent(link.peer)
-                && self.reconciler.link(link.peer).wanted
-                && link.refused.is_none()
-                && now.since(link.heard) <= hop + hop
-                && newer < hop
-        });
+        let keeps_up = self.links.values().any(|link| self.keeps_up(link));
         let delivered_long = rescuer.asked.since.is_some_and(|since| now.since(since) > hop);
         if keeps_up && delivered_long {
             self.confirm_parents();
@@ -189,15 +206,23 @@ impl<V: Verifier> Node<V> {
         }
     }
 
+    /// Whether a parent sends headers no farther than L behind this node's own position.
+    fn keeps_up(&self, link: &crate::link::Link) -> bool {
+        let (hop, segment) = (self.latency.hop(), self.latency.segment());
+        let slack = hop.0.div_ceil(segment.0.max(1));
+        let position = self.position.unwrap_or_default();
+        link.open
+            && link.refused.is_none()
+            && link.header_in.is_some_and(|last| last.seq.next().0.saturating_add(slack) >= position.0)
+            && self.reconciler.is_parent(link.peer)
+            && self.reconciler.link(link.peer).wanted
+            && self.now.since(link.heard) <= hop + hop
+    }
+
     /// A parent that keeps pace feeds this node, even if the helper was always a little faster.
     fn confirm_parents(&mut self) {
-        let hop = self.latency.hop();
-        for link in self.links.values().filter(|link| link.open && link.header_in.is_some()) {
-            let pace = self.now.since(link.heard) <= hop + hop;
-            if self.reconciler.is_parent(link.peer) && self.reconciler.link(link.peer).wanted && pace {
-                self.reconciler.link_mut(link.peer).feeds_me = true;
-            }
-        }
+        let paced: Vec<_> = self.links.values().filter(|link| self.keeps_up(link)).map(|link| link.peer).collect();
+        paced.into_iter().for_each(|peer| self.reconciler.link_mut(peer).feeds_me = true);
     }
 
     fn report_starvation(&mut self) {

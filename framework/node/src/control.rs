@@ -156,9 +156,10 @@ impl<V: Verifier> Node<V> {
             return;
         }
         if known != Some(context) {
-            self.begin_epoch(Stream { context, key: cert.key, kind: welcome.kind });
+            self.begin_epoch(Stream { context, key: cert.key, kind: welcome.kind, expiry_s: cert.expiry_s });
         } else if renamed {
             self.close_all_links();
+            self.lost.clear();
             self.reconciler = Default::default();
         }
     }
@@ -182,7 +183,7 @@ impl<V: Verifier> Node<V> {
 
     fn on_assign(&mut self, assignment: Assignment) {
         if self.control.state == State::Welcomed && self.reconciler.assign(assignment) {
-            self.links.values_mut().for_each(|link| link.refused = None);
+            self.forget_refusals();
             self.report_soon();
             self.pressing = true;
         }

@@ -73,8 +73,10 @@ impl<V: Verifier> Node<V> {
             Kind::Media => PATIENCE_MEDIA,
             Kind::Data => PATIENCE_DATA,
         };
-        let waited = self.now.since(self.moved);
-        if waited < patience && !self.nobody_has(position) {
+        // A hole begins when something behind it is here, not when the last segment came: the source may pause.
+        let seen = self.window.from(position.next()).map(|(_, segment)| segment.since).min();
+        let waited = self.now.since(seen.map_or(self.moved, |seen| seen.max(self.moved)));
+        if waited < patience && !self.nobody_has(position) && !self.window.is_evicted(position) {
             return None;
         }
         let resume = match stream.kind {

@@ -52,11 +52,14 @@ impl Feed {
         matches!((self.cursor, self.until), (Some(cursor), Some(until)) if cursor >= until)
     }
 
-    /// What to send next of what is here, oldest first.
-    pub(crate) fn next(&mut self, window: &Window) -> Option<Next> {
+    /// What to send next of what is here, oldest first. The node itself has given up what is not whole before `position`.
+    pub(crate) fn next(&mut self, window: &Window, position: Option<Seq>) -> Option<Next> {
         let cursor = self.start(window)?;
         if window.is_evicted(cursor) {
             return Some(Next::Gap(cursor, self.resume_after_eviction(window)));
+        }
+        if let Some(gap) = self.given_up(window, cursor, position) {
+            return Some(gap);
         }
         let until = self.until.unwrap_or(Seq(u64::MAX));
         for (seq, segment) in window.from(cursor).take_while(|(seq, _)| *seq < until) {
@@ -69,6 +72,16 @@ impl Feed {
             }
         }
         self.missing_of_a_repair(window, cursor)
+    }
+
+    fn given_up(&self, window: &Window, cursor: Seq, position: Option<Seq>) -> Option<Next> {
+        let position = position.filter(|position| self.until.is_none() && cursor < *position)?;
+        let whole = |seq: Seq| window.get(seq).is_some_and(|segment| segment.is_complete());
+        if whole(cursor) {
+            return None;
+        }
+        let next = window.from(cursor.next()).find(|(_, segment)| segment.is_complete());
+        Some(Next::Gap(cursor, next.map_or(position, |(seq, _)| seq.min(position))))
     }
 
     fn start(&mut self, window: &Window) -> Option<Seq> {

@@ -7,6 +7,7 @@ use peerstream_protocol::frame::{Frame, Lane, PeerMessage, decode_header};
 use peerstream_protocol::header::{Flags, Header, Previous, Signed};
 use peerstream_protocol::id::Seq;
 use peerstream_protocol::segment::{Init, InitId};
+use peerstream_protocol::time::Micros;
 
 use crate::io::LinkId;
 use crate::node::Node;
@@ -17,6 +18,8 @@ const ORPHAN_BYTES_MAX: usize = 256 * 1024;
 const WEIGHT_MALFORMED: u32 = 2;
 const WEIGHT_FORGED: u32 = 4;
 const WEIGHT_UNSOLICITED: u32 = 1;
+/// The first header of a feed comes within this time.
+const FIRST_HEADER_WITHIN: Micros = Micros::from_secs(2);
 /// A repeated piece counts as an offence once this many came over one link, and again every so many.
 const REPEATS_PER_OFFENCE: u64 = 512;
 
@@ -35,14 +38,21 @@ struct Orphan {
     bytes: Vec<u8>,
 }
 
+impl Orphan {
+    /// Bytes of memory, about.
+    fn cost(&self) -> usize {
+        self.bytes.len() + size_of::<Self>()
+    }
+}
+
 impl Orphans {
     /// Keeps a piece; returns how many older ones had to go.
     fn keep(&mut self, orphan: Orphan) -> u64 {
-        self.bytes += orphan.bytes.len();
+        self.bytes += orphan.cost();
         self.pieces.push_back(orphan);
         let mut dropped = 0;
         while self.bytes > ORPHAN_BYTES_MAX {
-            self.bytes -= self.pieces.pop_front().map_or(0, |oldest| oldest.bytes.len());
+            self.bytes -= self.pieces.pop_front().map_or(0, |oldest| oldest.cost());
             dropped += 1;
         }
         dropped
@@ -55,14 +65,14 @@ impl Orphans {
         let (found, rest): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.pieces).into_iter().partition(|orphan| orphan.seq == seq);
         self.pieces = rest.into();
-        self.bytes -= found.iter().map(|orphan| orphan.bytes.len()).sum::<usize>();
+        self.bytes -= found.iter().map(Orphan::cost).sum::<usize>();
         found
     }
 
     /// A link has gone; what came over it stays only if its header comes soon, so it goes too.
     pub(crate) fn forget(&mut self, link: LinkId) {
         self.pieces.retain(|orphan| orphan.link != link);
-        self.bytes = self.pieces.iter().map(|orphan| orphan.bytes.len()).sum();
+        self.bytes = self.pieces.iter().map(Orphan::cost).sum();
     }
 }
 
@@ -79,6 +89,19 @@ impl<V: Verifier> Node<V> {
     fn on_malformed(&mut self, id: LinkId) {
         self.counters.malformed += 1;
         self.blame(id, WEIGHT_MALFORMED);
+    }
+
+    /// The first header of a link says everything. When it was lost with the link's first frames, those after it cannot be
+    /// read, and the want is said again; that is nobody's offence for a while.
+    fn on_unreadable_header(&mut self, id: LinkId) {
+        let now = self.now;
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let begins = link.asked.since.is_some_and(|since| now.since(since) < FIRST_HEADER_WITHIN);
+        if link.header_in.is_some() || !begins {
+            return self.on_malformed(id);
+        }
+        self.counters.malformed += 1;
+        link.asked.unreadable = true;
     }
 
     fn on_forged(&mut self, id: LinkId) {
@@ -126,7 +149,7 @@ impl<V: Verifier> Node<V> {
             return;
         }
         let (Some(link), Some(stream)) = (self.links.get(&id), &self.stream) else { return };
-        let Ok(header) = decode_header(inner, link.header_in.as_ref()) else { return self.on_malformed(id) };
+        let Ok(header) = decode_header(inner, link.header_in.as_ref()) else { return self.on_unreadable_header(id) };
         let core = header.core;
         let chain = Signed::new(&stream.context, &core, &header.hashes).hash();
         let last = Previous { seq: core.seq, hash: chain, init: core.init };
@@ -158,11 +181,12 @@ impl<V: Verifier> Node<V> {
         let Some(stream) = &self.stream else { return };
         let core = header.core;
         let genuine = header.verify(&stream.key, &stream.context, &mut self.verifier).is_some();
-        if !genuine || core.kind != stream.kind || !self.is_chained(&header, last.hash) {
+        let expired = core.wall_us / 1_000_000 > stream.expiry_s;
+        if !genuine || expired || core.kind != stream.kind || !self.is_chained(&header, last.hash) {
             return self.on_forged(id);
         }
         if !self.adopt_init(id, core.init) {
-            return self.on_malformed(id);
+            return self.on_unreadable_header(id);
         }
         self.note_header(id, last);
         self.open_segment(header, last.hash);
@@ -197,6 +221,7 @@ impl<V: Verifier> Node<V> {
         }
         self.latency.on_header(core.wall_us);
         self.window.insert(header, chain, now);
+        self.window.evict(core.kind);
         for orphan in self.orphans.take(core.seq) {
             self.keep_piece(orphan.link, orphan.seq, orphan.index, &orphan.bytes);
         }
@@ -274,7 +299,6 @@ impl<V: Verifier> Node<V> {
         }
         self.deliver();
         self.inits.retain_for(&self.window, core.init);
-        self.window.evict(core.kind);
         self.tell_buddies();
     }
 }

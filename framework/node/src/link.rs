@@ -22,6 +22,8 @@ const WANT_BURST: u32 = 40;
 const WANTS_PER_SECOND: u64 = 20;
 /// A peer that reaches this many offences is cut off.
 const OFFENCES_MAX: u32 = 8;
+/// One offence is forgiven in this time.
+const FORGIVE_EVERY: Micros = Micros::from_secs(10);
 /// What arrives this long after a want was taken back was already under way.
 const UNDER_WAY: Micros = Micros::from_secs(2);
 
@@ -54,6 +56,8 @@ pub(crate) struct Asked {
     pub(crate) since: Option<Micros>,
     /// Something has come in answer to that.
     pub(crate) answered: bool,
+    /// What came cannot be read, because its beginning was lost.
+    pub(crate) unreadable: bool,
 }
 
 #[derive(Debug)]
@@ -89,6 +93,7 @@ pub(crate) struct Link {
     pub(crate) progress: Seq,
     marks: VecDeque<(Seq, Micros)>,
     offences: u32,
+    offended: Micros,
 }
 
 impl Link {
@@ -121,6 +126,7 @@ impl Link {
             progress: Seq(0),
             marks: VecDeque::new(),
             offences: 0,
+            offended: now,
         }
     }
 
@@ -164,7 +170,7 @@ impl Link {
 
     /// A feed was asked for.
     pub(crate) fn on_feed_asked(&mut self, now: Micros) {
-        self.asked = Asked { until: Micros(u64::MAX), since: Some(now), answered: false };
+        self.asked = Asked { until: Micros(u64::MAX), since: Some(now), ..Asked::default() };
     }
 
     /// A repair was asked for.
@@ -174,7 +180,7 @@ impl Link {
 
     /// The feed was taken back, or refused.
     pub(crate) fn on_feed_ended(&mut self, now: Micros) {
-        self.asked = Asked { until: now + UNDER_WAY, since: None, answered: false };
+        self.asked = Asked { until: now + UNDER_WAY, ..Asked::default() };
     }
 
     /// Data came: whether data of this peer was asked for.
@@ -183,8 +189,13 @@ impl Link {
         now <= self.asked.until
     }
 
-    /// Counts an offence of this weight; true when the peer is to be cut off.
-    pub(crate) fn on_offence(&mut self, weight: u32) -> bool {
+    /// Counts an offence of this weight, one of which is forgiven every ten seconds; true when the peer is to be cut off.
+    pub(crate) fn on_offence(&mut self, weight: u32, now: Micros) -> bool {
+        let forgiven = now.since(self.offended).0 / FORGIVE_EVERY.0;
+        if forgiven > 0 {
+            self.offences = self.offences.saturating_sub(forgiven.min(u64::from(OFFENCES_MAX)) as u32);
+            self.offended = now;
+        }
         self.offences = self.offences.saturating_add(weight);
         self.offences >= OFFENCES_MAX
     }

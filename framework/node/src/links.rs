@@ -28,6 +28,8 @@ const PING_EVERY: Micros = Micros::from_secs(1);
 const SUSPECT_AFTER: Micros = Micros::from_millis(500);
 /// The same for a standby, on which little is said.
 const SUSPECT_STANDBY_AFTER: Micros = Micros::from_secs(2);
+/// A peer that was cut off is not linked with for this long.
+const BANNED: Micros = Micros::from_secs(30);
 /// A failed link is tried again after this long.
 const RETRY_LINK: Micros = Micros::from_secs(1);
 
@@ -52,7 +54,7 @@ impl<V: Verifier> Node<V> {
     /// The node with the larger id offers; the other one waits for the offer.
     fn connect(&mut self, peer: NodeId) {
         self.reconciler.link_mut(peer);
-        if self.links.len() >= LINKS_MAX {
+        if self.links.len() >= LINKS_MAX || self.is_banned(peer) {
             self.lost.insert(peer, self.now);
             return;
         }
@@ -62,6 +64,10 @@ impl<V: Verifier> Node<V> {
         if offers {
             self.out.push_back(Output::Open(link, peer, Side::Offer));
         }
+    }
+
+    fn is_banned(&self, peer: NodeId) -> bool {
+        self.banned.get(&peer).is_some_and(|until| self.now < *until)
     }
 
     fn add_link(&mut self, link: Link) -> LinkId {
@@ -97,7 +103,11 @@ impl<V: Verifier> Node<V> {
     fn answer(&mut self, from: NodeId, attempt: u32) -> Option<LinkId> {
         let answers = attempt != 0 && self.id.is_some_and(|id| id < from);
         let strangers = self.links.values().filter(|link| !self.reconciler.names(link.peer)).count();
-        if !answers || self.links.len() >= LINKS_MAX || (!self.reconciler.names(from) && strangers >= STRANGERS_MAX) {
+        if self.is_banned(from)
+            || !answers
+            || self.links.len() >= LINKS_MAX
+            || (!self.reconciler.names(from) && strangers >= STRANGERS_MAX)
+        {
             return None;
         }
         if self.link_with(from).is_some() {
@@ -174,6 +184,7 @@ impl<V: Verifier> Node<V> {
         if let Some(link) = self.links.get(&id) {
             let peer = link.peer;
             self.counters.cut_off += 1;
+            self.banned.insert(peer, self.now + BANNED);
             self.out.push_back(Output::Close(id));
             self.remove_link(id);
             self.tell(&Up::LinkFailed(peer));
@@ -183,7 +194,8 @@ impl<V: Verifier> Node<V> {
 
     /// Counts an offence of this weight; the peer may be cut off for it.
     pub(crate) fn blame(&mut self, id: LinkId, weight: u32) {
-        if self.links.get_mut(&id).is_some_and(|link| link.on_offence(weight)) {
+        let now = self.now;
+        if self.links.get_mut(&id).is_some_and(|link| link.on_offence(weight, now)) {
             self.cut_off(id);
         }
     }
@@ -249,6 +261,7 @@ impl<V: Verifier> Node<V> {
     /// Forgets failures after a pause, so that the reconciler tries again.
     fn retry_links(&mut self) {
         let now = self.now;
+        self.banned.retain(|_, until| now < *until);
         let reconciler = &mut self.reconciler;
         self.lost.retain(|peer, at| {
             let waits = now.since(*at) < RETRY_LINK && reconciler.names(*peer);

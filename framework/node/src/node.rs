@@ -36,6 +36,8 @@ pub(crate) struct Stream {
     /// What signs this epoch's segments.
     pub(crate) key: PublicKey,
     pub(crate) kind: Kind,
+    /// Nothing later than this is believed, seconds since 1970.
+    pub(crate) expiry_s: u64,
 }
 
 /// What a node counts, beyond what it reports.
@@ -101,6 +103,8 @@ pub struct Node<V: Verifier = Strict> {
     pub(crate) links_opened: u32,
     /// Peers whose link failed, and when; tried again after a pause.
     pub(crate) lost: BTreeMap<NodeId, Micros>,
+    /// Peers that were cut off, and until when.
+    pub(crate) banned: BTreeMap<NodeId, Micros>,
     pub(crate) window: Window,
     pub(crate) inits: Inits,
     pub(crate) orphans: Orphans,
@@ -169,6 +173,7 @@ impl<V: Verifier> Node<V> {
             context: Context { stream: source.cert.publisher, epoch: source.cert.epoch, rendition: Rendition(0) },
             key: source.cert.key,
             kind: source.kind,
+            expiry_s: source.cert.expiry_s,
         });
         let mut node = Self {
             verifier,
@@ -189,6 +194,7 @@ impl<V: Verifier> Node<V> {
             links: BTreeMap::new(),
             links_opened: 0,
             lost: BTreeMap::new(),
+            banned: BTreeMap::new(),
             window: Window::default(),
             inits: Inits::default(),
             orphans: Orphans::default(),
@@ -270,6 +276,8 @@ impl<V: Verifier> Node<V> {
     pub(crate) fn begin_epoch(&mut self, stream: Stream) {
         let kind = stream.kind;
         self.close_all_links();
+        self.lost.clear();
+        self.banned.clear();
         self.reconciler = Reconciler::default();
         self.window = Window::default();
         self.inits = Inits::default();
@@ -301,6 +309,11 @@ impl<V: Verifier> Node<V> {
         let Some(segment) = self.window.get(seq).filter(|segment| segment.is_complete()) else { return false };
         segment.copy_payload(out);
         true
+    }
+
+    /// Payload bytes that the retained segments take up when whole.
+    pub fn retained_bytes(&self) -> usize {
+        self.window.bytes()
     }
 
     /// The presentation time (microseconds), source wall clock (microseconds since 1970) and duration of a segment.

@@ -14,6 +14,8 @@ use crate::node::Node;
 
 /// A want that cannot be answered yet waits this long.
 const HOLD_MAX: Micros = Micros::from_secs(2);
+/// Repairs under way at once.
+const REPAIRS_MAX: usize = 4;
 /// A repair may ask for this many segments.
 const REPAIR_SEGMENTS_MAX: u64 = 128;
 
@@ -38,13 +40,14 @@ impl<V: Verifier> Node<V> {
     }
 
     fn begin_repair(&mut self, id: LinkId, want: Want, until: Seq) {
-        let Some(link) = self.links.get_mut(&id) else { return };
         let from = match want.from {
             peerstream_protocol::frame::Resume::Seq(seq) => seq,
             peerstream_protocol::frame::Resume::JoinPoint => return,
         };
         let small = from < until && until.0 - from.0 <= REPAIR_SEGMENTS_MAX;
-        if !small || !self.relay || !self.reconciler.names(link.peer) {
+        let repairing = self.links.values().filter(|link| link.repair.is_some()).count();
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if !small || !self.relay || !self.reconciler.names(link.peer) || repairing >= REPAIRS_MAX {
             self.counters.refused += 1;
             return;
         }
@@ -63,7 +66,7 @@ impl<V: Verifier> Node<V> {
             self.reconciler.link_mut(peer).fed_by_me = true;
             let feed = Feed::new(&want, &self.window);
             if let Some(link) = self.links.get_mut(&id) {
-                (link.feed, link.held) = (Some(feed), None);
+                (link.feed, link.held, link.header_out) = (Some(feed), None, None);
             }
             return self.report_soon();
         }
@@ -127,6 +130,7 @@ impl<V: Verifier> Node<V> {
     pub(crate) fn stop_all_feeds(&mut self) {
         let fed: Vec<_> = self.reconciler.fed().collect();
         fed.into_iter().for_each(|peer| self.stop_feed(peer, true));
+        self.links.values_mut().for_each(|link| (link.repair, link.held) = (None, None));
     }
 
     pub(crate) fn on_writable(&mut self, id: LinkId, credit: u32) {
@@ -147,7 +151,13 @@ impl<V: Verifier> Node<V> {
         while any {
             any = false;
             for (id, link) in &mut self.links {
-                let mut sender = Sender { id: *id, window: &self.window, inits: &self.inits, now: self.now };
+                let mut sender = Sender {
+                    id: *id,
+                    window: &self.window,
+                    inits: &self.inits,
+                    position: self.position,
+                    now: self.now,
+                };
                 any |= sender.send_next(link, &mut self.counters, &mut self.out);
             }
         }
@@ -172,6 +182,7 @@ struct Sender<'a> {
     id: LinkId,
     window: &'a crate::window::Window,
     inits: &'a crate::inits::Inits,
+    position: Option<Seq>,
     now: Micros,
 }
 
@@ -183,7 +194,7 @@ impl Sender<'_> {
         }
         for repair in [true, false] {
             let slot = if repair { &mut link.repair } else { &mut link.feed };
-            let Some(next) = slot.as_mut().and_then(|feed| feed.next(self.window)) else { continue };
+            let Some(next) = slot.as_mut().and_then(|feed| feed.next(self.window, self.position)) else { continue };
             if !self.send(next, link, counters, out) {
                 return false;
             }

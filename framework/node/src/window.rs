@@ -102,6 +102,11 @@ impl Window {
         self.segments.get_mut(&seq)
     }
 
+    /// Payload bytes that the retained segments take up when whole.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Segments from `seq` on, in order.
     pub(crate) fn from(&self, seq: Seq) -> impl DoubleEndedIterator<Item = (Seq, &Segment)> {
         self.segments.range(seq..).map(|(seq, segment)| (*seq, segment))
@@ -134,8 +139,9 @@ impl Window {
     pub(crate) fn insert(&mut self, header: Header, chain: Hash, now: Micros) {
         let Entry::Vacant(entry) = self.segments.entry(header.core.seq) else { return };
         let missing = header.core.piece_count();
-        let mut frames = self.spare.pop().unwrap_or_default();
         let needed = missing * (PIECE_PREFIX + header.core.piece_size.bytes());
+        // A buffer much larger than the segment would be memory that no bound sees.
+        let mut frames = self.spare.pop().filter(|spare| spare.len() <= needed * 2).unwrap_or_default();
         if frames.len() < needed {
             frames.resize(needed, 0);
         }
