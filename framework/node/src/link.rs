@@ -90,7 +90,6 @@ pub(crate) struct Link {
     pub(crate) fed: Micros,
     /// Pieces it delivered that were here already.
     pub(crate) repeats: u64,
-    pub(crate) progress: Seq,
     marks: VecDeque<(Seq, Micros)>,
     offences: u32,
     offended: Micros,
@@ -123,7 +122,6 @@ impl Link {
             gap: None,
             fed: Micros(0),
             repeats: 0,
-            progress: Seq(0),
             marks: VecDeque::new(),
             offences: 0,
             offended: now,
@@ -219,7 +217,6 @@ impl Link {
 
     /// The peer told its position.
     pub(crate) fn on_progress(&mut self, next: Seq, now: Micros) {
-        self.progress = self.progress.max(next);
         if self.marks.back().is_none_or(|(last, _)| *last < next) {
             self.marks.push_back((next, now));
         }

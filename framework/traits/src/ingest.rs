@@ -4,14 +4,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-pub use peerstream_protocol::segment::Kind;
+pub use peerstream_protocol::segment::{INIT_BYTES_MAX, Kind, PAYLOAD_BYTES_MAX as UNIT_BYTES_MAX};
 
 /// Units that wait for the source; an ingest that is faster waits (a pipe stops being read).
 pub const UNIT_QUEUE_MAX: usize = 64;
-/// The largest unit a source accepts, in bytes: 256 pieces of 16 KiB.
-pub const UNIT_BYTES_MAX: usize = 256 * 16 * 1024;
-/// The largest init accepted, in bytes.
-pub const INIT_BYTES_MAX: usize = 48 * 1024;
 
 /// One segment's worth of input.
 #[derive(Clone, Debug, PartialEq, Eq)]

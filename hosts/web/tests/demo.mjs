@@ -48,7 +48,8 @@ export async function startDemo() {
   return { url, key: publisher, restart, stop, close };
 }
 
-function said(child, pattern) {
+/** Waits until a host says what matches, and returns it; fails when the host ends first. */
+export function said(child, pattern) {
   return new Promise((done, fail) => {
     let text = "";
     const hear = (part) => {

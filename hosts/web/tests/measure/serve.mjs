@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { binary } from "../demo.mjs";
+import { binary, said } from "../demo.mjs";
 import { makeClip } from "./clip.mjs";
 
 /** Starts serving on this address, such as `127.0.0.1:0`. */
@@ -16,7 +16,7 @@ export async function serve({ listen = "127.0.0.1:0" } = {}) {
   const start = async (address) => {
     const args = ["serve", "--input", clip, "--loop", "--listen", address, "--key", join(folder, "key"), "--log", "warn"];
     child = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"] });
-    url = await heard(child, /http:\/\/127\.0\.0\.1:\d+\//);
+    url = await said(child, /http:\/\/127\.0\.0\.1:\d+\//);
   };
   await start(listen);
   const stop = () =>
@@ -41,20 +41,6 @@ export async function serve({ listen = "127.0.0.1:0" } = {}) {
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-function heard(child, pattern) {
-  return new Promise((done, fail) => {
-    let text = "";
-    const hear = (part) => {
-      text += part;
-      const found = pattern.exec(text);
-      if (found) done(found[0]);
-    };
-    child.stdout.on("data", hear);
-    child.stderr.on("data", hear);
-    child.once("exit", (code) => fail(new Error(`host ended with ${code}: ${text}`)));
-  });
 }
 
 const parseMetrics = (text) =>
