@@ -21,10 +21,10 @@ unit:
 web:
 	cd hosts/web && npm ci --no-audit --no-fund && npm test
 
-# The real host, real Chromium pages.
+# The real host, real Chromium pages. A browser that hangs ends as a failure, not as silence.
 browser:
 	$(CARGO) build --locked
-	cd hosts/web && PEERSTREAM_REQUIRE_TOOLS=1 npm run test:browser
+	cd hosts/web && PEERSTREAM_REQUIRE_TOOLS=1 timeout --kill-after=10 20m npm run test:browser
 
 licences:
 	.ci/licences

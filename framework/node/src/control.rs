@@ -93,10 +93,11 @@ impl<V: Verifier> Node<V> {
         let exponent = self.control.failures.min(8);
         let pause = Micros(RETRY_FIRST.0 << exponent).min(RETRY_MAX);
         let jittered = Micros(pause.0 / 2 + self.chance.below(pause.0));
-        self.retry_control(jittered);
-        if self.control.failures > 0 {
+        // Where it was welcomed a node comes back to first; an endpoint that never answered is not waited for again.
+        if self.control.state != State::Welcomed {
             self.control.endpoint = (self.control.endpoint + 1) % self.endpoints;
         }
+        self.retry_control(jittered);
         self.control.failures += 1;
     }
 

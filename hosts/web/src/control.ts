@@ -4,7 +4,7 @@ import type { Cancel, Clock } from "./clock.ts";
 import type { Bytes } from "./records.ts";
 
 /** A connection that is not open after this long counts as failed, in milliseconds. */
-const OPEN_MS_MAX = 8_000;
+const OPEN_MS_MAX = 4_000;
 /** A connection with more unsent bytes than this counts as ended. */
 const UNSENT_BYTES_MAX = 1024 * 1024;
 

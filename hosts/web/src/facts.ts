@@ -11,14 +11,30 @@ export interface Facts {
 }
 
 const TIMEOUT_MS = 5_000;
+/** A host that has not answered after this long is not waited for: the next one is asked as well, in milliseconds. */
+const HEDGE_MS = 1_000;
 
-/** Asks the hosts in order; the first that answers counts. */
-export async function fetchFacts(endpoints: readonly string[]): Promise<Facts | null> {
-  for (const endpoint of endpoints) {
-    const facts = await fetchFrom(endpoint);
-    if (facts) return facts;
-  }
-  return null;
+/** Asks the hosts in order, the next one as soon as one fails or hesitates; the first that answers counts. */
+export function fetchFacts(endpoints: readonly string[]): Promise<Facts | null> {
+  return new Promise((resolve) => {
+    let asked = 0;
+    let failed = 0;
+    const ask = () => {
+      const endpoint = endpoints[asked];
+      if (endpoint === undefined) return;
+      asked += 1;
+      const hedge = setTimeout(ask, HEDGE_MS);
+      void fetchFrom(endpoint).then((facts) => {
+        clearTimeout(hedge);
+        if (facts) return resolve(facts);
+        failed += 1;
+        if (failed === endpoints.length) return resolve(null);
+        ask();
+      });
+    };
+    if (endpoints.length === 0) resolve(null);
+    ask();
+  });
 }
 
 async function fetchFrom(endpoint: string): Promise<Facts | null> {

@@ -30,6 +30,8 @@ const browser = process.argv.includes("--browser")
   ? readdirSync(here).filter((name) => name.endsWith(".test.mjs")).map((name) => join(here, name))
   : [];
 const files = [...readdirSync(out).map((name) => join(out, name)), ...browser];
-const { status } = spawnSync("node", ["--test", "--test-concurrency=1", ...files], { stdio: "inherit" });
+// A test that leaves a server or a browser behind must not keep the suite from ending.
+const flags = ["--test", "--test-concurrency=1", "--test-force-exit"];
+const { status } = spawnSync("node", [...flags, ...files], { stdio: "inherit" });
 rmSync(out, { recursive: true });
 process.exit(status ?? 1);

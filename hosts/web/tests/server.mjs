@@ -33,5 +33,9 @@ export async function host(answers = {}, { files = DIST } = {}) {
   });
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
   const url = `http://127.0.0.1:${server.address().port}/`;
-  return { url, upgrades, close: () => server.close() };
+  const close = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return { url, upgrades, close };
 }

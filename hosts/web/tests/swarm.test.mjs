@@ -1,5 +1,7 @@
 // Whole pages against the real host: they play, relay, survive each other, and take part again after the host was away.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { after, afterEach, before, test } from "node:test";
 
 import { crash, hasChromium, launch, missingProofs, openPages, status, until, untilLive, watch } from "./browser.mjs";
@@ -67,30 +69,33 @@ test("when a feeding page crashes the others go on", options, async () => {
   }
 });
 
-test("a page that does not relay feeds nobody", options, async () => {
+test("a page that does not relay feeds nobody", options, async (t) => {
   const shy = await startSite({ src: demo.url, relay: "off" });
+  t.after(shy.close);
   const [page] = await openPages(browser.context, shy.url, 1);
   await untilLive([page]);
   const others = await swarm();
   await others[0].waitForTimeout(2_000);
   assert.deepEqual((await status(page)).fed, []);
-  await shy.close();
 });
 
-test("somebody else's key plays nothing", options, async () => {
+test("somebody else's key plays nothing", options, async (t) => {
   const pinned = await startSite({ src: demo.url, publisher: "00".repeat(32) });
+  t.after(pinned.close);
   const [page] = await openPages(browser.context, pinned.url, 1);
   const seen = await until(page, "refused", ({ state }) => state === "refused");
   assert.match(seen.detail, /does not carry this stream|somebody else/);
   assert.equal(seen.figures.delivered, 0);
-  await pinned.close();
 });
 
-test("the second host is used when the first does not answer", options, async () => {
-  const backed = await startSite({ src: "http://127.0.0.1:9/", endpoints: demo.url });
+test("the second host is used when the first takes connections and says nothing", options, async (t) => {
+  const mute = createServer(() => undefined).listen(0, "127.0.0.1");
+  t.after(() => mute.close());
+  await once(mute, "listening");
+  const backed = await startSite({ src: `http://127.0.0.1:${mute.address().port}/`, endpoints: demo.url });
+  t.after(backed.close);
   const [page] = await openPages(browser.context, backed.url, 1);
   await untilLive([page]);
-  await backed.close();
 });
 
 test("a page that leaves is gone from the overlay at once", options, async () => {
