@@ -485,7 +485,7 @@ impl Carry {
         write.children(state.slots.edges());
         write.backup(member.backup());
         write.backs(member.backs());
-        write.standby(member.standby().into_iter().chain(member.stands_by_for().iter().copied()));
+        write.standby(member.standby().iter().chain(member.stands_by_for()).copied());
         let (assignment, dropped) = write.finish();
         self.tally.links_dropped += dropped;
         Some(assignment)

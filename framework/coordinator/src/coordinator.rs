@@ -251,8 +251,9 @@ impl Coordinator {
             self.refuse(conn, reason);
         }
         let parents = target.parents().iter().map(|(parent, _)| *parent);
-        let helpers = target.backup().into_iter().chain(target.standby());
-        let served = target.children().keys().chain(target.backs()).chain(target.stands_by_for()).copied();
+        let helpers = target.backup().into_iter().chain(target.standby().iter().copied());
+        let children = target.children().iter().map(|(child, _)| child);
+        let served = children.chain(target.backs()).chain(target.stands_by_for()).copied();
         parents.chain(helpers).chain(served).for_each(|neighbour| self.carry.touch(neighbour));
         self.carry.remove(node, self.now);
         self.events.push(Event::Left(node));
@@ -429,12 +430,12 @@ impl Coordinator {
         let node = op.node();
         let member = self.topology.get(node);
         let backup = member.and_then(|member| member.backup());
-        let standby = member.and_then(|member| member.standby());
+        let standby = member.into_iter().flat_map(|member| member.standby()).copied();
         match op {
             Op::SetParent { .. } => vec![node],
             Op::SetBackup { .. } => [Some(node), backup].into_iter().flatten().collect(),
-            Op::SetStandby { .. } => [Some(node), standby].into_iter().flatten().collect(),
-            Op::Detach { .. } => [Some(node), backup, standby].into_iter().flatten().collect(),
+            Op::SetStandby { .. } => std::iter::once(node).chain(standby).collect(),
+            Op::Detach { .. } => std::iter::once(node).chain(backup).chain(standby).collect(),
         }
     }
 

@@ -53,8 +53,8 @@ pub struct NodeOverview {
     pub children: Vec<NodeId>,
     /// Who feeds it when its parent fails.
     pub backup: Option<NodeId>,
-    /// To whom it keeps an open, unused link.
-    pub standby: Option<NodeId>,
+    /// To whom it keeps open, unused links.
+    pub standby: Vec<NodeId>,
     /// Children it can feed.
     pub capacity: u8,
     /// Whether it may feed others.

@@ -34,7 +34,7 @@ impl Writer {
         self.assignment.backup = backup.map(Edge::now);
     }
 
-    pub(crate) fn backs(&mut self, backs: &BTreeSet<NodeId>) {
+    pub(crate) fn backs(&mut self, backs: &[NodeId]) {
         let children = &self.assignment.children;
         let fed = |peer: &NodeId| children.iter().any(|edge| edge.peer == *peer);
         self.assignment.backs = backs.iter().copied().filter(|peer| !fed(peer)).map(Edge::now).collect();

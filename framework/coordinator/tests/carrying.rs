@@ -259,7 +259,7 @@ impl Restless {
         let above = scratch.get(parent)?.parent()?;
         let mut group = Group::default();
         group.set_parent(node, Stripes::ALL, above).set_parent(parent, Stripes::ALL, node);
-        for child in scratch.get(node)?.children().keys().take(1) {
+        for (child, _) in scratch.get(node)?.children().iter().take(1) {
             group.set_parent(*child, Stripes::ALL, parent);
         }
         Some(group)

@@ -27,7 +27,7 @@ mod strategy;
 mod topology;
 mod validate;
 
-pub use plan::{GROUP_OPS_MAX, Group, Op, Plan};
+pub use plan::{GROUP_OPS_MAX, Group, Op, Plan, STANDBYS_MAX, Standbys};
 pub use strategy::{Context, Event, TreeStrategy};
 pub use topology::{Member, Topology};
-pub use validate::{Reject, STANDBY_MAX};
+pub use validate::{Reject, STANDBY_CLIENTS_MAX};

@@ -5,6 +5,46 @@ use peerstream_protocol::id::{NodeId, Stripes};
 /// A group holds at most this many operations; a group beyond it is rejected.
 pub const GROUP_OPS_MAX: usize = 1_000_000;
 
+/// A node keeps open, unused links to at most this many others.
+pub const STANDBYS_MAX: usize = 2;
+
+/// To whom a node keeps open, unused links; the first is asked first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Standbys {
+    /// Those beyond `len` are zero, so that equal lists are equal.
+    nodes: [NodeId; STANDBYS_MAX],
+    len: u8,
+}
+
+impl Default for Standbys {
+    /// To nobody.
+    fn default() -> Self {
+        Self { nodes: [NodeId(0); STANDBYS_MAX], len: 0 }
+    }
+}
+
+impl std::ops::Deref for Standbys {
+    type Target = [NodeId];
+
+    fn deref(&self) -> &[NodeId] {
+        &self.nodes[..usize::from(self.len)]
+    }
+}
+
+impl FromIterator<NodeId> for Standbys {
+    /// The first [`STANDBYS_MAX`] different nodes; the rest is left out.
+    fn from_iter<I: IntoIterator<Item = NodeId>>(nodes: I) -> Self {
+        let mut all = Self::default();
+        for node in nodes {
+            if usize::from(all.len) < STANDBYS_MAX && !all.contains(&node) {
+                all.nodes[usize::from(all.len)] = node;
+                all.len += 1;
+            }
+        }
+        all
+    }
+}
+
 /// One wish. Target edges only; how links get there is the coordinator's business.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
@@ -24,14 +64,14 @@ pub enum Op {
         /// The one who helps.
         from: Option<NodeId>,
     },
-    /// `node` keeps an open, unused link to `to`; to nobody when none.
+    /// `node` keeps open, unused links to these and to no others.
     SetStandby {
-        /// The one who may need it.
+        /// The one who may need them.
         node: NodeId,
-        /// The one who helps.
-        to: Option<NodeId>,
+        /// Those who help.
+        to: Standbys,
     },
-    /// Takes all of the node's own parents, its backup and its standby away.
+    /// Takes all of the node's own parents, its backup and its standbys away.
     Detach {
         /// Who is served by nobody from now on.
         node: NodeId,
@@ -66,8 +106,8 @@ impl Group {
     }
 
     /// Adds [`Op::SetStandby`].
-    pub fn set_standby(&mut self, node: NodeId, to: Option<NodeId>) -> &mut Self {
-        self.push(Op::SetStandby { node, to })
+    pub fn set_standby(&mut self, node: NodeId, to: impl IntoIterator<Item = NodeId>) -> &mut Self {
+        self.push(Op::SetStandby { node, to: to.into_iter().collect() })
     }
 
     /// Adds [`Op::Detach`].

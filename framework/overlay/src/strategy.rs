@@ -35,6 +35,8 @@ pub enum Event {
         /// Whom it could not reach.
         b: NodeId,
     },
+    /// The coordinator judged that this member serves worse than it should. It is told again while that lasts.
+    Underperforms(NodeId),
     /// A group of the last plan was not committed; the target edges are as the topology shows them.
     Rejected {
         /// The group's index in that plan.

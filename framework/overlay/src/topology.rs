@@ -1,11 +1,12 @@
 //! The target overlay: its members and the edges a strategy has asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use peerstream_protocol::id::{NodeId, Stripes};
 use peerstream_protocol::time::Micros;
 
 use crate::Reject;
+use crate::plan::Standbys;
 
 /// What is known of a member, and its target edges.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,11 +18,11 @@ pub struct Member {
     /// When it joined; what "older" goes by.
     pub joined_at: Micros,
     pub(crate) parents: Vec<(NodeId, Stripes)>,
-    pub(crate) children: BTreeMap<NodeId, Stripes>,
+    pub(crate) children: Vec<(NodeId, Stripes)>,
     pub(crate) backup: Option<NodeId>,
-    pub(crate) backs: BTreeSet<NodeId>,
-    pub(crate) standby: Option<NodeId>,
-    pub(crate) stands_by_for: BTreeSet<NodeId>,
+    pub(crate) backs: Vec<NodeId>,
+    pub(crate) standby: Standbys,
+    pub(crate) stands_by_for: Vec<NodeId>,
 }
 
 impl Default for Member {
@@ -39,11 +40,11 @@ impl Member {
             relay,
             joined_at,
             parents: Vec::new(),
-            children: BTreeMap::new(),
+            children: Vec::new(),
             backup: None,
-            backs: BTreeSet::new(),
-            standby: None,
-            stands_by_for: BTreeSet::new(),
+            backs: Vec::new(),
+            standby: Standbys::default(),
+            stands_by_for: Vec::new(),
         }
     }
 
@@ -57,8 +58,8 @@ impl Member {
         self.parents.first().map(|(parent, _)| *parent)
     }
 
-    /// Whom it feeds which stripes.
-    pub fn children(&self) -> &BTreeMap<NodeId, Stripes> {
+    /// Whom it feeds which stripes, by id.
+    pub fn children(&self) -> &[(NodeId, Stripes)] {
         &self.children
     }
 
@@ -67,18 +68,18 @@ impl Member {
         self.backup
     }
 
-    /// Whom it feeds when their parent fails.
-    pub fn backs(&self) -> &BTreeSet<NodeId> {
+    /// Whom it feeds when their parent fails, by id.
+    pub fn backs(&self) -> &[NodeId] {
         &self.backs
     }
 
-    /// To whom it keeps an open, unused link.
-    pub fn standby(&self) -> Option<NodeId> {
-        self.standby
+    /// To whom it keeps open, unused links; at most [`STANDBYS_MAX`](crate::STANDBYS_MAX), the first is asked first.
+    pub fn standby(&self) -> &[NodeId] {
+        &self.standby
     }
 
-    /// Who keeps an open, unused link to it.
-    pub fn stands_by_for(&self) -> &BTreeSet<NodeId> {
+    /// Who keeps an open, unused link to it, by id.
+    pub fn stands_by_for(&self) -> &[NodeId] {
         &self.stands_by_for
     }
 
@@ -152,13 +153,16 @@ impl Topology {
         let was = self.members.get(&node)?.clone();
         self.set_parents(node, Vec::new());
         self.set_backup(node, None);
-        self.set_standby(node, None);
-        for child in was.children.keys() {
+        self.set_standby(node, Standbys::default());
+        for (child, _) in &was.children {
             let rest = self.parents_without(*child, node);
             self.set_parents(*child, rest);
         }
         was.backs.iter().for_each(|other| self.set_backup(*other, None));
-        was.stands_by_for.iter().for_each(|other| self.set_standby(*other, None));
+        for other in &was.stands_by_for {
+            let rest = self.get(*other).map(|other| other.standby.iter().copied().filter(|to| *to != node).collect());
+            self.set_standby(*other, rest.unwrap_or_default());
+        }
         self.members.remove(&node);
         Some(was)
     }
@@ -184,30 +188,40 @@ impl Topology {
         let Some(member) = self.members.get_mut(&node) else { return };
         let old = std::mem::replace(&mut member.parents, parents.clone());
         for (parent, _) in old {
-            self.members.get_mut(&parent).map(|parent| parent.children.remove(&node));
+            self.members.get_mut(&parent).map(|parent| parent.children.retain(|(child, _)| *child != node));
         }
         for (parent, stripes) in parents {
-            self.members.get_mut(&parent).map(|parent| parent.children.insert(node, stripes));
+            let Some(parent) = self.members.get_mut(&parent) else { continue };
+            let at = parent.children.partition_point(|(child, _)| *child < node);
+            parent.children.insert(at, (node, stripes));
         }
     }
 
     pub(crate) fn set_backup(&mut self, node: NodeId, from: Option<NodeId>) {
         let Some(member) = self.members.get_mut(&node) else { return };
         if let Some(old) = std::mem::replace(&mut member.backup, from) {
-            self.members.get_mut(&old).map(|old| old.backs.remove(&node));
+            self.members.get_mut(&old).map(|old| remove(&mut old.backs, node));
         }
         if let Some(new) = from {
-            self.members.get_mut(&new).map(|new| new.backs.insert(node));
+            self.members.get_mut(&new).map(|new| insert(&mut new.backs, node));
         }
     }
 
-    pub(crate) fn set_standby(&mut self, node: NodeId, to: Option<NodeId>) {
+    pub(crate) fn set_standby(&mut self, node: NodeId, to: Standbys) {
         let Some(member) = self.members.get_mut(&node) else { return };
-        if let Some(old) = std::mem::replace(&mut member.standby, to) {
-            self.members.get_mut(&old).map(|old| old.stands_by_for.remove(&node));
+        for old in std::mem::replace(&mut member.standby, to).iter() {
+            self.members.get_mut(old).map(|old| remove(&mut old.stands_by_for, node));
         }
-        if let Some(new) = to {
-            self.members.get_mut(&new).map(|new| new.stands_by_for.insert(node));
+        for new in to.iter() {
+            self.members.get_mut(new).map(|new| insert(&mut new.stands_by_for, node));
         }
     }
+}
+
+fn insert(nodes: &mut Vec<NodeId>, node: NodeId) {
+    nodes.insert(nodes.partition_point(|other| *other < node), node);
+}
+
+fn remove(nodes: &mut Vec<NodeId>, node: NodeId) {
+    nodes.retain(|other| *other != node);
 }

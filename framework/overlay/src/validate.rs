@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use peerstream_protocol::id::{NodeId, Stripes};
 
-use crate::plan::{GROUP_OPS_MAX, Group, Op};
+use crate::plan::{GROUP_OPS_MAX, Group, Op, Standbys};
 use crate::topology::Topology;
 
 /// At most this many nodes keep a standby link to one node.
-pub const STANDBY_MAX: usize = 24;
+pub const STANDBY_CLIENTS_MAX: usize = 24;
 
 /// Why a group was not committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -51,7 +51,7 @@ struct Before {
     node: NodeId,
     parents: Vec<(NodeId, Stripes)>,
     backup: Option<NodeId>,
-    standby: Option<NodeId>,
+    standby: Standbys,
 }
 
 impl Topology {
@@ -86,8 +86,11 @@ impl Topology {
                 moved.insert(node);
                 servers.insert(*parent);
             }
-            if let Op::SetBackup { from: Some(server), .. } | Op::SetStandby { to: Some(server), .. } = op {
+            if let Op::SetBackup { from: Some(server), .. } = op {
                 servers.insert(*server);
+            }
+            if let Op::SetStandby { to, .. } = op {
+                servers.extend(to.iter());
             }
         }
         servers.into_iter().try_for_each(|server| self.check_room(server))?;
@@ -96,21 +99,22 @@ impl Topology {
 
     /// Checks what can be said of one operation alone.
     fn check(&self, op: &Op) -> Result<NodeId, Reject> {
-        let (node, other) = match op {
-            Op::SetParent { node, stripes: Stripes(0), .. } => return Err(Reject::NoStripe(*node)),
-            Op::SetParent { node, parent, .. } => (*node, Some(*parent)),
-            Op::SetBackup { node, from } => (*node, *from),
-            Op::SetStandby { node, to } => (*node, *to),
-            Op::Detach { node } => (*node, None),
+        let node = op.node();
+        let others: Standbys = match op {
+            Op::SetParent { stripes: Stripes(0), .. } => return Err(Reject::NoStripe(node)),
+            Op::SetParent { parent, .. } => [*parent].into_iter().collect(),
+            Op::SetBackup { from, .. } => from.iter().copied().collect(),
+            Op::SetStandby { to, .. } => *to,
+            Op::Detach { .. } => Standbys::default(),
         };
         if node == NodeId::SOURCE {
             return Err(Reject::Source);
         }
-        if other == Some(node) {
+        if others.contains(&node) {
             return Err(Reject::Itself(node));
         }
-        match [Some(node), other].into_iter().flatten().find(|named| !self.contains(*named)) {
-            Some(unknown) => Err(Reject::Unknown(unknown)),
+        match std::iter::once(&node).chain(others.iter()).find(|named| !self.contains(**named)) {
+            Some(unknown) => Err(Reject::Unknown(*unknown)),
             None => Ok(node),
         }
     }
@@ -123,7 +127,7 @@ impl Topology {
             Op::Detach { node } => {
                 self.set_parents(*node, Vec::new());
                 self.set_backup(*node, None);
-                self.set_standby(*node, None);
+                self.set_standby(*node, Standbys::default());
             }
         }
     }
@@ -155,7 +159,7 @@ impl Topology {
         if member.children.len() + member.backs.len() > member.room() + spare {
             return Err(Reject::Spare(node));
         }
-        if member.stands_by_for.len() > STANDBY_MAX {
+        if member.stands_by_for.len() > STANDBY_CLIENTS_MAX {
             return Err(Reject::Standby(node));
         }
         Ok(())

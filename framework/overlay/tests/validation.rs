@@ -1,6 +1,6 @@
 //! A group is committed whole or not at all, and the refusal has a name.
 
-use peerstream_overlay::{Group, Member, Reject, STANDBY_MAX, Topology};
+use peerstream_overlay::{Group, Member, Reject, STANDBY_CLIENTS_MAX, Topology};
 use peerstream_protocol::id::{NodeId, Stripes};
 use peerstream_protocol::time::Micros;
 
@@ -33,7 +33,7 @@ fn refuses(topology: &Topology, reject: Reject, write: impl FnOnce(&mut Group)) 
 
 #[test]
 fn each_broken_rule_has_its_name() {
-    let mut topology = topology(STANDBY_MAX as u64 + 3);
+    let mut topology = topology(STANDBY_CLIENTS_MAX as u64 + 3);
     topology
         .commit(&group(|g| {
             g.set_parent(n(1), ALL, S).set_parent(n(2), ALL, S).set_parent(n(3), ALL, n(1));
@@ -68,8 +68,8 @@ fn each_broken_rule_has_its_name() {
         });
     });
     refuses(&topology, Reject::Standby(n(1)), |g| {
-        (2..=STANDBY_MAX as u64 + 2).for_each(|client| {
-            g.set_standby(n(client), Some(n(1)));
+        (2..=STANDBY_CLIENTS_MAX as u64 + 2).for_each(|client| {
+            g.set_standby(n(client), [n(1)]);
         });
     });
     assert_eq!(topology.insert(n(1), Member::default()), Err(Reject::Known(n(1))));
@@ -115,13 +115,13 @@ fn a_member_takes_its_edges_with_it() {
     let mut topology = topology(3);
     let line = group(|g| {
         g.set_parent(n(1), ALL, S).set_parent(n(2), ALL, n(1)).set_parent(n(3), ALL, n(2));
-        g.set_backup(n(3), Some(n(2))).set_standby(n(3), Some(n(1)));
+        g.set_backup(n(3), Some(n(2))).set_standby(n(3), [n(1), n(2)]);
     });
     topology.commit(&line).unwrap();
     let was = topology.remove(n(2)).unwrap();
-    assert_eq!(was.children().keys().copied().collect::<Vec<_>>(), [n(3)]);
+    assert_eq!(was.children(), [(n(3), ALL)]);
     let orphan = topology.get(n(3)).unwrap();
-    assert_eq!((orphan.parent(), orphan.backup(), orphan.standby()), (None, None, Some(n(1))));
+    assert_eq!((orphan.parent(), orphan.backup(), orphan.standby()), (None, None, &[n(1)][..]));
     assert_eq!((topology.depth(n(3)), topology.remove(S), topology.len()), (None, None, 2));
 }
 

@@ -195,7 +195,8 @@ impl Dumbbell {
 
     /// Which two of the children sit where: at the side of the one that backs them up, if it is seated already.
     fn seating(&self, topology: &Topology, parent: NodeId, places: [Place; 2]) -> BTreeMap<NodeId, Place> {
-        let children = topology.get(parent).map(|member| member.children().keys().copied().collect::<Vec<_>>());
+        let children =
+            topology.get(parent).map(|member| member.children().iter().map(|(child, _)| *child).collect::<Vec<_>>());
         let mut children = children.unwrap_or_default();
         children.retain(|child| self.tree.place_of(*child).is_none());
         let mut seats = BTreeMap::new();

@@ -196,12 +196,12 @@ impl Edges {
             group.set_backup(node, backup);
         }
         let standby = sight.standby(place).filter(|_| self.standby);
-        if member.standby() != standby {
+        if member.standby() != standby.as_slice() {
             group.set_standby(node, standby);
         }
     }
 }
 
 fn has_edges(member: &Member) -> bool {
-    member.parent().is_some() || member.backup().is_some() || member.standby().is_some()
+    member.parent().is_some() || member.backup().is_some() || !member.standby().is_empty()
 }

@@ -119,7 +119,7 @@ impl World {
         let standby = place
             .parent()
             .and_then(|above| above.parent().map_or(Some(NodeId::SOURCE), |above| places.get(&above).copied()));
-        assert_eq!(member.standby(), standby);
+        assert_eq!(member.standby(), standby.as_slice());
     }
 
     fn inversions(&self) -> usize {
