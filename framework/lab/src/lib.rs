@@ -6,12 +6,18 @@ pub mod chance;
 pub mod checkers;
 pub mod conductor;
 pub mod coordinated;
+pub mod data;
 pub mod memo;
 pub mod network;
+pub mod report;
+pub mod scenario;
 pub mod script;
 pub mod world;
 
 pub use conductor::Conductor;
 pub use coordinated::Coordinated;
+pub use data::Data;
 pub use network::Network;
+pub use report::Report;
+pub use scenario::Scenario;
 pub use world::{ActorId, World};
