@@ -7,6 +7,7 @@ use peerstream_protocol::id::{NodeId, Seq, Stripes};
 use peerstream_protocol::time::Micros;
 
 use crate::io::LinkId;
+use crate::link::Link;
 use crate::node::Node;
 
 /// A parent that has been silent for this long, or for twice L, is not waited for.
@@ -19,10 +20,51 @@ const ASK_AGAIN: Micros = Micros::from_millis(500);
 const JOIN_PATIENCE: Micros = Micros::from_millis(700);
 /// A helper that delivers nothing for this long is let go.
 const RESCUE_FUTILE_AFTER: Micros = Micros::from_millis(700);
+/// So is one that does not say a word within two round trips and this.
+const RESCUE_MUTE_AFTER: Micros = Micros::from_millis(100);
+/// The round trip to a helper of which none was measured.
+const ROUND_TRIP_UNKNOWN: Micros = Micros::from_millis(200);
+/// A parent that turned out to be well after a rescue is given twice the time, up to this many times over.
+const FALSE_ALARMS_MAX: u32 = 3;
+/// One false alarm is forgotten in this time.
+const FALSE_ALARM_AGE: Micros = Micros::from_secs(20);
 /// A repair asks for this many segments at most.
 const REPAIR_SEGMENTS_MAX: u64 = 64;
 /// The coordinator is told of starvation this often.
 const STARVING_EVERY: Micros = Micros::from_millis(500);
+
+/// How the parents of a node are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parents {
+    /// No link to any is open.
+    Gone,
+    /// Nothing is heard of them.
+    Silent,
+    /// At least one says something.
+    Answer,
+}
+
+/// Rescues after which the parent turned out to be well.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FalseAlarms {
+    count: u32,
+    last: Micros,
+    /// The rescue under way began although a parent answered.
+    pending: bool,
+}
+
+impl FalseAlarms {
+    /// How many are remembered.
+    fn count(&self, now: Micros) -> u32 {
+        self.count.saturating_sub((now.since(self.last).0 / FALSE_ALARM_AGE.0).min(u64::from(u32::MAX)) as u32)
+    }
+
+    fn on_parent_back(&mut self, now: Micros) {
+        if std::mem::take(&mut self.pending) {
+            (self.count, self.last) = ((self.count(now) + 1).min(FALSE_ALARMS_MAX), now);
+        }
+    }
+}
 
 impl<V: Verifier> Node<V> {
     /// Asks a peer for everything from the position on.
@@ -71,17 +113,16 @@ impl<V: Verifier> Node<V> {
         self.ask_the_silent_again();
         self.forget_idle_feeders();
         self.end_futile_rescue();
-        let patience = self.patience();
         match self.rescuer() {
             Some(helper) => self.end_rescue_when_parent_is_back(helper),
-            None => self.begin_rescue(patience),
+            None => self.begin_rescue(),
         }
         self.report_starvation();
     }
 
     fn ask_refusers_again(&mut self) {
         let now = self.now;
-        let due = |link: &&mut crate::link::Link| {
+        let due = |link: &&mut Link| {
             let answers = now.since(link.heard) < PARENT_SILENT_MIN;
             answers && link.refused.is_some_and(|at| now.since(at) >= ASK_AGAIN)
         };
@@ -106,7 +147,7 @@ impl<V: Verifier> Node<V> {
     /// A want may be lost with the first frames of a link: it is said again until something comes.
     fn ask_the_silent_again(&mut self) {
         let now = self.now;
-        let unanswered = |link: &&crate::link::Link| {
+        let unanswered = |link: &&Link| {
             let waited = link.asked.since.is_some_and(|since| now.since(since) >= ASK_AGAIN);
             link.open && waited && (link.asked.unreadable || !link.asked.answered) && link.refused.is_none()
         };
@@ -125,17 +166,32 @@ impl<V: Verifier> Node<V> {
         }
     }
 
+    /// How the parents are. A parent that was suspended for its silence is neither.
+    fn parents(&self) -> Parents {
+        let failing = self.silent_after();
+        let mut wanted =
+            self.links.values().filter(|link| link.open && self.reconciler.link(link.peer).wanted).peekable();
+        match (wanted.peek().is_some(), wanted.any(|link| self.now.since(link.heard) <= failing)) {
+            (false, _) => Parents::Gone,
+            (true, false) => Parents::Silent,
+            (true, true) => Parents::Answer,
+        }
+    }
+
+    /// F: a parent that has been silent for this long has failed.
+    fn silent_after(&self) -> Micros {
+        PARENT_SILENT_MIN.max(Micros(self.latency.hop().0 * 2))
+    }
+
     /// How long to wait for a parent before a helper is asked: not at all when its link is gone, F when it is silent,
-    /// twice F when it still answers (then an ancestor has failed, and that one's children act first).
-    fn patience(&self) -> Micros {
-        let failing = PARENT_SILENT_MIN.max(Micros(self.latency.hop().0 * 2));
-        let parents = || self.links.values().filter(|link| link.open && self.reconciler.link(link.peer).wanted);
-        let alive = parents().any(|link| self.now.since(link.heard) <= failing);
-        match (parents().next().is_some(), alive) {
-            (false, _) if self.position.is_none() => JOIN_PATIENCE,
-            (false, _) => Micros(0),
-            (true, false) => Micros(self.latency.hop().0 * 2),
-            (true, true) => Micros(failing.0 * 2),
+    /// twice F when it still answers (then an ancestor has failed, and that one's children act first), and longer when
+    /// helpers were asked in vain before: on a busy machine every rescue is one more load.
+    fn patience(&self, parents: Parents) -> Micros {
+        match parents {
+            Parents::Gone if self.position.is_none() => JOIN_PATIENCE,
+            Parents::Gone => Micros(0),
+            Parents::Silent => Micros(self.latency.hop().0 * 2),
+            Parents::Answer => Micros((self.silent_after().0 * 2) << self.false_alarms.count(self.now)),
         }
     }
 
@@ -148,9 +204,7 @@ impl<V: Verifier> Node<V> {
     fn end_futile_rescue(&mut self) {
         let now = self.now;
         let Some(helper) = self.rescuer() else { return };
-        let link = self.link_with(helper).map(|(_, link)| link);
-        let active = link.and_then(|link| link.asked.since.map(|since| since.max(link.fed).max(self.moved)));
-        if active.is_some_and(|active| now.since(active) <= RESCUE_FUTILE_AFTER) {
+        if self.link_with(helper).is_some_and(|(_, link)| !self.is_futile(link)) {
             return;
         }
         self.release(helper);
@@ -159,24 +213,38 @@ impl<V: Verifier> Node<V> {
         }
     }
 
-    fn begin_rescue(&mut self, patience: Micros) {
-        let position = self.position.unwrap_or_default();
-        let (now, waited) = (self.now, self.now.since(self.moved));
-        let waits = if self.position.is_none() { patience } else { patience.min(self.latency.segment()) };
-        let useful = |peer: &NodeId| {
-            let Some((_, link)) = self.link_with(*peer).filter(|(_, link)| link.open) else { return false };
-            let ahead = link.ahead_of(position, now);
-            link.refused.is_none()
-                && !self.reconciler.link(*peer).wanted
-                && !link.lacks(position)
-                && ahead.is_some_and(|ahead| ahead >= patience && waited >= waits)
-        };
-        let helper = self.reconciler.helpers().find(useful);
+    fn is_futile(&self, link: &Link) -> bool {
+        let Some(since) = link.asked.since else { return true };
+        let answer = Micros(link.round_trip.unwrap_or(ROUND_TRIP_UNKNOWN).0 * 2) + RESCUE_MUTE_AFTER;
+        let mute = link.heard < since && self.now.since(since) > answer;
+        mute || self.now.since(since.max(link.fed).max(self.moved)) > RESCUE_FUTILE_AFTER
+    }
+
+    fn begin_rescue(&mut self) {
+        let parents = self.parents();
+        let helper = self.reconciler.helpers().find(|peer| self.may_rescue(*peer, parents));
         if let Some(helper) = helper {
             self.counters.takeovers += 1;
+            self.false_alarms.pending = parents == Parents::Answer;
             self.ask_for_feed(helper);
             self.suspend_silent_parents();
         }
+    }
+
+    /// Whether to turn to this helper now: it has what this node lacks, or nothing is heard of a parent and the helper,
+    /// not being the backup, need not say all the time what it has.
+    fn may_rescue(&self, peer: NodeId, parents: Parents) -> bool {
+        let Some((_, link)) = self.link_with(peer).filter(|(_, link)| link.open) else { return false };
+        let position = self.position.unwrap_or_default();
+        if link.refused.is_some() || self.reconciler.link(peer).wanted || link.lacks(position) {
+            return false;
+        }
+        let patience = self.patience(parents);
+        let waited = self.now.since(self.moved);
+        let waits = if self.position.is_none() { patience } else { patience.min(self.latency.segment()) };
+        let ahead = link.ahead_of(position, self.now).is_some_and(|ahead| ahead >= patience);
+        let blind = parents != Parents::Answer && self.position.is_some() && waited >= self.silent_after();
+        (ahead && waited >= waits) || (blind && !self.reconciler.is_backup(peer))
     }
 
     /// What a silent parent would send when it wakes up has come from the helper by then: it is asked anew.
@@ -203,11 +271,12 @@ impl<V: Verifier> Node<V> {
         if keeps_up && delivered_long {
             self.confirm_parents();
             self.release(helper);
+            self.false_alarms.on_parent_back(now);
         }
     }
 
     /// Whether a parent sends headers no farther than L behind this node's own position.
-    fn keeps_up(&self, link: &crate::link::Link) -> bool {
+    fn keeps_up(&self, link: &Link) -> bool {
         let (hop, segment) = (self.latency.hop(), self.latency.segment());
         let slack = hop.0.div_ceil(segment.0.max(1));
         let position = self.position.unwrap_or_default();
@@ -272,11 +341,11 @@ impl<V: Verifier> Node<V> {
 
     /// Whom to ask: helpers first, then whoever else is ahead; none twice in a row while there is another.
     fn repairer(&self, position: Seq) -> Option<LinkId> {
-        let can = |(_, link): &(&LinkId, &crate::link::Link)| {
+        let can = |(_, link): &(&LinkId, &Link)| {
             let named = self.reconciler.is_parent(link.peer) || self.reconciler.helpers().any(|peer| peer == link.peer);
             link.open && named && !link.lacks(position)
         };
-        let rank = |(id, link): &(&LinkId, &crate::link::Link)| {
+        let rank = |(id, link): &(&LinkId, &Link)| {
             let last = self.repair_from == Some(**id);
             (last, self.reconciler.is_parent(link.peer), link.round_trip)
         };
@@ -306,7 +375,7 @@ impl<V: Verifier> Node<V> {
 
     /// The smoothed round trip to whoever feeds this node.
     pub(crate) fn parent_round_trip(&self) -> Micros {
-        let feeds = |link: &&crate::link::Link| link.asked.since.is_some();
+        let feeds = |link: &&Link| link.asked.since.is_some();
         self.links.values().filter(feeds).filter_map(|link| link.round_trip).max().unwrap_or_default()
     }
 

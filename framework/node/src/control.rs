@@ -196,6 +196,15 @@ impl<V: Verifier> Node<V> {
         }
     }
 
+    /// When [`Self::look_after_control`] has something to do.
+    pub(crate) fn control_due(&self) -> Option<Micros> {
+        match self.control.state {
+            State::Closed => Some(self.control.retry_at),
+            State::Welcomed => self.control.report_at,
+            _ => None,
+        }
+    }
+
     pub(crate) fn look_after_control(&mut self) {
         match self.control.state {
             State::Closed if self.now >= self.control.retry_at => self.open_control(),

@@ -198,14 +198,16 @@ impl Link {
         self.offences >= OFFENCES_MAX
     }
 
-    /// A ping when one is due.
-    pub(crate) fn ping_due(&mut self, every: Micros, nonce: u32, now: Micros) -> Option<PeerMessage> {
-        if now.since(self.pinged) < every {
-            return None;
-        }
+    /// Whether the round trip is to be measured again.
+    pub(crate) fn is_ping_due(&self, every: Micros, now: Micros) -> bool {
+        now.since(self.pinged) >= every || self.pinged == Micros(0)
+    }
+
+    /// A ping, to be sent now.
+    pub(crate) fn ping(&mut self, nonce: u32, now: Micros) -> PeerMessage {
         self.pinged = now;
         self.ping = Some((nonce, now));
-        Some(PeerMessage::Ping { nonce })
+        PeerMessage::Ping { nonce }
     }
 
     /// A pong came.

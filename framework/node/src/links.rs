@@ -19,15 +19,17 @@ const STRANGERS_MAX: usize = 8;
 const STRANGER_MAX: Micros = Micros::from_secs(5);
 /// A side that waits for an offer gives up after this long.
 const OFFER_WAIT_MAX: Micros = Micros::from_secs(12);
-/// A link over which data may flow is spoken on at least this often, a standby less.
-const SPEAK_EVERY: Micros = Micros::from_millis(200);
-const SPEAK_STANDBY_EVERY: Micros = Micros::from_millis(500);
-/// Round trips are measured this often.
-const PING_EVERY: Micros = Micros::from_secs(1);
-/// Silence on a link that makes a peer suspect, and how often that is said again.
-const SUSPECT_AFTER: Micros = Micros::from_millis(500);
-/// The same for a standby, on which little is said.
-const SUSPECT_STANDBY_AFTER: Micros = Micros::from_secs(2);
+/// Whoever may come to depend on this node hears of it at least this often; parents and standbys, who need not, less.
+const SPEAK_EVERY: Micros = Micros::from_millis(150);
+const SPEAK_SELDOM_EVERY: Micros = Micros::from_secs(1);
+/// Round trips are measured this often until one is known, and then.
+const PING_FIRST_EVERY: Micros = Micros::from_secs(1);
+const PING_EVERY: Micros = Micros::from_secs(5);
+/// Silence that makes a peer suspect on which this node depends, if twice L is not more, and how often that is said again.
+const SUSPECT_AFTER: Micros = Micros::from_millis(300);
+const SUSPECT_AGAIN: Micros = Micros::from_millis(500);
+/// The same for peers that say little.
+const SUSPECT_SELDOM_AFTER: Micros = Micros::from_millis(2_500);
 /// A peer that was cut off is not linked with for this long.
 const BANNED: Micros = Micros::from_secs(30);
 /// A failed link is tried again after this long.
@@ -219,29 +221,44 @@ impl<V: Verifier> Node<V> {
     }
 
     fn keep_alive(&mut self, id: LinkId) {
-        let (now, nonce) = (self.now, self.chance.u32());
+        let now = self.now;
         let Some(link) = self.links.get_mut(&id).filter(|link| link.open) else { return };
-        if let Some(ping) = link.ping_due(PING_EVERY, nonce, now) {
+        let every = if link.round_trip.is_some() { PING_EVERY } else { PING_FIRST_EVERY };
+        if link.is_ping_due(every, now) {
+            let ping = link.ping(self.chance.u32(), now);
             self.counters.overhead_sent += link.say(id, &ping, now, &mut self.out);
         }
-        let every = if self.reconciler.is_only_standby(link.peer) { SPEAK_STANDBY_EVERY } else { SPEAK_EVERY };
+        let every = if self.reconciler.depends(link.peer) { SPEAK_EVERY } else { SPEAK_SELDOM_EVERY };
         if now.since(link.spoke) >= every {
             self.speak(id);
         }
     }
 
+    /// How long a peer may be silent before it is suspect.
+    fn silence_max(&self, peer: NodeId) -> Micros {
+        let least = if self.reconciler.relies_on(peer) { SUSPECT_AFTER } else { SUSPECT_SELDOM_AFTER };
+        least.max(Micros(self.latency.hop().0 * 2))
+    }
+
+    /// When the silence of a peer becomes suspect.
+    pub(crate) fn silence_due(&self) -> Option<Micros> {
+        let relied = self.links.values().filter(|link| link.open && self.reconciler.relies_on(link.peer));
+        relied
+            .map(|link| link.suspected.map_or(link.heard + self.silence_max(link.peer), |at| at + SUSPECT_AGAIN))
+            .min()
+    }
+
     fn watch_silence(&mut self, id: LinkId) {
         let now = self.now;
-        let hops = Micros(self.latency.hop().0 * 3);
-        let Some(link) = self.links.get_mut(&id).filter(|link| link.open) else { return };
-        let standby = self.reconciler.is_only_standby(link.peer);
-        let silence = hops.max(if standby { SUSPECT_STANDBY_AFTER } else { SUSPECT_AFTER });
-        let said = link.suspected.is_some_and(|at| now.since(at) < SUSPECT_AFTER);
-        if now.since(link.heard) <= silence || said {
+        let Some(link) = self.links.get(&id).filter(|link| link.open) else { return };
+        let peer = link.peer;
+        let said = link.suspected.is_some_and(|at| now.since(at) < SUSPECT_AGAIN);
+        if said || now.since(link.heard) < self.silence_max(peer) {
             return;
         }
-        link.suspected = Some(now);
-        let peer = link.peer;
+        if let Some(link) = self.links.get_mut(&id) {
+            link.suspected = Some(now);
+        }
         if self.reconciler.names(peer) {
             self.tell_suspect(peer);
         }

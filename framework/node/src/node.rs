@@ -10,6 +10,7 @@ use peerstream_protocol::id::{Epoch, NodeId, Rendition, Seq};
 use peerstream_protocol::segment::{Init, InitId, Kind};
 use peerstream_protocol::time::Micros;
 
+use crate::ask::FalseAlarms;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::control::Control;
@@ -24,10 +25,12 @@ use crate::reconciler::Reconciler;
 use crate::source::Producer;
 use crate::window::Window;
 
-/// Upkeep runs this often when nothing is pressing.
-const UPKEEP_CALM: Micros = Micros::from_millis(100);
-/// Upkeep runs this often while something is missing or waiting.
+/// Upkeep runs at least this often.
+const UPKEEP_CALM: Micros = Micros::from_millis(200);
+/// Upkeep runs this often while something is missing or waiting; seldomer when that has lasted.
 const UPKEEP_PRESSING: Micros = Micros::from_millis(25);
+/// A segment under way is no shortage before this time.
+const SHORTAGE_AFTER: Micros = Micros::from_millis(100);
 
 /// The stream a node was welcomed to.
 #[derive(Clone, Debug)]
@@ -117,6 +120,7 @@ pub struct Node<V: Verifier = Strict> {
     /// When a repair was last asked for, and of which link.
     pub(crate) repair_asked: Micros,
     pub(crate) repair_from: Option<LinkId>,
+    pub(crate) false_alarms: FalseAlarms,
     pub(crate) latency: Latency,
     pub(crate) delivery: Delivery,
     pub(crate) live: Live,
@@ -203,6 +207,7 @@ impl<V: Verifier> Node<V> {
             starved: now,
             repair_asked: now,
             repair_from: None,
+            false_alarms: FalseAlarms::default(),
             latency: Latency::default(),
             delivery: Delivery::default(),
             live: Live::default(),
@@ -256,20 +261,37 @@ impl<V: Verifier> Node<V> {
         self.deliver();
         self.pump();
         self.look_after_control();
-        let pause = if self.is_short_of_something() { UPKEEP_PRESSING } else { UPKEEP_CALM };
-        self.upkeep_at = self.now + pause;
+        self.upkeep_at = self.next_upkeep();
         if self.timer != Some(self.upkeep_at) {
             self.timer = Some(self.upkeep_at);
             self.out.push_back(Output::SetTimer(self.upkeep_at));
         }
     }
 
-    fn is_short_of_something(&self) -> bool {
-        let behind = self.position.is_some_and(|position| {
-            self.window.newest().is_some_and(|(newest, _)| position < newest)
-                || self.links.values().any(|link| link.ahead_of(position, self.now).is_some())
-        });
-        behind || self.links.values().any(|link| link.held.is_some())
+    /// When something may have to be done, if nothing comes in before.
+    fn next_upkeep(&self) -> Micros {
+        let calm = self.now + UPKEEP_CALM;
+        let due = [Some(calm), self.control_due(), self.silence_due(), self.shortage_due()];
+        due.into_iter().flatten().min().unwrap_or(calm).max(self.now + Micros(1))
+    }
+
+    /// When to look again for what is missing: not before it is late, then often, then less and less.
+    fn shortage_due(&self) -> Option<Micros> {
+        if self.links.values().any(|link| link.held.is_some()) {
+            return Some(self.now + UPKEEP_PRESSING);
+        }
+        let waited = self.now.since(self.short_since()?);
+        let late = self.latency.hop().min(SHORTAGE_AFTER);
+        let pause = if waited < late { late.since(waited) } else { Micros(waited.0 / 8).max(UPKEEP_PRESSING) };
+        Some(self.now + pause)
+    }
+
+    /// Since when the next segment has been missing although it exists.
+    fn short_since(&self) -> Option<Micros> {
+        let position = self.position?;
+        let begun = self.window.from(position).next().map(|(_, segment)| segment.since.max(self.moved));
+        let ahead = self.links.values().filter_map(|link| link.ahead_of(position, self.now)).max();
+        begun.into_iter().chain(ahead.map(|ahead| Micros(self.now.0 - ahead.0))).min()
     }
 
     /// Drops all that belongs to the epoch that has gone.

@@ -114,12 +114,21 @@ impl Reconciler {
         self.assignment.children.iter().any(|edge| edge.peer == peer)
     }
 
-    /// Whether the link with this peer is kept open and unused.
-    pub fn is_only_standby(&self, peer: NodeId) -> bool {
+    /// Whether this peer lives on this node's word: a child, or a node that it backs up or is backed up by.
+    pub fn depends(&self, peer: NodeId) -> bool {
         let assignment = &self.assignment;
-        let names = |edges: &[Edge]| edges.iter().any(|edge| edge.peer == peer);
-        let used = names(&assignment.parents) || names(&assignment.children) || names(&assignment.backs);
-        !used && assignment.backup.is_none_or(|edge| edge.peer != peer)
+        let mut edges = assignment.children.iter().chain(&assignment.backs).chain(&assignment.backup);
+        edges.any(|edge| edge.peer == peer)
+    }
+
+    /// Whether this node lives on this peer's word: a parent, or its backup.
+    pub fn relies_on(&self, peer: NodeId) -> bool {
+        self.assignment.parents.iter().chain(&self.assignment.backup).any(|edge| edge.peer == peer)
+    }
+
+    /// Whether this peer is the one that steps in first.
+    pub fn is_backup(&self, peer: NodeId) -> bool {
+        self.assignment.backup.is_some_and(|edge| edge.peer == peer)
     }
 
     /// Those who may be asked when no parent feeds, best first.

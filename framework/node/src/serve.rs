@@ -34,7 +34,11 @@ impl<V: Verifier> Node<V> {
         }
         match want.until {
             Some(until) => self.begin_repair(id, want, until),
-            None => self.begin_feed(id, want, now),
+            None => {
+                self.begin_feed(id, want, now);
+                // Whoever asks in need hears at once that somebody is here, even if there is nothing to send yet.
+                self.speak(id);
+            }
         }
         self.pump();
     }

@@ -139,7 +139,8 @@ impl Window {
     pub(crate) fn insert(&mut self, header: Header, chain: Hash, now: Micros) {
         let Entry::Vacant(entry) = self.segments.entry(header.core.seq) else { return };
         let missing = header.core.piece_count();
-        let needed = missing * (PIECE_PREFIX + header.core.piece_size.bytes());
+        // Only the last slot is shorter than the others.
+        let needed = missing * PIECE_PREFIX + header.core.payload_len as usize;
         // A buffer much larger than the segment would be memory that no bound sees.
         let mut frames = self.spare.pop().filter(|spare| spare.len() <= needed * 2).unwrap_or_default();
         if frames.len() < needed {
