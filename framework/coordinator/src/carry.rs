@@ -113,6 +113,19 @@ impl Carry {
         }
     }
 
+    /// An earlier coordinator told `feeder` to feed the node, and may have meant it as its parent for good (`kept`).
+    pub(crate) fn adopt(&mut self, node: NodeId, feeder: NodeId, kept: bool, room: usize) {
+        let Some(parent) = self.nodes.get_mut(&feeder) else { return };
+        // Without a slot the feeder lets the node go with its first assignment; the others go on.
+        parent.slots.admit(node, room, &[]);
+        let Some(state) = self.nodes.get_mut(&node) else { return };
+        state.placed = true;
+        state.possible.insert(feeder, if kept { NAMED } else { 0 });
+        if kept {
+            state.issued = Some(feeder);
+        }
+    }
+
     /// The overlay wants something else of a node, or of one of its edges.
     pub(crate) fn touch(&mut self, node: NodeId) {
         self.dirty.insert(node);
@@ -175,6 +188,10 @@ impl Carry {
             self.dirty.insert(node);
             self.tally.repeated += 1;
         }
+        if report.term < self.term && state.reported == 0 {
+            self.on_earlier_feeders(node, report);
+        }
+        let Some(state) = self.nodes.get_mut(&node) else { return };
         if report.term != self.term || report.version > state.sent.version {
             return;
         }
@@ -224,6 +241,10 @@ impl Carry {
             let state = self.nodes.get_mut(&node).expect("it has an assignment");
             let changed = !same(&assignment, &state.sent) || state.sent.version == 0;
             if !state.online {
+                if state.sent.version == 0 {
+                    // Never sent, but who it names are its neighbours.
+                    state.sent = assignment;
+                }
                 continue;
             }
             if !changed && !again.contains(&node) {
@@ -372,6 +393,17 @@ impl Carry {
         if confirmed {
             self.progress_at = now;
             self.release_all(node);
+        }
+    }
+
+    /// A node that comes back late from an earlier term is still fed as it was told then.
+    fn on_earlier_feeders(&mut self, node: NodeId, report: &Report) {
+        let feeders = report.links.iter().filter(|link| link.open && link.feeds_me).map(|link| link.peer);
+        let feeders = feeders.filter(|feeder| *feeder != node && self.nodes.contains_key(feeder));
+        let feeders: Vec<_> = feeders.collect();
+        let Some(state) = self.nodes.get_mut(&node) else { return };
+        for feeder in feeders {
+            state.possible.entry(feeder).or_insert(0);
         }
     }
 

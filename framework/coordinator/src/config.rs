@@ -9,6 +9,8 @@ use peerstream_protocol::segment::Kind;
 pub struct Config {
     /// This reign; higher than that of any earlier coordinator of the stream, and below 2^32.
     pub term: Term,
+    /// An earlier coordinator has served this very epoch: its nodes are awaited and keep their names, ages and links.
+    pub follows: bool,
     /// The publisher's word for the key of this epoch.
     pub cert: EpochCert,
     /// Media or data.
@@ -16,7 +18,7 @@ pub struct Config {
     /// ICE servers for the nodes, such as `stun:192.0.2.1:3478`; the first
     /// [`peerstream_protocol::control::ICE_URLS_MAX`] of at most 255 bytes are used.
     pub ice: Vec<String>,
-    /// Makes session tokens; 32 secret random bytes.
+    /// Makes session tokens and age tickets; 32 secret random bytes, the same for all coordinators of a publisher.
     pub secret: [u8; 32],
     /// Microseconds since 1970 at the coordinator's time zero.
     pub wall_at_zero_us: u64,

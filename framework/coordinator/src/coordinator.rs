@@ -7,6 +7,7 @@ use peerstream_protocol::control::{Down, Reason, Role, Up};
 use peerstream_protocol::id::NodeId;
 use peerstream_protocol::time::Micros;
 
+use crate::adoption::{self, Adoption};
 use crate::carry::Carry;
 use crate::config::Config;
 use crate::io::{ConnId, Input, Origin, Output};
@@ -47,6 +48,10 @@ pub struct Coordinator {
     pub(crate) unanswered: BTreeSet<(Micros, ConnId)>,
     /// Members that are suspected or have no connection.
     pub(crate) watched: BTreeSet<NodeId>,
+    /// What is heard of an earlier coordinator's nodes, while this one listens.
+    pub(crate) adoption: Option<Adoption>,
+    /// Nodes of an earlier term that are gone: they come back as newcomers.
+    pub(crate) buried_earlier: BTreeSet<NodeId>,
     rejections: u32,
     mass_loss: bool,
     ticked: Micros,
@@ -62,20 +67,21 @@ impl std::fmt::Debug for Coordinator {
 }
 
 impl Coordinator {
-    /// A coordinator of an empty overlay. `now` is the driver's monotonic clock.
-    pub fn new(config: Config, mut strategy: Box<dyn TreeStrategy + Send>, now: Micros) -> Self {
+    /// A coordinator that begins with an empty overlay, or listens for what an earlier one has left
+    /// ([`Config::follows`]). `now` is the driver's monotonic clock.
+    pub fn new(config: Config, strategy: Box<dyn TreeStrategy + Send>, now: Micros) -> Self {
         let limits = config.limits;
         let per_address =
             Rate { burst: limits.joins_per_address_burst, per_second: limits.joins_per_address_per_second };
-        let topology = Topology::new(2);
-        strategy.attach(&Context { topology: &topology, now, source: NodeId::SOURCE }, &mut Plan::default());
         let mut coordinator = Self {
             carry: Carry::new(config.term),
             names: Names::new(config.term, config.secret),
             addresses: Addresses::new(per_address, limits.addresses_max, now),
+            adoption: config.follows.then(|| Adoption::new(now)),
+            buried_earlier: BTreeSet::new(),
             config,
             strategy,
-            topology,
+            topology: Topology::new(2),
             members: BTreeMap::new(),
             conns: BTreeMap::new(),
             counters: Counters::default(),
@@ -93,6 +99,10 @@ impl Coordinator {
         let source = coordinator.member(Role::Source);
         coordinator.members.insert(NodeId::SOURCE, source);
         coordinator.carry.insert(NodeId::SOURCE);
+        match coordinator.adoption {
+            Some(_) => coordinator.grace_until = now + adoption::WINDOW,
+            None => coordinator.attach_strategy(),
+        }
         coordinator.set_timer();
         coordinator
     }
@@ -222,13 +232,11 @@ impl Coordinator {
     }
 
     /// Takes a newcomer in.
-    pub(crate) fn admit(&mut self, node: NodeId, role: Role, capacity: u8, relay: bool) {
-        let target = Target::new(capacity, relay, self.now);
+    pub(crate) fn admit(&mut self, node: NodeId, role: Role, target: Target) {
         self.topology.insert(node, target).expect("a name is given once");
         self.members.insert(node, self.member(role));
         self.carry.insert(node);
         self.events.push(Event::Joined(node));
-        self.counters.joined += 1;
     }
 
     fn on_leave(&mut self, node: NodeId) {
@@ -246,6 +254,9 @@ impl Coordinator {
     pub(crate) fn bury(&mut self, node: NodeId, reason: Reason) {
         let Some(target) = self.topology.remove(node) else { return };
         let member = self.members.remove(&node);
+        if self.names.is_earlier(node) {
+            self.buried_earlier.insert(node);
+        }
         self.watched.remove(&node);
         if let Some(conn) = member.and_then(|member| member.conn) {
             self.refuse(conn, reason);
@@ -275,6 +286,7 @@ impl Coordinator {
             self.watch_silent();
         }
         self.judge();
+        self.end_adoption_when_over();
         self.carry.on_tick(&self.topology, self.now);
     }
 
@@ -345,7 +357,7 @@ impl Coordinator {
     }
 
     fn set_timer(&mut self) {
-        let pressing = self.carry.is_pressing() || !self.watched.is_empty();
+        let pressing = self.adoption.is_some() || self.carry.is_pressing() || !self.watched.is_empty();
         let mut at = self.ticked + TICK;
         if pressing {
             at = at.min(self.now + TICK_PRESSING);
@@ -365,6 +377,9 @@ impl Coordinator {
 
     /// Lets the strategy answer what has happened, and sends what follows from it.
     fn settle(&mut self) {
+        if self.adoption.is_some() {
+            return;
+        }
         // A second round answers rejections of the first.
         for _ in 0..2 {
             let events = std::mem::take(&mut self.events);
@@ -372,7 +387,8 @@ impl Coordinator {
                 break;
             }
             let mut plan = Plan::default();
-            let context = Context { topology: &self.topology, now: self.now, source: NodeId::SOURCE };
+            let now = Micros(self.wall_us());
+            let context = Context { topology: &self.topology, now, source: NodeId::SOURCE };
             self.strategy.on_events(&context, &events, &mut plan);
             self.commit(&plan);
         }
@@ -390,8 +406,14 @@ impl Coordinator {
     fn restart_strategy(&mut self) {
         self.rejections = 0;
         self.counters.strategy_restarts += 1;
+        self.attach_strategy();
+    }
+
+    /// The strategy takes over the overlay as it is.
+    pub(crate) fn attach_strategy(&mut self) {
         let mut plan = Plan::default();
-        let context = Context { topology: &self.topology, now: self.now, source: NodeId::SOURCE };
+        let now = Micros(self.wall_us());
+        let context = Context { topology: &self.topology, now, source: NodeId::SOURCE };
         self.strategy.attach(&context, &mut plan);
         self.commit(&plan);
     }

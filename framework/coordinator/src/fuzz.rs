@@ -62,6 +62,7 @@ fn world() -> Coordinator {
     let publisher = SecretKey::from_seed(&[1; 32]);
     let config = Config {
         term: Term(1),
+        follows: false,
         cert: EpochCert::issue(&publisher, Epoch(1), publisher.public(), u64::MAX),
         kind: Kind::Data,
         ice: Vec::new(),

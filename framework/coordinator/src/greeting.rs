@@ -1,8 +1,10 @@
 //! Hellos: newcomers, and nodes that come back.
 
+use peerstream_overlay::Member;
 use peerstream_protocol::WIRE_VERSION;
 use peerstream_protocol::control::{Down, Hello, ICE_URLS_MAX, Reason, Role, Welcome};
 use peerstream_protocol::id::{NodeId, Rendition};
+use peerstream_protocol::time::Micros;
 
 use crate::coordinator::Coordinator;
 use crate::io::{ConnId, Origin};
@@ -18,12 +20,13 @@ impl Coordinator {
         if hello.stream.is_some_and(|stream| stream != self.config.cert.publisher) {
             return self.turn_away(conn, Reason::UnknownStream);
         }
-        let resumed = hello
-            .resume
-            .filter(|(node, session)| self.members.contains_key(node) && self.names.is_session_of(*node, *session));
-        match (hello.role, resumed, present) {
+        let resumed = hello.resume.filter(|(node, session)| self.names.is_session_of(*node, *session));
+        let adopted = resumed.filter(|(node, _)| self.is_adoptable(*node));
+        let resumed = resumed.filter(|(node, _)| self.members.contains_key(node));
+        match (hello.role, adopted.or(resumed), present) {
             (Role::Source, _, _) if origin != Origin::Source => self.turn_away(conn, Reason::Misbehaved),
             (Role::Source, _, None | Some(NodeId::SOURCE)) => self.on_source(conn, &hello),
+            (_, Some((node, _)), None) if adopted.is_some() => self.adopt(conn, node, &hello),
             (_, Some((node, _)), None) if node != NodeId::SOURCE => self.resume(conn, node, &hello),
             (_, Some((node, _)), Some(present)) if node == present => self.resume(conn, node, &hello),
             (_, _, None) => self.join(conn, origin, &hello),
@@ -73,19 +76,21 @@ impl Coordinator {
             return self.refuse(conn, Reason::Full);
         };
         let capacity = self.clamp(hello.capacity);
-        self.admit(node, hello.role, capacity, hello.relay);
+        let target = Member::new(capacity, hello.relay, Micros(self.wall_us()));
+        self.admit(node, hello.role, target);
+        self.counters.joined += 1;
         self.attach(conn, node);
     }
 
     /// From now on the member is at the other end of this connection; an older one of its is closed.
-    fn attach(&mut self, conn: ConnId, node: NodeId) {
+    pub(crate) fn attach(&mut self, conn: ConnId, node: NodeId) {
         if let Some(state) = self.conns.get_mut(&conn) {
             state.node = Some(node);
             self.unanswered.remove(&(state.opened_at, conn));
         }
         let Some(member) = self.members.get_mut(&node) else { return };
         let old = member.conn.replace(conn);
-        (member.lost_at, member.heard) = (None, self.now);
+        (member.lost_at, member.heard, member.placeholder) = (None, self.now, false);
         if let Some(old) = old.filter(|old| *old != conn) {
             self.close(old);
         }
@@ -95,10 +100,12 @@ impl Coordinator {
     }
 
     fn welcome(&self, node: NodeId) -> Welcome {
+        let joined_at = self.topology.get(node).map_or(Micros(0), |member| member.joined_at);
         let urls = self.config.ice.iter().filter(|url| url.len() <= 255);
         Welcome {
             node,
             session: self.names.session(node),
+            ticket: self.names.ticket(node, joined_at),
             term: self.config.term,
             cert: self.config.cert.clone(),
             rendition: Rendition(0),
@@ -108,7 +115,7 @@ impl Coordinator {
         }
     }
 
-    fn clamp(&mut self, capacity: u8) -> u8 {
+    pub(crate) fn clamp(&mut self, capacity: u8) -> u8 {
         let most = self.config.limits.capacity_max;
         self.counters.capacity_clamped += u64::from(capacity > most);
         capacity.min(most)

@@ -5,6 +5,7 @@
 //!
 //! How nodes are told what to do is the subject of `docs/assignments.md`.
 
+mod adoption;
 mod carry;
 mod config;
 mod coordinator;

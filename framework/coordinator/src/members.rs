@@ -8,16 +8,22 @@ use crate::io::{ConnId, Origin};
 use crate::limits::Bucket;
 use crate::verdicts::Suspicion;
 
+/// Bytes of a ticket's tag.
+const TAG_BYTES: usize = 16;
+
 /// A node the coordinator knows. It outlives its connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(crate) role: Role,
     pub(crate) conn: Option<ConnId>,
-    pub(crate) joined_at: Micros,
+    /// Since when this coordinator knows it.
+    pub(crate) met_at: Micros,
     /// The last message of any sort.
     pub(crate) heard: Micros,
     /// When its connection ended, while it has none.
     pub(crate) lost_at: Option<Micros>,
+    /// It was named by others after a change of coordinators and has not come back itself.
+    pub(crate) placeholder: bool,
     /// When another node last reported an open link to it.
     pub(crate) seen_open: Option<Micros>,
     pub(crate) suspicion: Option<Suspicion>,
@@ -31,9 +37,10 @@ impl Member {
         Self {
             role,
             conn: None,
-            joined_at: now,
+            met_at: now,
             heard: now,
             lost_at: None,
+            placeholder: false,
             seen_open: None,
             suspicion: None,
             signals,
@@ -87,12 +94,39 @@ impl Names {
         Session(std::array::from_fn(|i| tag.as_bytes()[i]))
     }
 
+    /// Whether an earlier coordinator gave that name.
+    pub(crate) fn is_earlier(&self, node: NodeId) -> bool {
+        (1..self.term.0).contains(&(node.0 >> 32))
+    }
+
+    /// What proves to this and later coordinators when the node joined, microseconds since 1970.
+    pub(crate) fn ticket(&self, node: NodeId, joined_at: Micros) -> Vec<u8> {
+        let tag = self.ticket_tag(node, joined_at);
+        [joined_at.0.to_le_bytes().as_slice(), &tag].concat()
+    }
+
+    /// What a ticket proves, if it is genuine and the node's.
+    pub(crate) fn joined_at(&self, node: NodeId, ticket: &[u8]) -> Option<Micros> {
+        let (joined_at, tag) = ticket.split_first_chunk::<8>()?;
+        let joined_at = Micros(u64::from_le_bytes(*joined_at));
+        (tag.len() == TAG_BYTES && differing(&self.ticket_tag(node, joined_at), tag) == 0).then_some(joined_at)
+    }
+
+    fn ticket_tag(&self, node: NodeId, joined_at: Micros) -> [u8; TAG_BYTES] {
+        let claim = [b"age".as_slice(), &node.0.to_le_bytes(), &joined_at.0.to_le_bytes()].concat();
+        let tag = blake3::keyed_hash(&self.secret, &claim);
+        std::array::from_fn(|i| tag.as_bytes()[i])
+    }
+
     /// Whether the token is the node's; compared without telling by the time it takes how much was right.
     pub(crate) fn is_session_of(&self, node: NodeId, session: Session) -> bool {
-        let right = self.session(node);
-        let differing = right.0.iter().zip(session.0).fold(0, |all, (right, given)| all | (right ^ given));
-        differing == 0
+        differing(&self.session(node).0, &session.0) == 0
     }
+}
+
+/// The bits in which two tags of one length differ.
+fn differing(right: &[u8], given: &[u8]) -> u8 {
+    right.iter().zip(given).fold(0, |all, (right, given)| all | (right ^ given))
 }
 
 #[cfg(test)]
@@ -107,5 +141,22 @@ mod tests {
         assert!(names.is_session_of(a, names.session(a)));
         assert!(!names.is_session_of(b, names.session(a)));
         assert!(!Names::new(Term(3), [2; 32]).is_session_of(a, names.session(a)));
+    }
+
+    #[test]
+    fn an_age_ticket_is_good_for_one_name_and_one_moment_under_any_term_of_the_secret() {
+        let names = Names::new(Term(3), [1; 32]);
+        let (node, joined_at) = (NodeId((3 << 32) | 1), Micros(77));
+        let ticket = names.ticket(node, joined_at);
+        assert_eq!(Names::new(Term(4), [1; 32]).joined_at(node, &ticket), Some(joined_at));
+        assert_eq!(Names::new(Term(4), [2; 32]).joined_at(node, &ticket), None);
+        assert_eq!(names.joined_at(NodeId((3 << 32) | 2), &ticket), None);
+        for byte in 0..ticket.len() {
+            let mut forged = ticket.clone();
+            forged[byte] ^= 1;
+            assert_eq!(names.joined_at(node, &forged), None, "byte {byte}");
+        }
+        assert_eq!(names.joined_at(node, &ticket[..23]), None);
+        assert_eq!(names.joined_at(node, &[]), None);
     }
 }

@@ -12,6 +12,8 @@ pub struct Overview {
     pub term: Term,
     /// The coordinator's time.
     pub now: Micros,
+    /// Whether it still listens for what an earlier coordinator has left.
+    pub adopting: bool,
     /// The strategy's name.
     pub strategy: String,
     /// Members without the source.
@@ -86,6 +88,10 @@ pub struct Counters {
     pub joined: u64,
     /// Nodes that came back with their session after their connection broke.
     pub resumed: u64,
+    /// Nodes of an earlier coordinator that kept their names.
+    pub adopted: u64,
+    /// Places held for nodes of an earlier coordinator that others have links to.
+    pub places_held: u64,
     /// Nodes that said goodbye.
     pub left: u64,
     /// Nodes taken for dead on the word of their neighbours.

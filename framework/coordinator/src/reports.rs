@@ -3,6 +3,7 @@
 use peerstream_overlay::Event;
 use peerstream_protocol::control::Report;
 use peerstream_protocol::id::NodeId;
+use peerstream_protocol::time::Micros;
 
 use crate::coordinator::Coordinator;
 use crate::overview::{Counters, NodeOverview, Overview};
@@ -22,7 +23,10 @@ impl Coordinator {
             }
         }
         self.on_relay(node, report.relay);
-        self.carry.on_report(node, &report, self.now);
+        match &mut self.adoption {
+            Some(adoption) => adoption.on_report(node, &report, self.config.limits.nodes_max),
+            None => self.carry.on_report(node, &report, self.now),
+        }
         if let Some(member) = self.members.get_mut(&node) {
             member.links = report.links;
             member.figures = report.figures;
@@ -100,6 +104,7 @@ impl Coordinator {
         Overview {
             term: self.config.term,
             now: self.now,
+            adopting: self.adoption.is_some(),
             strategy: self.strategy.name().to_owned(),
             members: self.topology.len(),
             connections: self.conns.len(),
@@ -126,6 +131,15 @@ impl Coordinator {
         }
     }
 
+    /// For how long a node has been there; the source since this coordinator knows it.
+    fn age(&self, node: NodeId) -> Micros {
+        let met_at = self.members.get(&node).map_or(self.now, |member| member.met_at);
+        match self.topology.get(node).filter(|_| node != NodeId::SOURCE) {
+            Some(target) => Micros(self.wall_us()).since(target.joined_at),
+            None => self.now.since(met_at),
+        }
+    }
+
     fn node_overview(&self, id: NodeId) -> Option<NodeOverview> {
         let (member, target) = (self.members.get(&id)?, self.topology.get(id)?);
         let (issued_parent, confirmed) = self.carry.issued(id);
@@ -143,7 +157,7 @@ impl Coordinator {
             standby: target.standby().to_vec(),
             capacity: target.capacity,
             relay: target.relay,
-            age: self.now.since(member.joined_at),
+            age: self.age(id),
             connected: member.conn.is_some(),
             silent: self.now.since(member.heard),
             suspected: member.suspicion.is_some(),

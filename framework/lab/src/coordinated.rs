@@ -13,10 +13,22 @@ use crate::conductor::{Conductor, Conn, Order};
 pub struct Coordinated(Coordinator);
 
 impl Coordinated {
-    /// The coordinator of this broadcast.
+    /// The first coordinator of this broadcast.
     pub fn new(cert: EpochCert, kind: Kind, strategy: Box<dyn TreeStrategy + Send>) -> Self {
+        Self::of_term(Term(1), cert, kind, strategy, Micros(0))
+    }
+
+    /// A coordinator that starts now; any but that of the first term follows an earlier one.
+    pub fn of_term(
+        term: Term,
+        cert: EpochCert,
+        kind: Kind,
+        strategy: Box<dyn TreeStrategy + Send>,
+        now: Micros,
+    ) -> Self {
         let config = Config {
-            term: Term(1),
+            term,
+            follows: term > Term(1),
             cert,
             kind,
             ice: Vec::new(),
@@ -24,7 +36,7 @@ impl Coordinated {
             wall_at_zero_us: 0,
             limits: Limits::default(),
         };
-        Self(Coordinator::new(config, strategy, Micros(0)))
+        Self(Coordinator::new(config, strategy, now))
     }
 
     /// What the coordinator shows people.

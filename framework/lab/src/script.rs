@@ -75,6 +75,7 @@ impl Script {
         let welcome = Welcome {
             node,
             session: Session([0; 16]),
+            ticket: Vec::new(),
             term: Term(1),
             cert: self.cert.clone(),
             rendition: Rendition(0),

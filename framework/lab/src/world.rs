@@ -263,14 +263,23 @@ impl<C: Conductor> World<C> {
     /// All control connections break, and none can be opened for a while.
     pub fn cut_control(&mut self, span: Micros) {
         self.control_cut_until = self.now + span;
-        for id in (1..self.actors.len()).map(ActorId) {
-            if let Some(conn) = self.actors[id.0].conn.take() {
-                self.conns.remove(&conn);
-                self.conductor.closed(self.now, conn);
-                self.tell(id, Input::ControlDown);
-            }
-        }
+        (1..self.actors.len()).for_each(|id| self.break_control(ActorId(id)));
         self.obey_conductor();
+    }
+
+    /// The conductor dies and another one takes over; viewers cannot open a connection for a while.
+    pub fn replace_conductor(&mut self, conductor: C, span: Micros) {
+        self.conductor = conductor;
+        self.break_control(ActorId::SOURCE);
+        self.cut_control(span);
+    }
+
+    fn break_control(&mut self, id: ActorId) {
+        if let Some(conn) = self.actors[id.0].conn.take() {
+            self.conns.remove(&conn);
+            self.conductor.closed(self.now, conn);
+            self.tell(id, Input::ControlDown);
+        }
     }
 
     /// Hands a fact to a node and carries out what it orders.

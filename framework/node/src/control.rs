@@ -1,9 +1,11 @@
 //! The control connection: opening it, the greeting, reports, the coordinator's orders.
 
+use std::cmp::Ordering;
+
 use peerstream_protocol::control::{Assignment, Down, Hello, LINKS_MAX, LinkReport, Reason, Report, Role, Up, Welcome};
 use peerstream_protocol::crypto::Verifier;
 use peerstream_protocol::header::Context;
-use peerstream_protocol::id::{NodeId, Session};
+use peerstream_protocol::id::{NodeId, Session, Term};
 use peerstream_protocol::time::Micros;
 
 use crate::io::Output;
@@ -48,6 +50,10 @@ pub(crate) struct Control {
     retry_at: Micros,
     heard: Micros,
     session: Option<Session>,
+    /// Proves this node's age to a later coordinator.
+    ticket: Vec<u8>,
+    /// The latest reign this node has been welcomed to in the present epoch.
+    term: Term,
     ping: Option<(u32, Micros)>,
     pinged: Micros,
     reported: Micros,
@@ -81,7 +87,7 @@ impl<V: Verifier> Node<V> {
             capacity: self.capacity,
             relay: self.relay,
             resume: self.id.zip(self.control.session),
-            ticket: Vec::new(),
+            ticket: self.control.ticket.clone(),
         };
         self.out.push_back(Output::Control(Up::Hello(hello).encode()));
     }
@@ -118,6 +124,7 @@ impl<V: Verifier> Node<V> {
             Down::Refuse(reason) => self.on_refuse(reason),
             Down::Assign(assignment) => self.on_assign(assignment),
             Down::Signal { from, attempt, payload } => self.on_signal(from, attempt, payload),
+            Down::Probe => self.report_now(),
             Down::Pong { nonce, wall_us } => self.on_control_pong(nonce, wall_us),
         }
     }
@@ -131,7 +138,12 @@ impl<V: Verifier> Node<V> {
         if welcome.cert.publisher != expected || !welcome.cert.is_genuine(&mut self.verifier) {
             return self.reject_coordinator(Output::WrongPublisher(welcome.cert.publisher));
         }
-        if known.is_some_and(|known| welcome.cert.epoch < known.epoch) {
+        let bygone = |known: Context| match welcome.cert.epoch.cmp(&known.epoch) {
+            Ordering::Less => true,
+            Ordering::Equal => welcome.term < self.control.term,
+            Ordering::Greater => false,
+        };
+        if known.is_some_and(bygone) {
             self.out.push_back(Output::CloseControl);
             return self.on_control_down();
         }
@@ -139,12 +151,13 @@ impl<V: Verifier> Node<V> {
         self.control.state = State::Welcomed;
         self.control.failures = 0;
         self.control.session = Some(welcome.session);
+        self.control.ticket.clone_from(&welcome.ticket);
+        self.control.term = welcome.term;
         self.clock.on_sample(welcome.wall_us, self.now, PING_EVERY);
         self.ice.clone_from(&welcome.ice);
         self.settle_in(&welcome, known);
-        self.control.report_at = Some(self.now);
         self.control.pinged = Micros(0);
-        self.pressing = true;
+        self.report_now();
     }
 
     /// Takes over what the welcome says: the same place as before, another name, or another epoch.
@@ -236,6 +249,12 @@ impl<V: Verifier> Node<V> {
         self.pressing = true;
     }
 
+    /// Tells the coordinator how things stand without gathering more.
+    fn report_now(&mut self) {
+        self.control.report_at = Some(self.now);
+        self.pressing = true;
+    }
+
     fn report_when_due(&mut self) {
         let changed = self.control.report_at.is_some_and(|at| self.now >= at);
         if !changed && self.now.since(self.control.reported) < REPORT_EVERY {
@@ -261,7 +280,14 @@ impl<V: Verifier> Node<V> {
             }
         });
         let (term, version) = (assignment.term, assignment.version);
-        Report { term, version, relay: self.relay, links: links.collect(), figures: self.figures() }
+        Report {
+            term,
+            version,
+            relay: self.relay,
+            backup: assignment.backup.map(|edge| edge.peer),
+            links: links.collect(),
+            figures: self.figures(),
+        }
     }
 
     pub(crate) fn tell(&mut self, message: &Up) {

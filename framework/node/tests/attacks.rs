@@ -179,6 +179,7 @@ fn a_coordinator_with_another_publisher_is_not_believed() {
     let welcome = peerstream_protocol::control::Welcome {
         node: peerstream_protocol::id::NodeId(1),
         session: peerstream_protocol::id::Session([0; 16]),
+        ticket: Vec::new(),
         term: peerstream_protocol::id::Term(2),
         cert,
         rendition: Default::default(),

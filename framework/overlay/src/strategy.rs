@@ -12,7 +12,7 @@ use crate::validate::Reject;
 pub struct Context<'a> {
     /// Members and target edges.
     pub topology: &'a Topology,
-    /// Now, on the coordinator's clock.
+    /// Now, microseconds since 1970 on the coordinator's clock.
     pub now: Micros,
     /// The node the roots are fed by.
     pub source: NodeId,

@@ -15,7 +15,7 @@ pub struct Member {
     pub capacity: u8,
     /// Whether it may feed others at all.
     pub relay: bool,
-    /// When it joined; what "older" goes by.
+    /// When it joined, microseconds since 1970; what "older" goes by.
     pub joined_at: Micros,
     pub(crate) parents: Vec<(NodeId, Stripes)>,
     pub(crate) children: Vec<(NodeId, Stripes)>,
@@ -142,6 +142,13 @@ impl Topology {
     pub fn set_ability(&mut self, node: NodeId, capacity: u8, relay: bool) {
         if let Some(member) = self.members.get_mut(&node) {
             (member.capacity, member.relay) = (capacity, relay);
+        }
+    }
+
+    /// A member turns out to have joined at another time than was thought.
+    pub fn set_joined_at(&mut self, node: NodeId, joined_at: Micros) {
+        if let Some(member) = self.members.get_mut(&node) {
+            member.joined_at = joined_at;
         }
     }
 

@@ -17,6 +17,8 @@ pub const CONTROL_BYTES_MAX: usize = 16 * 1024;
 pub const SIGNAL_BYTES_MAX: usize = 2048;
 /// A node reports, and an assignment names, at most this many links.
 pub const LINKS_MAX: usize = 64;
+/// No age ticket is larger, in bytes.
+pub const TICKET_BYTES_MAX: usize = 255;
 /// At most this many ICE server urls, each of at most 255 bytes.
 pub const ICE_URLS_MAX: usize = 8;
 
@@ -118,6 +120,8 @@ pub struct Report {
     pub version: u64,
     /// May relay at present; the user can change that at any time.
     pub relay: bool,
+    /// Whom the assignment in force names as backup, so that a coordinator that follows another one can keep it.
+    pub backup: Option<NodeId>,
     /// At most [`LINKS_MAX`].
     pub links: Vec<LinkReport>,
     /// Figures for people; never believed for decisions about the reporter itself.
@@ -126,7 +130,7 @@ pub struct Report {
 
 impl Default for Report {
     fn default() -> Self {
-        Self { term: Term(0), version: 0, relay: true, links: Vec::new(), figures: Figures::default() }
+        Self { term: Term(0), version: 0, relay: true, backup: None, links: Vec::new(), figures: Figures::default() }
     }
 }
 
@@ -172,7 +176,7 @@ pub struct Hello {
     pub relay: bool,
     /// Who it was before the connection broke.
     pub resume: Option<(NodeId, Session)>,
-    /// Reserved: an age ticket signed by an earlier coordinator, at most 255 bytes.
+    /// The age ticket of an earlier welcome, at most [`TICKET_BYTES_MAX`] bytes; empty when there is none.
     pub ticket: Vec<u8>,
 }
 
@@ -233,6 +237,9 @@ pub struct Welcome {
     pub node: NodeId,
     /// For a reconnection.
     pub session: Session,
+    /// Proves to a later coordinator of the same publisher how old the node is; opaque to the node, at most
+    /// [`TICKET_BYTES_MAX`] bytes.
+    pub ticket: Vec<u8>,
     /// The coordinator's reign.
     pub term: Term,
     /// Lets the node check the stream.
@@ -273,6 +280,8 @@ pub enum Down {
         /// The source's wall clock, microseconds since 1970.
         wall_us: u64,
     },
+    /// Somebody suspects this node: it answers at once with a report.
+    Probe,
 }
 
 fn open(bytes: &[u8]) -> Result<&[u8], DecodeError> {
@@ -298,7 +307,7 @@ impl Up {
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let message = crate::from_postcard(open(bytes)?)?;
         match &message {
-            Self::Hello(hello) => within(hello.ticket.len() <= 255)?,
+            Self::Hello(hello) => within(hello.ticket.len() <= TICKET_BYTES_MAX)?,
             Self::Report(report) => within(report.links.len() <= LINKS_MAX)?,
             Self::Signal { payload, .. } => within(payload.len() <= SIGNAL_BYTES_MAX)?,
             _ => {}
@@ -320,6 +329,7 @@ impl Down {
             Self::Assign(assignment) => within(assignment.edges().count() <= LINKS_MAX)?,
             Self::Signal { payload, .. } => within(payload.len() <= SIGNAL_BYTES_MAX)?,
             Self::Welcome(welcome) => {
+                within(welcome.ticket.len() <= TICKET_BYTES_MAX)?;
                 within(welcome.ice.len() <= ICE_URLS_MAX && welcome.ice.iter().all(|url| url.len() <= 255))?;
             }
             _ => {}

@@ -39,6 +39,8 @@ pub struct Config {
     pub publisher: Publisher,
     /// Where the stream comes from.
     pub ingest: Box<dyn Ingest>,
+    /// The coordinator's reign, such as [`Publisher::begin_term`] gives; higher than any earlier one of the publisher.
+    pub term: Term,
     /// Places the nodes.
     pub strategy: Box<dyn TreeStrategy + Send>,
     /// Opens the source's links.
@@ -93,14 +95,16 @@ pub struct Broadcast {
 impl Broadcast {
     /// Begins an epoch and starts to take input. Must be called inside a tokio runtime.
     pub fn start(config: Config) -> Self {
-        let Config { publisher, ingest, strategy, transport, ice, limits } = config;
+        let Config { publisher, ingest, term, strategy, transport, ice, limits } = config;
         let clock = Clock::start();
         let kind = ingest.kind();
         let EpochKey { key, cert } = publisher.begin_epoch();
         let epoch = cert.epoch;
         let coordinator = Coordinator::new(
             coordinator::Config {
-                term: term(epoch),
+                term,
+                // The source is in this process, so no earlier coordinator has had this epoch.
+                follows: false,
                 cert: cert.clone(),
                 kind,
                 ice,
@@ -177,13 +181,6 @@ impl Broadcast {
         tokio::time::sleep(END_GRACE).await;
         self.source.leave().await;
     }
-}
-
-/// The coordinator's reign: quarters of a second since the start of 2026, so that it fits 32 bits until 2060 and a
-/// restart never meets the same one.
-fn term(epoch: Epoch) -> Term {
-    const START_MS: u64 = 1_767_225_600_000;
-    Term((epoch.0.saturating_sub(START_MS) / 250).clamp(1, u64::from(u32::MAX)))
 }
 
 /// Takes what the ingest gives and hands it to the source's node.

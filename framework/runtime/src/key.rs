@@ -1,4 +1,4 @@
-//! The publisher's key on disk, and the number of its last epoch beside it.
+//! The publisher's key on disk, and the numbers of its last epoch and of its last coordinator's term beside it.
 //!
 //! The file holds 64 hexadecimal digits and comments. It is created for its owner alone and refused when others can
 //! read it. While a stream is served the file is locked, so that one machine never signs the same stream twice.
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use peerstream_protocol::cert::EpochCert;
 use peerstream_protocol::crypto::{PublicKey, SecretKey};
-use peerstream_protocol::id::Epoch;
+use peerstream_protocol::id::{Epoch, Term};
 use tracing::warn;
 
 use crate::clock;
@@ -19,6 +19,11 @@ use crate::clock;
 pub const KEY_FILE_BYTES_MAX: u64 = 4096;
 /// A certificate lets its key sign for this long after the epoch's start.
 pub const CERT_VALIDITY: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// The start of 2026, in milliseconds since 1970.
+const TERM_START_MS: u64 = 1_767_225_600_000;
+/// Half of a node's name is the term it was given in.
+const TERM_MAX: u64 = u32::MAX as u64 - 1;
 
 /// Why a key cannot be used. Every message says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -126,16 +131,35 @@ impl Publisher {
         EpochKey { key, cert }
     }
 
+    /// Begins a coordinator's reign: quarters of a second since the start of 2026, so that it fits 32 bits until 2060, or
+    /// one more than the last one.
+    pub fn begin_term(&self) -> Term {
+        let quarters = (clock::wall().as_millis() as u64).saturating_sub(TERM_START_MS) / 250;
+        Term(self.next_term(quarters))
+    }
+
+    fn next_term(&self, quarters: u64) -> u64 {
+        let Some(file) = &self.file else { return quarters.clamp(1, TERM_MAX) };
+        let store = with_suffix(&file.path, ".term");
+        let last = read_number(&store, "term");
+        let term = last.map_or(quarters, |last| quarters.max(last.saturating_add(1))).clamp(1, TERM_MAX);
+        if let Err(error) = write_number(&store, term) {
+            let path = store.display();
+            warn!(%path, %error, "term cannot be stored; do not set the clock back before the next start");
+        }
+        term
+    }
+
     fn next_epoch(&self, wall_ms: u64) -> Epoch {
         let Some(file) = &self.file else { return Epoch(wall_ms) };
         let store = epoch_path(&file.path);
-        let last = read_epoch(&store);
+        let last = read_number(&store, "epoch");
         if let Some(last) = last.filter(|last| *last > wall_ms) {
             let back_s = (last - wall_ms) / 1000;
             warn!(back_s, "clock is set back since the last broadcast; check it, viewers use it to measure the delay");
         }
         let epoch = last.map_or(wall_ms, |last| wall_ms.max(last.saturating_add(1)));
-        if let Err(error) = write_epoch(&store, epoch) {
+        if let Err(error) = write_number(&store, epoch) {
             let path = store.display();
             warn!(%path, %error, "epoch cannot be stored; after a restart with a clock set back viewers refuse the stream");
         }
@@ -249,26 +273,26 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn read_epoch(path: &Path) -> Option<u64> {
+fn read_number(path: &Path, what: &str) -> Option<u64> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => {
-            warn!(path = %path.display(), %error, "last epoch cannot be read");
+            warn!(path = %path.display(), %error, "last {what} cannot be read");
             return None;
         }
     };
-    let epoch = text.trim().parse().ok();
-    if epoch.is_none() {
-        warn!(path = %path.display(), "last epoch is not a number and is ignored");
+    let number = text.trim().parse().ok();
+    if number.is_none() {
+        warn!(path = %path.display(), "last {what} is not a number and is ignored");
     }
-    epoch
+    number
 }
 
-fn write_epoch(path: &Path, epoch: u64) -> io::Result<()> {
+fn write_number(path: &Path, number: u64) -> io::Result<()> {
     let draft = with_suffix(path, ".new");
     let mut file = File::create(&draft)?;
-    writeln!(file, "{epoch}")?;
+    writeln!(file, "{number}")?;
     file.sync_all()?;
     fs::rename(&draft, path)
 }
@@ -319,6 +343,17 @@ mod tests {
         check_refused(&path, &["in use", "--key"]);
         drop(first);
         Publisher::open(&path).unwrap();
+    }
+
+    #[test]
+    fn terms_grow_whatever_the_clock_says() {
+        let folder = folder();
+        let publisher = Publisher::open(&folder.path().join("key")).unwrap();
+        assert_eq!(publisher.next_term(1_000), 1_000);
+        assert_eq!(publisher.next_term(1_000), 1_001, "two starts within a quarter of a second");
+        assert_eq!(publisher.next_term(5), 1_002, "the clock was set back");
+        let (first, second) = (publisher.begin_term(), publisher.begin_term());
+        assert!(first < second && second.0 < 1 << 32);
     }
 
     #[cfg(unix)]

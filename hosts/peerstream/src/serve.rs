@@ -65,8 +65,9 @@ async fn broadcast(config: &Config, publisher: Publisher, ingest: Box<dyn Ingest
     let stun = Stun::start(&config.stun).await?;
     let ice = stun.iter().map(Stun::url).chain(config.ice.servers.iter().cloned()).collect();
     let limits = config.limits.coordinator();
+    let term = publisher.begin_term();
     let shared = Arc::new(Shared {
-        broadcast: Broadcast::start(broadcast::Config { publisher, ingest, strategy, transport, ice, limits }),
+        broadcast: Broadcast::start(broadcast::Config { publisher, ingest, term, strategy, transport, ice, limits }),
         title: config.serve.title.clone(),
         admission: Admission::new(config.limits.connections_per_address),
         counters: metrics::Counters::default(),

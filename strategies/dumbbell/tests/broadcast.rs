@@ -5,6 +5,7 @@ use peerstream_lab::chance::Chance;
 use peerstream_lab::checkers::Checker;
 use peerstream_lab::world::{broadcast_keys, do_not_relay};
 use peerstream_lab::{ActorId, Coordinated, Network, World};
+use peerstream_sdk::protocol::id::Term;
 use peerstream_sdk::protocol::segment::Kind;
 use peerstream_sdk::protocol::time::Micros;
 
@@ -130,6 +131,24 @@ fn control_connections_cut_for_five_seconds_lose_no_media() {
     broadcast.run(Micros::from_secs(20));
     broadcast.check(Micros::from_millis(600));
     assert_eq!(broadcast.world.conductor.overview().members, 15, "nobody was taken for dead");
+}
+
+#[test]
+fn a_new_coordinator_takes_a_running_broadcast_over_without_a_gap_or_a_move() {
+    let (mut broadcast, viewers) = Broadcast::new(8, Network::default()).joined(20, Micros::from_millis(300));
+    let names: Vec<_> = viewers.iter().map(|id| broadcast.world.name(*id)).collect();
+    let (_, cert) = broadcast_keys();
+    let strategy = Box::new(Dumbbell::default());
+    let now = broadcast.world.now();
+    let conductor = Coordinated::of_term(Term(2), cert, Kind::Media, strategy, now);
+    broadcast.world.replace_conductor(conductor, Micros::from_secs(1));
+    broadcast.run(Micros::from_secs(20));
+    broadcast.check(Micros::from_millis(400));
+    assert_eq!(broadcast.unsettled(), Vec::<String>::new());
+    let overview = broadcast.world.conductor.overview();
+    assert_eq!((overview.term, overview.members, overview.counters.adopted), (Term(2), 20, 20));
+    assert!(overview.counters.moves <= 2, "{} moves", overview.counters.moves);
+    assert_eq!(names, viewers.iter().map(|id| broadcast.world.name(*id)).collect::<Vec<_>>());
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub fn config() -> Config {
     let key = SecretKey::from_seed(&[2; 32]).public();
     Config {
         term: Term(1),
+        follows: false,
         cert: EpochCert::issue(&publisher, Epoch(1), key, u64::MAX),
         kind: Kind::Media,
         ice: vec!["stun:192.0.2.1:3478".to_owned()],
@@ -67,6 +68,7 @@ impl TreeStrategy for Script {
 pub struct Model {
     pub conn: Option<ConnId>,
     pub session: Option<Session>,
+    pub ticket: Vec<u8>,
     pub assignment: Assignment,
     pub capacity: usize,
     /// Whom it has asked for a feed.
@@ -191,7 +193,8 @@ impl World {
         let (_, welcome) = self.welcomes.iter().find(|(of, _)| *of == conn)?.clone();
         let node = welcome.node;
         let model = self.nodes.entry(node).or_insert_with(|| Model { capacity, ..Model::default() });
-        (model.conn, model.session) = (Some(conn), Some(welcome.session));
+        (model.conn, model.session, model.ticket) = (Some(conn), Some(welcome.session), welcome.ticket);
+        model.last_report = None;
         self.owners.insert(conn, node);
         Some(node)
     }
@@ -222,7 +225,18 @@ impl World {
 
     pub fn resume(&mut self, node: NodeId) -> Option<NodeId> {
         let resume = self.nodes[&node].session.map(|session| (node, session));
-        self.connect(address(1), Hello { resume, ..hello(Role::Viewer) })
+        let ticket = self.nodes[&node].ticket.clone();
+        self.connect(address(1), Hello { resume, ticket, ..hello(Role::Viewer) })
+    }
+
+    /// The coordinator dies and another one begins with a higher term. Nobody is connected to it yet.
+    pub fn restart(&mut self, config: Config, strategy: Box<dyn TreeStrategy + Send>) {
+        self.coordinator = Coordinator::new(config, strategy, self.now);
+        self.owners.clear();
+        self.welcomes.clear();
+        self.nodes.values_mut().for_each(|model| model.conn = None);
+        self.packets.clear();
+        self.input(Input::Tick);
     }
 
     /// The node vanishes; its connection stays until somebody notices.
@@ -301,7 +315,8 @@ impl World {
             };
             if packet.down {
                 let Ok(Down::Assign(assignment)) = Down::decode(&packet.bytes) else { continue };
-                if assignment.version > model.assignment.version {
+                let number = |assignment: &Assignment| (assignment.term, assignment.version);
+                if number(&assignment) > number(&model.assignment) {
                     model.assignment = assignment;
                 }
             } else if let Some(conn) = model.conn {
@@ -452,7 +467,8 @@ impl World {
         model.reported = now;
         model.last_report = Some(state.clone());
         let term = model.assignment.term;
-        let report = Report { term, version: state.0, links: state.1, ..Report::default() };
+        let backup = model.assignment.backup.map(|edge| edge.peer);
+        let report = Report { term, version: state.0, backup, links: state.1, ..Report::default() };
         self.send(node, false, Up::Report(report).encode());
     }
 

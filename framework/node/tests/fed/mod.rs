@@ -92,6 +92,7 @@ impl Fed {
         let welcome = Welcome {
             node: NodeId(1),
             session: Session([0; 16]),
+            ticket: Vec::new(),
             term: Term(1),
             cert: cert.clone(),
             rendition: Rendition(0),
