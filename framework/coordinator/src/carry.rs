@@ -132,7 +132,7 @@ impl Carry {
     }
 
     /// Sends a node its assignment under a new version; it answers with a report.
-    pub(crate) fn probe(&mut self, node: NodeId) {
+    pub(crate) fn send_again(&mut self, node: NodeId) {
         self.again.insert(node);
         self.dirty.insert(node);
     }

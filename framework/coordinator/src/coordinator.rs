@@ -20,6 +20,8 @@ use crate::verdicts::{self, Death};
 const TICK: Micros = Micros::from_secs(1);
 /// Pressing matters are looked at this often.
 const TICK_PRESSING: Micros = Micros::from_millis(50);
+/// Suspects are looked at this often.
+const TICK_SUSPECTS: Micros = Micros::from_millis(20);
 /// A timer this late means that the coordinator itself was asleep.
 const ASLEEP: Micros = Micros::from_millis(500);
 /// For how long nobody is condemned for silence after that.
@@ -333,10 +335,22 @@ impl Coordinator {
             return self.condemn(node, death);
         }
         member.suspicion = member.suspicion.take().filter(|suspicion| !suspicion.is_over(member, self.now));
-        let silent = self.now.since(member.heard) >= verdicts::MUTE;
+        let heard = member.heard;
+        let probe = member.suspicion.as_mut().is_some_and(|suspicion| suspicion.takes_probe(heard, self.now));
+        let probed = member.conn.filter(|_| probe);
+        let silent = self.now.since(heard) >= verdicts::MUTE;
         if member.suspicion.is_none() && member.lost_at.is_none() && !silent {
             self.watched.remove(&node);
         }
+        if let Some(conn) = probed {
+            self.probe(conn);
+        }
+    }
+
+    /// Asks a node for a sign of life.
+    pub(crate) fn probe(&mut self, conn: ConnId) {
+        self.counters.probes += 1;
+        self.send(conn, &Down::Probe);
     }
 
     fn condemn(&mut self, node: NodeId, death: Death) {
@@ -357,10 +371,13 @@ impl Coordinator {
     }
 
     fn set_timer(&mut self) {
-        let pressing = self.adoption.is_some() || self.carry.is_pressing() || !self.watched.is_empty();
+        let pressing = self.adoption.is_some() || self.carry.is_pressing();
         let mut at = self.ticked + TICK;
         if pressing {
             at = at.min(self.now + TICK_PRESSING);
+        }
+        if !self.watched.is_empty() {
+            at = at.min(self.now + TICK_SUSPECTS);
         }
         if let Some((opened, _)) = self.unanswered.first() {
             at = at.min(*opened + Micros::from_millis(self.config.limits.hello_timeout_ms));

@@ -104,6 +104,8 @@ pub struct Counters {
     pub mass_losses: u64,
     /// Suspicions reported by neighbours.
     pub suspicions: u64,
+    /// Times a suspect was asked for a sign of life.
+    pub probes: u64,
     /// Suspicions, failed links and the like about nodes that are no neighbours.
     pub reports_unfounded: u64,
     /// Links that could not be opened.

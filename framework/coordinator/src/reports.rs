@@ -46,11 +46,11 @@ impl Coordinator {
     fn suspect(&mut self, witness: NodeId, suspect: NodeId) {
         let now = self.now;
         let Some(member) = self.members.get_mut(&suspect) else { return };
-        if member.suspicion.is_none() {
-            // An assignment under a new version makes a living node report at once.
-            self.carry.probe(suspect);
-        }
+        let first = member.suspicion.is_none();
         member.suspicion.get_or_insert_with(|| Suspicion::new(now)).add(witness, now);
+        if let Some(conn) = member.conn.filter(|_| first) {
+            self.probe(conn);
+        }
         self.watched.insert(suspect);
         self.judge_one(suspect);
     }
@@ -76,7 +76,7 @@ impl Coordinator {
             sent > reported
         };
         for lost in [Some(node), parent].into_iter().flatten().filter(|id| stale(*id)).collect::<Vec<_>>() {
-            self.carry.probe(lost);
+            self.carry.send_again(lost);
         }
     }
 

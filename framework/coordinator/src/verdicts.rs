@@ -7,11 +7,22 @@ use peerstream_protocol::time::Micros;
 
 use crate::members::Member;
 
-/// A suspect whose connection is open and that says nothing for this long after the first suspicion is dead. A busy page
-/// stands still for most of a second while it starts; its children's backups do not wait for the verdict.
-pub(crate) const SILENCE: Micros = Micros::from_millis(1_200);
+/// A node known for this long is *established*: it has others below it, and it is past its start. A starting page stands
+/// still for most of a second, is at the bottom, and its children's backups do not wait for the verdict.
+pub(crate) const ESTABLISHED: Micros = Micros::from_secs(10);
+/// A suspect is asked for a sign of life, again this long after the last one if it is still suspected.
+pub(crate) const PROBE_EVERY: Micros = Micros::from_millis(250);
+/// An established suspect that does not answer a probe for this long is dead. With the 300 ms of silence after which a
+/// neighbour suspects it, and the way of the messages, that is within 600 ms of its last sign of life.
+pub(crate) const ANSWER: Micros = Micros::from_millis(240);
 /// The same when two neighbours suspect it.
-pub(crate) const SILENCE_OF_TWO: Micros = Micros::from_millis(600);
+pub(crate) const ANSWER_OF_TWO: Micros = Micros::from_millis(200);
+/// No established suspect is dead before its control connection has been silent for this long.
+pub(crate) const SILENCE: Micros = Micros::from_millis(300);
+/// A suspect that is not established and does not answer a probe for this long is dead.
+pub(crate) const ANSWER_OF_YOUNG: Micros = Micros::from_millis(1_200);
+/// The same when two neighbours suspect it.
+pub(crate) const ANSWER_OF_YOUNG_TO_TWO: Micros = Micros::from_millis(600);
 /// A suspect that does speak is dead when two neighbours go on suspecting it for this long.
 pub(crate) const CUT_OFF: Micros = Micros::from_millis(600);
 /// After this long a suspicion of a node that speaks is forgotten.
@@ -31,12 +42,14 @@ const WITNESSES_MAX: usize = 8;
 #[derive(Clone, Debug)]
 pub(crate) struct Suspicion {
     since: Micros,
+    /// When it was last asked for a sign of life.
+    probed: Micros,
     witnesses: BTreeMap<NodeId, Micros>,
 }
 
 impl Suspicion {
     pub(crate) fn new(now: Micros) -> Self {
-        Self { since: now, witnesses: BTreeMap::new() }
+        Self { since: now, probed: now, witnesses: BTreeMap::new() }
     }
 
     pub(crate) fn add(&mut self, witness: NodeId, now: Micros) {
@@ -50,15 +63,38 @@ impl Suspicion {
         self.witnesses.remove(&witness);
     }
 
+    /// Whether the suspect is to be asked for a sign of life again; it is taken as done.
+    pub(crate) fn takes_probe(&mut self, member_heard: Micros, now: Micros) -> bool {
+        let due = member_heard > self.probed && now.since(self.probed) >= PROBE_EVERY;
+        if due {
+            self.probed = now;
+        }
+        due
+    }
+
     fn is_proven(&self, member: &Member, now: Micros) -> bool {
-        let speaks = member.heard > self.since;
+        let answered = member.heard > self.probed;
         let latest = self.witnesses.values().max().copied().unwrap_or(now);
         match self.witnesses.len() {
             0 => false,
             _ if member.lost_at.is_some() => true,
-            1 => !speaks && now.since(self.since) >= SILENCE,
-            _ if !speaks => now.since(self.since) >= SILENCE_OF_TWO,
+            witnesses if !answered => {
+                let silent = now.since(member.heard) >= SILENCE;
+                silent && now.since(self.probed) >= self.patience(member, witnesses)
+            }
+            1 => false,
             _ => now.since(latest) >= CUT_OFF,
+        }
+    }
+
+    /// For how long a probe may stay without an answer.
+    fn patience(&self, member: &Member, witnesses: usize) -> Micros {
+        let established = self.since.since(member.met_at) >= ESTABLISHED;
+        match (established, witnesses) {
+            (true, 1) => ANSWER,
+            (true, _) => ANSWER_OF_TWO,
+            (false, 1) => ANSWER_OF_YOUNG,
+            (false, _) => ANSWER_OF_YOUNG_TO_TWO,
         }
     }
 
@@ -115,14 +151,44 @@ mod tests {
         Member { suspicion: Some(suspicion), ..member() }
     }
 
+    fn established(member: Member) -> Member {
+        Member { met_at: at(0) - ESTABLISHED, ..member }
+    }
+
     #[test]
-    fn two_witnesses_and_silence_of_600_ms_are_enough() {
+    fn a_witness_and_a_probe_without_an_answer_condemn_an_established_node() {
+        let one = established(suspected(&[(1, 400)]));
+        assert_eq!(verdict(&one, false, at(639)), None);
+        assert_eq!(verdict(&one, false, at(640)), Some(Death::Suspected));
+        let two = established(suspected(&[(1, 400), (2, 410)]));
+        assert_eq!(verdict(&two, false, at(599)), None);
+        assert_eq!(verdict(&two, false, at(600)), Some(Death::Suspected));
+    }
+
+    #[test]
+    fn an_established_node_whose_control_connection_spoke_just_now_gets_its_300_ms() {
+        let member = Member { heard: at(395), ..established(suspected(&[(1, 400)])) };
+        assert_eq!(verdict(&member, false, at(694)), None);
+        assert_eq!(verdict(&member, false, at(695)), Some(Death::Suspected));
+    }
+
+    #[test]
+    fn an_answer_calls_for_another_probe_after_a_while() {
+        let mut suspicion = Suspicion::new(at(0));
+        assert!(!suspicion.takes_probe(at(0), at(400)), "no answer yet");
+        assert!(!suspicion.takes_probe(at(50), at(249)));
+        assert!(suspicion.takes_probe(at(50), at(250)));
+        assert!(!suspicion.takes_probe(at(50), at(500)), "no answer to that one yet");
+    }
+
+    #[test]
+    fn two_witnesses_and_silence_of_600_ms_condemn_a_young_node() {
         assert_eq!(verdict(&suspected(&[(1, 5), (2, 6)]), false, at(604)), None);
         assert_eq!(verdict(&suspected(&[(1, 5), (2, 6)]), false, at(605)), Some(Death::Suspected));
     }
 
     #[test]
-    fn one_witness_and_silence_of_1200_ms_are_enough() {
+    fn one_witness_and_silence_of_1200_ms_condemn_a_young_node() {
         assert_eq!(verdict(&suspected(&[(1, 5)]), false, at(1_204)), None);
         assert_eq!(verdict(&suspected(&[(1, 5)]), false, at(1_205)), Some(Death::Suspected));
     }

@@ -91,14 +91,65 @@ fn a_goodbye_takes_effect_at_once() {
 }
 
 #[test]
-fn a_node_that_vanishes_is_dead_within_1500_ms() {
+fn an_established_node_that_vanishes_is_dead_within_600_ms() {
+    for (which, who) in [(0, "two children and a backup"), (2, "a leaf with a parent and a backup")] {
+        let (mut world, nodes) = tree();
+        world.run(10_000);
+        world.kill(nodes[which]);
+        let ms = time_to_die(&mut world, nodes[which]);
+        assert!(ms <= 600, "{who}: {ms} ms");
+        assert_eq!(world.coordinator.counters().died_suspected, 1);
+    }
+}
+
+#[test]
+fn an_established_node_that_only_one_can_tell_of_is_dead_within_600_ms() {
+    let (mut world, nodes) = tree();
+    world.run(10_000);
+    // A leaf without a backup: only its parent notices.
+    world.kill(nodes[3]);
+    let ms = time_to_die(&mut world, nodes[3]);
+    assert!(ms <= 600, "{ms} ms");
+}
+
+#[test]
+fn a_young_node_gets_longer_because_a_starting_page_stands_still() {
+    let (mut world, nodes) = tree();
+    world.nodes.get_mut(&nodes[3]).unwrap().frozen = true;
+    world.run(1_000);
+    world.nodes.get_mut(&nodes[3]).unwrap().frozen = false;
+    world.run(2_000);
+    assert!(is_member(&world, nodes[3]));
     let (mut world, nodes) = tree();
     world.kill(nodes[0]);
     assert!(time_to_die(&mut world, nodes[0]) <= 1_500);
-    assert_eq!(world.coordinator.counters().died_suspected, 1);
     let (mut world, nodes) = tree();
     world.crash(nodes[2]);
-    assert!(time_to_die(&mut world, nodes[2]) <= 600, "a leaf");
+    assert!(time_to_die(&mut world, nodes[2]) <= 600, "its connection ended");
+}
+
+#[test]
+fn a_suspect_that_answers_lives() {
+    let (mut world, nodes) = tree();
+    world.run(10_000);
+    for _ in 0..20 {
+        world.tell(nodes[2], &Up::Suspect(nodes[0]));
+        world.run(200);
+    }
+    assert!(is_member(&world, nodes[0]));
+    assert!(world.coordinator.counters().probes > 0);
+}
+
+#[test]
+fn an_established_node_that_stands_still_for_half_a_second_lives() {
+    let (mut world, nodes) = tree();
+    world.run(10_000);
+    world.nodes.get_mut(&nodes[0]).unwrap().frozen = true;
+    world.run(450);
+    world.nodes.get_mut(&nodes[0]).unwrap().frozen = false;
+    world.run(2_000);
+    assert!(is_member(&world, nodes[0]));
+    world.check_delivered();
 }
 
 #[test]

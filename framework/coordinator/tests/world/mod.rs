@@ -314,7 +314,14 @@ impl World {
                 continue;
             };
             if packet.down {
-                let Ok(Down::Assign(assignment)) = Down::decode(&packet.bytes) else { continue };
+                let assignment = match Down::decode(&packet.bytes) {
+                    Ok(Down::Assign(assignment)) => assignment,
+                    Ok(Down::Probe) => {
+                        model.last_report = None;
+                        continue;
+                    }
+                    _ => continue,
+                };
                 let number = |assignment: &Assignment| (assignment.term, assignment.version);
                 if number(&assignment) > number(&model.assignment) {
                     model.assignment = assignment;
