@@ -3,7 +3,7 @@
 use peerstream_protocol::control::{Figures, LinkReport, Role};
 use peerstream_protocol::id::{NodeId, Term};
 use peerstream_protocol::time::Micros;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The whole of what a coordinator shows at one moment. Making one costs time in proportion to the members.
 #[derive(Clone, Debug, Serialize)]
@@ -82,7 +82,7 @@ pub struct NodeOverview {
 }
 
 /// What has happened since the coordinator's start. Every bound has a counter of what it dropped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Nodes that joined.
     pub joined: u64,

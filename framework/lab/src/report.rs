@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::scenario::Scenario;
 
 /// The outcome of one run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// What was simulated.
     pub scenario: Scenario,

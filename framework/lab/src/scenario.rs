@@ -586,4 +586,16 @@ mod tests {
             assert!(scenario.with(path, value).is_err(), "{path} = {value}");
         }
     }
+
+    #[test]
+    fn the_scenarios_that_come_along_are_valid_and_named_as_their_files() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
+        for file in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let scenario =
+                Scenario::from_toml(&text).unwrap_or_else(|problems| panic!("{}: {problems}", file.display()));
+            assert_eq!(Some(scenario.name.as_str()), file.file_stem().and_then(|stem| stem.to_str()));
+            assert!(text.starts_with("# "), "{}: the first line says what it is about", file.display());
+        }
+    }
 }
