@@ -31,7 +31,7 @@ const ADVANCE_PAUSE: Micros = Micros::from_millis(40);
 const NAMED: u64 = u64::MAX;
 
 /// What was issued to one node, and what it confirmed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Node {
     online: bool,
     /// When it was taken out, and whom it may still be feeding.
@@ -72,7 +72,7 @@ pub(crate) struct Tally {
 }
 
 /// The carrying-out of one overlay.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Carry {
     term: Term,
     nodes: BTreeMap<NodeId, Node>,

@@ -54,12 +54,12 @@ pub struct Coordinator {
     pub(crate) adoption: Option<Adoption>,
     /// Nodes of an earlier term that are gone: they come back as newcomers.
     pub(crate) buried_earlier: BTreeSet<NodeId>,
-    rejections: u32,
-    mass_loss: bool,
-    ticked: Micros,
-    grace_until: Micros,
-    timer: Option<Micros>,
-    out: VecDeque<Output>,
+    pub(crate) rejections: u32,
+    pub(crate) mass_loss: bool,
+    pub(crate) ticked: Micros,
+    pub(crate) grace_until: Micros,
+    pub(crate) timer: Option<Micros>,
+    pub(crate) out: VecDeque<Output>,
 }
 
 impl std::fmt::Debug for Coordinator {

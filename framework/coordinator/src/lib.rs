@@ -7,6 +7,7 @@
 
 mod adoption;
 mod carry;
+mod checking;
 mod config;
 mod coordinator;
 mod fuzz;

@@ -9,7 +9,7 @@ use peerstream_protocol::id::{NodeId, Stripes};
 ///
 /// Where a new child would exceed the bound, it is paired with one that leaves: each of the two may be fed only while
 /// the other is not, so that the pair costs one copy whatever is lost, doubled or late.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Slots {
     /// The children, each with the other one of its pair.
     children: Vec<(NodeId, Option<NodeId>)>,

@@ -39,7 +39,7 @@ pub(crate) const LINK_PROVES: Micros = Micros::from_millis(2_500);
 const WITNESSES_MAX: usize = 8;
 
 /// What neighbours say against a node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Suspicion {
     since: Micros,
     /// When it was last asked for a sign of life.

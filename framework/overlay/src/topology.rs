@@ -9,7 +9,7 @@ use crate::Reject;
 use crate::plan::Standbys;
 
 /// What is known of a member, and its target edges.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Member {
     /// Children it can feed; one spare copy comes on top.
     pub capacity: u8,
@@ -92,7 +92,7 @@ impl Member {
 /// The members and their target edges. Each edge is known at both of its ends.
 ///
 /// The source is a member from the start and can never be removed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Topology {
     members: BTreeMap<NodeId, Member>,
 }

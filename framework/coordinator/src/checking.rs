@@ -1,0 +1,54 @@
+//! What a model checker needs of a coordinator: copies of it, and what tells two of them apart.
+
+use std::hash::{Hash, Hasher};
+
+use peerstream_overlay::TreeStrategy;
+
+use crate::carry::Tally;
+use crate::coordinator::Coordinator;
+
+impl Coordinator {
+    /// A copy that goes on with this strategy, which takes over what the present one remembers.
+    #[doc(hidden)]
+    pub fn fork(&self, strategy: Box<dyn TreeStrategy + Send>) -> Self {
+        Self {
+            config: self.config.clone(),
+            strategy,
+            topology: self.topology.clone(),
+            members: self.members.clone(),
+            conns: self.conns.clone(),
+            carry: self.carry.clone(),
+            names: self.names.clone(),
+            addresses: self.addresses.clone(),
+            counters: self.counters,
+            now: self.now,
+            events: self.events.clone(),
+            unanswered: self.unanswered.clone(),
+            watched: self.watched.clone(),
+            adoption: self.adoption.clone(),
+            buried_earlier: self.buried_earlier.clone(),
+            rejections: self.rejections,
+            mass_loss: self.mass_loss,
+            ticked: self.ticked,
+            grace_until: self.grace_until,
+            timer: self.timer,
+            out: self.out.clone(),
+        }
+    }
+
+    /// Hashes what decides on assignments and deaths. Left out are counts, allowances, the strategy, and when something
+    /// was last heard of each node, which decides nothing before ten seconds of silence.
+    #[doc(hidden)]
+    pub fn fingerprint(&self, state: &mut impl Hasher) {
+        (&self.topology, &self.carry, &self.events, &self.watched).hash(state);
+        (self.now, self.timer, self.ticked, self.grace_until, self.mass_loss, self.rejections).hash(state);
+        for (node, member) in &self.members {
+            (node, member.conn, member.lost_at, &member.suspicion).hash(state);
+        }
+    }
+}
+
+impl Hash for Tally {
+    /// Counts decide nothing.
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
