@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use peerstream_overlay::TreeStrategy;
+use peerstream_overlay::{InBatches, TreeStrategy};
 
 use crate::carry::Tally;
 use crate::coordinator::Coordinator;
@@ -27,6 +27,9 @@ impl Coordinator {
             watched: self.watched.clone(),
             adoption: self.adoption.clone(),
             buried_earlier: self.buried_earlier.clone(),
+            ladder: Box::new(InBatches::default()),
+            pace: self.pace,
+            struggling: self.struggling.clone(),
             rejections: self.rejections,
             mass_loss: self.mass_loss,
             ticked: self.ticked,

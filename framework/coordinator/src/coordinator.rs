@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use peerstream_overlay::{Context, Event, Member as Target, Op, Plan, Topology, TreeStrategy};
+use peerstream_overlay::{Context, Event, InBatches, LadderPolicy, Member as Target, Op, Plan, Topology, TreeStrategy};
 use peerstream_protocol::control::{Down, Reason, Role, Up};
 use peerstream_protocol::id::NodeId;
 use peerstream_protocol::time::Micros;
@@ -14,6 +14,7 @@ use crate::io::{ConnId, Input, Origin, Output};
 use crate::limits::{Addresses, Bucket, Rate};
 use crate::members::{Conn, Member, Names};
 use crate::overview::Counters;
+use crate::performance::{Pace, Struggling};
 use crate::verdicts::{self, Death};
 
 /// The strategy hears of the time, and slow checks run, this often.
@@ -54,6 +55,9 @@ pub struct Coordinator {
     pub(crate) adoption: Option<Adoption>,
     /// Nodes of an earlier term that are gone: they come back as newcomers.
     pub(crate) buried_earlier: BTreeSet<NodeId>,
+    pub(crate) ladder: Box<dyn LadderPolicy + Send>,
+    pub(crate) pace: Pace,
+    pub(crate) struggling: Struggling,
     pub(crate) rejections: u32,
     pub(crate) mass_loss: bool,
     pub(crate) ticked: Micros,
@@ -91,6 +95,9 @@ impl Coordinator {
             events: Vec::new(),
             unanswered: BTreeSet::new(),
             watched: BTreeSet::new(),
+            ladder: Box::new(InBatches::default()),
+            pace: Pace::default(),
+            struggling: Struggling::new(),
             rejections: 0,
             mass_loss: false,
             ticked: now,
@@ -222,6 +229,10 @@ impl Coordinator {
         }
     }
 
+    pub(crate) fn push(&mut self, output: Output) {
+        self.out.push_back(output);
+    }
+
     pub(crate) fn send(&mut self, conn: ConnId, message: &Down) {
         self.out.push_back(Output::Send(conn, message.encode()));
     }
@@ -260,6 +271,7 @@ impl Coordinator {
             self.buried_earlier.insert(node);
         }
         self.watched.remove(&node);
+        self.struggling.remove(&node);
         if let Some(conn) = member.and_then(|member| member.conn) {
             self.refuse(conn, reason);
         }
@@ -286,6 +298,7 @@ impl Coordinator {
             self.events.push(Event::Tick);
             self.addresses.forget_idle(self.now);
             self.watch_silent();
+            self.ask_ladder();
         }
         self.judge();
         self.end_adoption_when_over();

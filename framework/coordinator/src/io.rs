@@ -40,6 +40,15 @@ pub enum Output {
     Send(ConnId, Vec<u8>),
     /// Close a connection once what was sent is out; nothing more is expected of it.
     Close(ConnId),
+    /// For people: more than half of all nodes cannot keep up, and some were turned away.
+    Overloaded {
+        /// Members without the source.
+        members: usize,
+        /// Those that do not get the stream as they should.
+        struggling: usize,
+        /// Those turned away just now.
+        shed: usize,
+    },
     /// Call with [`Input::Tick`] at this time; replaces the earlier order.
     SetTimer(Micros),
 }

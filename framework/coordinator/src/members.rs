@@ -6,6 +6,7 @@ use peerstream_protocol::time::Micros;
 
 use crate::io::{ConnId, Origin};
 use crate::limits::Bucket;
+use crate::performance::Service;
 use crate::verdicts::Suspicion;
 
 /// Bytes of a ticket's tag.
@@ -30,6 +31,7 @@ pub(crate) struct Member {
     pub(crate) signals: Bucket,
     pub(crate) links: Vec<LinkReport>,
     pub(crate) figures: Figures,
+    pub(crate) service: Service,
 }
 
 impl Member {
@@ -46,6 +48,7 @@ impl Member {
             signals,
             links: Vec::new(),
             figures: Figures::default(),
+            service: Service::default(),
         }
     }
 }

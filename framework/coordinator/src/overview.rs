@@ -5,6 +5,8 @@ use peerstream_protocol::id::{NodeId, Term};
 use peerstream_protocol::time::Micros;
 use serde::{Deserialize, Serialize};
 
+use crate::performance::Fault;
+
 /// The whole of what a coordinator shows at one moment. Making one costs time in proportion to the members.
 #[derive(Clone, Debug, Serialize)]
 pub struct Overview {
@@ -26,6 +28,10 @@ pub struct Overview {
     pub without_backup: usize,
     /// Nodes that the strategy has given no parent.
     pub without_parent: usize,
+    /// Nodes that do not get the stream as they should.
+    pub struggling: usize,
+    /// Whether that is more than half of all.
+    pub overloaded: bool,
     /// The most hops from the source in the target overlay.
     pub depth_max: u32,
     /// All members with the source, by id.
@@ -69,6 +75,10 @@ pub struct NodeOverview {
     pub silent: Micros,
     /// Whether a neighbour says that it has fallen silent.
     pub suspected: bool,
+    /// Whether it does not get the stream as it should.
+    pub struggling: bool,
+    /// Why it is said to underperform.
+    pub fault: Option<Fault>,
     /// Version of its latest assignment.
     pub version: u64,
     /// Latest version it has reported.
@@ -106,6 +116,10 @@ pub struct Counters {
     pub suspicions: u64,
     /// Times a suspect was asked for a sign of life.
     pub probes: u64,
+    /// Times a node was found to underperform, and the strategy was told.
+    pub underperforming: u64,
+    /// Nodes turned away because too many could not keep up.
+    pub shed: u64,
     /// Suspicions, failed links and the like about nodes that are no neighbours.
     pub reports_unfounded: u64,
     /// Links that could not be opened.

@@ -31,6 +31,9 @@ impl Coordinator {
             member.links = report.links;
             member.figures = report.figures;
         }
+        if self.adoption.is_none() {
+            self.assess(node);
+        }
     }
 
     pub(crate) fn on_suspect(&mut self, witness: NodeId, suspect: NodeId) {
@@ -111,6 +114,8 @@ impl Coordinator {
             waiting: self.carry.waiting(),
             without_backup: viewers().filter(|node| node.parent.is_some() && node.backup.is_none()).count(),
             without_parent: viewers().filter(|node| node.parent.is_none()).count(),
+            struggling: self.struggling.len(),
+            overloaded: self.is_overloaded(),
             depth_max: nodes.iter().filter_map(|node| node.level).max().unwrap_or(0),
             counters: self.counters(),
             nodes,
@@ -161,6 +166,8 @@ impl Coordinator {
             connected: member.conn.is_some(),
             silent: self.now.since(member.heard),
             suspected: member.suspicion.is_some(),
+            struggling: member.service.struggle.is_bad(),
+            fault: member.service.fault,
             version,
             version_reported,
             releases_enforced,

@@ -66,10 +66,13 @@ impl Conductor for Coordinated {
     }
 
     fn poll(&mut self) -> Option<Order> {
-        self.0.poll().map(|output| match output {
-            Output::Send(conn, bytes) => Order::Send(Conn(conn.0), bytes),
-            Output::Close(conn) => Order::Close(Conn(conn.0)),
-            Output::SetTimer(at) => Order::SetTimer(at),
-        })
+        loop {
+            return Some(match self.0.poll()? {
+                Output::Send(conn, bytes) => Order::Send(Conn(conn.0), bytes),
+                Output::Close(conn) => Order::Close(Conn(conn.0)),
+                Output::SetTimer(at) => Order::SetTimer(at),
+                Output::Overloaded { .. } => continue,
+            });
+        }
     }
 }

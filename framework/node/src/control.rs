@@ -17,6 +17,8 @@ const RETRY_FIRST: Micros = Micros::from_millis(250);
 const RETRY_MAX: Micros = Micros::from_secs(8);
 /// The pause after having been turned away.
 const RETRY_REFUSED: Micros = Micros::from_secs(10);
+/// The least pause after having been turned away because too many could not keep up; chance adds up to as much again.
+const RETRY_SHED: Micros = Micros::from_secs(60);
 /// A report at least this often.
 const REPORT_EVERY: Micros = Micros::from_secs(1);
 /// Changes of the links are gathered for this long.
@@ -190,6 +192,10 @@ impl<V: Verifier> Node<V> {
         self.out.push_back(Output::CloseControl);
         match reason {
             Reason::TakenForDead => self.retry_control(RETRY_FIRST),
+            Reason::NoLowerRendition => {
+                let pause = RETRY_SHED + Micros(self.chance.below(RETRY_SHED.0));
+                self.retry_control(pause);
+            }
             Reason::Misbehaved | Reason::WireVersion => self.control.state = State::Ended,
             _ => self.retry_control(RETRY_REFUSED),
         }

@@ -22,11 +22,13 @@
 //! assert_eq!(topology.depth(b), Some(2));
 //! ```
 
+mod ladder;
 mod plan;
 mod strategy;
 mod topology;
 mod validate;
 
+pub use ladder::{InBatches, LEAVES_MAX, LadderPolicy, Overload, Rung};
 pub use plan::{GROUP_OPS_MAX, Group, Op, Plan, STANDBYS_MAX, Standbys};
 pub use strategy::{Context, Event, TreeStrategy};
 pub use topology::{Member, Topology};

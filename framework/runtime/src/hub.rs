@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use peerstream_coordinator::{ConnId, Coordinator, Input, Output, Overview};
 use peerstream_protocol::time::Micros;
 use tokio::sync::{mpsc, oneshot};
-use tracing::debug;
+use tracing::{debug, warn};
 
 pub use peerstream_coordinator::Origin;
 
@@ -205,6 +205,12 @@ impl Task {
                 match output {
                     Output::Send(conn, message) => slow.extend(self.send(conn, message).err()),
                     Output::Close(conn) => drop(self.sessions.remove(&conn)),
+                    Output::Overloaded { members, struggling, shed } => {
+                        warn!(
+                            members,
+                            struggling, shed, "more than half of the audience cannot keep up; some are turned away"
+                        );
+                    }
                     Output::SetTimer(at) => self.timer = Some(at),
                 }
             }

@@ -9,10 +9,10 @@ use peerstream_coordinator::{Config, ConnId, Coordinator, Input, Limits, NodeOve
 use peerstream_overlay::{Context, Event, Group, Plan, TreeStrategy};
 use peerstream_protocol::cert::EpochCert;
 use peerstream_protocol::control::{
-    Assignment, Down, Edge, Hello, LinkReport, Reason, Report, Role, Up, Welcome, When,
+    Assignment, Down, Edge, Figures, Hello, LinkReport, Reason, Report, Role, Up, Welcome, When,
 };
 use peerstream_protocol::crypto::SecretKey;
-use peerstream_protocol::id::{Epoch, NodeId, Session, Stripes, Term};
+use peerstream_protocol::id::{Epoch, NodeId, Seq, Session, Stripes, Term};
 use peerstream_protocol::segment::Kind;
 use peerstream_protocol::time::Micros;
 
@@ -43,9 +43,14 @@ pub fn hello(role: Role) -> Hello {
 
 /// A strategy that asks for what the test hands it.
 #[derive(Clone, Default)]
-pub struct Script(Arc<Mutex<Vec<Group>>>);
+pub struct Script(Arc<Mutex<Vec<Group>>>, Arc<Mutex<Vec<NodeId>>>);
 
 impl Script {
+    /// Of whom it has heard that they underperform.
+    pub fn underperforming(&self) -> Vec<NodeId> {
+        self.1.lock().unwrap().clone()
+    }
+
     pub fn push(&self, group: Group) {
         self.0.lock().unwrap().push(group);
     }
@@ -59,6 +64,8 @@ impl TreeStrategy for Script {
     fn on_events(&mut self, _: &Context<'_>, events: &[Event], plan: &mut Plan) {
         let rejected = events.iter().find(|event| matches!(event, Event::Rejected { .. }));
         assert_eq!(rejected, None, "scripts hold valid plans only");
+        let underperforms = |event: &Event| if let Event::Underperforms(node) = event { Some(*node) } else { None };
+        self.1.lock().unwrap().extend(events.iter().filter_map(underperforms));
         self.0.lock().unwrap().drain(..).for_each(|group| plan.push(group));
     }
 }
@@ -80,6 +87,14 @@ pub struct Model {
     pub frozen: bool,
     /// It never says that a new parent feeds it, and never lets the old one go.
     pub mute: bool,
+    /// Segments behind the source, by its own figures.
+    pub behind: u64,
+    /// Segments ahead of the source, by its own figures.
+    pub ahead: u64,
+    /// It feeds whom it backs up without being asked.
+    pub rescues: bool,
+    /// It says that its parent does not feed it.
+    pub hungry: bool,
     last_report: Option<(u64, Vec<LinkReport>)>,
     reported: Micros,
     silent: BTreeMap<NodeId, Micros>,
@@ -145,6 +160,8 @@ pub struct World {
     chance: u64,
     next_conn: u64,
     timer: Micros,
+    /// Nodes that the coordinator said it turned away.
+    pub shed: usize,
     /// Drops of a child that nobody else fed.
     pub torn: Vec<(NodeId, NodeId)>,
 }
@@ -173,6 +190,7 @@ impl World {
             chance: seed | 1,
             next_conn: 0,
             timer: now,
+            shed: 0,
             torn: Vec::new(),
         };
         let source = world.connect(Origin::Source, hello(Role::Source));
@@ -357,6 +375,7 @@ impl World {
                         model.conn = model.conn.filter(|present| *present != conn);
                     }
                 }
+                Output::Overloaded { shed, .. } => self.shed += shed,
                 Output::SetTimer(at) => self.timer = at,
             }
         }
@@ -475,7 +494,9 @@ impl World {
         model.last_report = Some(state.clone());
         let term = model.assignment.term;
         let backup = model.assignment.backup.map(|edge| edge.peer);
-        let report = Report { term, version: state.0, backup, links: state.1, ..Report::default() };
+        let next = Seq((now.0 / 100_000).saturating_sub(model.behind) + model.ahead);
+        let figures = Figures { next, ..Figures::default() };
+        let report = Report { term, version: state.0, backup, links: state.1, figures, ..Report::default() };
         self.send(node, false, Up::Report(report).encode());
     }
 
@@ -505,8 +526,9 @@ impl World {
         let link = |peer: NodeId| LinkReport {
             peer,
             open: self.nodes.get(&peer).is_some_and(|peer| !peer.frozen),
-            feeds_me: model.confirmed.contains(&peer) && !(model.mute && model.is_parent(peer)),
-            fed_by_me: model.fed.contains(&peer),
+            feeds_me: model.confirmed.contains(&peer) && !((model.mute || model.hungry) && model.is_parent(peer)),
+            fed_by_me: model.fed.contains(&peer)
+                || (model.rescues && model.assignment.backs.iter().any(|edge| edge.peer == peer)),
             rtt_ms: 1,
         };
         peers.into_iter().map(link).collect()
