@@ -23,6 +23,7 @@
 //! ```
 
 mod ladder;
+mod members;
 mod plan;
 mod strategy;
 mod topology;

@@ -64,7 +64,12 @@ pub trait TreeStrategy {
     /// told.
     fn on_events(&mut self, context: &Context<'_>, events: &[Event], plan: &mut Plan);
 
-    /// Says in a few words where the node is and why, such as `A5`.
+    /// Names the node's place in a word, such as `A5`.
+    fn place(&self, _node: NodeId) -> Option<String> {
+        None
+    }
+
+    /// Says in a sentence or two where the node is and why.
     fn explain(&self, _node: NodeId) -> Option<String> {
         None
     }

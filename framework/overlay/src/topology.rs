@@ -1,12 +1,15 @@
 //! The target overlay: its members and the edges a strategy has asked for.
 
-use std::collections::BTreeMap;
-
 use peerstream_protocol::id::{NodeId, Stripes};
 use peerstream_protocol::time::Micros;
+use smallvec::SmallVec;
 
 use crate::Reject;
+use crate::members::Members;
 use crate::plan::Standbys;
+
+/// Who feeds a member which stripes.
+pub(crate) type Parents = SmallVec<[(NodeId, Stripes); 1]>;
 
 /// What is known of a member, and its target edges.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -17,12 +20,12 @@ pub struct Member {
     pub relay: bool,
     /// When it joined, microseconds since 1970; what "older" goes by.
     pub joined_at: Micros,
-    pub(crate) parents: Vec<(NodeId, Stripes)>,
-    pub(crate) children: Vec<(NodeId, Stripes)>,
+    pub(crate) parents: Parents,
+    pub(crate) children: SmallVec<[(NodeId, Stripes); 2]>,
     pub(crate) backup: Option<NodeId>,
-    pub(crate) backs: Vec<NodeId>,
+    pub(crate) backs: SmallVec<[NodeId; 2]>,
     pub(crate) standby: Standbys,
-    pub(crate) stands_by_for: Vec<NodeId>,
+    pub(crate) stands_by_for: SmallVec<[NodeId; 4]>,
 }
 
 impl Default for Member {
@@ -39,12 +42,12 @@ impl Member {
             capacity,
             relay,
             joined_at,
-            parents: Vec::new(),
-            children: Vec::new(),
+            parents: SmallVec::new(),
+            children: SmallVec::new(),
             backup: None,
-            backs: Vec::new(),
+            backs: SmallVec::new(),
             standby: Standbys::default(),
-            stands_by_for: Vec::new(),
+            stands_by_for: SmallVec::new(),
         }
     }
 
@@ -94,29 +97,31 @@ impl Member {
 /// The source is a member from the start and can never be removed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Topology {
-    members: BTreeMap<NodeId, Member>,
+    members: Members,
 }
 
 impl Topology {
     /// A topology of the source alone, which feeds up to `capacity` children.
     pub fn new(capacity: u8) -> Self {
         let source = Member::new(capacity, true, Micros(0));
-        Self { members: BTreeMap::from([(NodeId::SOURCE, source)]) }
+        let mut members = Members::default();
+        members.insert(NodeId::SOURCE, source);
+        Self { members }
     }
 
     /// A member, unless unknown.
     pub fn get(&self, node: NodeId) -> Option<&Member> {
-        self.members.get(&node)
+        self.members.get(node)
     }
 
     /// Whether the node is a member.
     pub fn contains(&self, node: NodeId) -> bool {
-        self.members.contains_key(&node)
+        self.members.get(node).is_some()
     }
 
-    /// All members with the source, by id.
+    /// All members with the source, by id. Sorts them first.
     pub fn iter(&self) -> impl Iterator<Item = (NodeId, &Member)> {
-        self.members.iter().map(|(node, member)| (*node, member))
+        self.members.iter()
     }
 
     /// How many members there are without the source.
@@ -140,14 +145,14 @@ impl Topology {
 
     /// Changes what a member can do. Edges it can no longer carry stay until a plan moves them.
     pub fn set_ability(&mut self, node: NodeId, capacity: u8, relay: bool) {
-        if let Some(member) = self.members.get_mut(&node) {
+        if let Some(member) = self.members.get_mut(node) {
             (member.capacity, member.relay) = (capacity, relay);
         }
     }
 
     /// A member turns out to have joined at another time than was thought.
     pub fn set_joined_at(&mut self, node: NodeId, joined_at: Micros) {
-        if let Some(member) = self.members.get_mut(&node) {
+        if let Some(member) = self.members.get_mut(node) {
             member.joined_at = joined_at;
         }
     }
@@ -157,8 +162,8 @@ impl Topology {
         if node == NodeId::SOURCE {
             return None;
         }
-        let was = self.members.get(&node)?.clone();
-        self.set_parents(node, Vec::new());
+        let was = self.members.get(node)?.clone();
+        self.set_parents(node, Parents::new());
         self.set_backup(node, None);
         self.set_standby(node, Standbys::default());
         for (child, _) in &was.children {
@@ -170,7 +175,7 @@ impl Topology {
             let rest = self.get(*other).map(|other| other.standby.iter().copied().filter(|to| *to != node).collect());
             self.set_standby(*other, rest.unwrap_or_default());
         }
-        self.members.remove(&node);
+        self.members.remove(node);
         Some(was)
     }
 
@@ -186,49 +191,49 @@ impl Topology {
         None
     }
 
-    fn parents_without(&self, node: NodeId, gone: NodeId) -> Vec<(NodeId, Stripes)> {
-        let parents = self.members.get(&node).map(|member| member.parents.clone()).unwrap_or_default();
+    fn parents_without(&self, node: NodeId, gone: NodeId) -> Parents {
+        let parents = self.get(node).map(|member| member.parents.clone()).unwrap_or_default();
         parents.into_iter().filter(|(parent, _)| *parent != gone).collect()
     }
 
-    pub(crate) fn set_parents(&mut self, node: NodeId, parents: Vec<(NodeId, Stripes)>) {
-        let Some(member) = self.members.get_mut(&node) else { return };
+    pub(crate) fn set_parents(&mut self, node: NodeId, parents: Parents) {
+        let Some(member) = self.members.get_mut(node) else { return };
         let old = std::mem::replace(&mut member.parents, parents.clone());
         for (parent, _) in old {
-            self.members.get_mut(&parent).map(|parent| parent.children.retain(|(child, _)| *child != node));
+            if let Some(parent) = self.members.get_mut(parent) {
+                parent.children.retain(|(child, _)| *child != node);
+            }
         }
         for (parent, stripes) in parents {
-            let Some(parent) = self.members.get_mut(&parent) else { continue };
-            let at = parent.children.partition_point(|(child, _)| *child < node);
-            parent.children.insert(at, (node, stripes));
+            if let Some(parent) = self.members.get_mut(parent) {
+                let at = parent.children.partition_point(|(child, _)| *child < node);
+                parent.children.insert(at, (node, stripes));
+            }
         }
     }
 
     pub(crate) fn set_backup(&mut self, node: NodeId, from: Option<NodeId>) {
-        let Some(member) = self.members.get_mut(&node) else { return };
-        if let Some(old) = std::mem::replace(&mut member.backup, from) {
-            self.members.get_mut(&old).map(|old| remove(&mut old.backs, node));
+        let Some(member) = self.members.get_mut(node) else { return };
+        let old = std::mem::replace(&mut member.backup, from);
+        if let Some(old) = old.and_then(|old| self.members.get_mut(old)) {
+            old.backs.retain(|client| *client != node);
         }
-        if let Some(new) = from {
-            self.members.get_mut(&new).map(|new| insert(&mut new.backs, node));
+        if let Some(new) = from.and_then(|new| self.members.get_mut(new)) {
+            new.backs.insert(new.backs.partition_point(|other| *other < node), node);
         }
     }
 
     pub(crate) fn set_standby(&mut self, node: NodeId, to: Standbys) {
-        let Some(member) = self.members.get_mut(&node) else { return };
+        let Some(member) = self.members.get_mut(node) else { return };
         for old in std::mem::replace(&mut member.standby, to).iter() {
-            self.members.get_mut(old).map(|old| remove(&mut old.stands_by_for, node));
+            if let Some(old) = self.members.get_mut(*old) {
+                old.stands_by_for.retain(|client| *client != node);
+            }
         }
         for new in to.iter() {
-            self.members.get_mut(new).map(|new| insert(&mut new.stands_by_for, node));
+            if let Some(new) = self.members.get_mut(*new) {
+                new.stands_by_for.insert(new.stands_by_for.partition_point(|other| *other < node), node);
+            }
         }
     }
-}
-
-fn insert(nodes: &mut Vec<NodeId>, node: NodeId) {
-    nodes.insert(nodes.partition_point(|other| *other < node), node);
-}
-
-fn remove(nodes: &mut Vec<NodeId>, node: NodeId) {
-    nodes.retain(|other| *other != node);
 }

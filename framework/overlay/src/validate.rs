@@ -1,14 +1,12 @@
 //! Takes a group of a plan whole, or leaves it whole and says why.
 
-use std::collections::BTreeSet;
-
 use peerstream_protocol::id::{NodeId, Stripes};
 
 use crate::plan::{GROUP_OPS_MAX, Group, Op, Standbys};
-use crate::topology::Topology;
+use crate::topology::{Parents, Topology};
 
 /// At most this many nodes keep a standby link to one node.
-pub const STANDBY_CLIENTS_MAX: usize = 24;
+pub const STANDBY_CLIENTS_MAX: usize = 32;
 
 /// Why a group was not committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -32,7 +30,8 @@ pub enum Reject {
     /// A node would be its own ancestor in some stripe.
     #[error("{0} would be its own ancestor")]
     Cycle(NodeId),
-    /// A node would have more children than its capacity.
+    /// A node would have more children than its capacity. One more is allowed if the source backs up one of them: that
+    /// one is fed from the spare copy, and does without anybody else's.
     #[error("{0} would have more children than its capacity")]
     Capacity(NodeId),
     /// A node would feed and back more nodes than its capacity and one spare copy.
@@ -49,7 +48,7 @@ pub enum Reject {
 /// What a node had before a group changed it.
 struct Before {
     node: NodeId,
-    parents: Vec<(NodeId, Stripes)>,
+    parents: Parents,
     backup: Option<NodeId>,
     standby: Standbys,
 }
@@ -60,7 +59,7 @@ impl Topology {
         if group.ops().len() > GROUP_OPS_MAX {
             return Err(Reject::TooLarge);
         }
-        let mut undo = Vec::new();
+        let mut undo = Vec::with_capacity(group.ops().len());
         let verdict = self.apply(group, &mut undo);
         if verdict.is_err() {
             for before in undo.into_iter().rev() {
@@ -73,27 +72,34 @@ impl Topology {
     }
 
     fn apply(&mut self, group: &Group, undo: &mut Vec<Before>) -> Result<(), Reject> {
-        let mut moved = BTreeSet::new();
-        let mut servers = BTreeSet::new();
+        let mut moved = Vec::new();
+        let mut servers = Vec::new();
         for op in group.ops() {
             let node = self.check(op)?;
             let member = self.get(node).expect("checked above");
             let before =
                 Before { node, parents: member.parents.clone(), backup: member.backup, standby: member.standby };
+            if before.backup == Some(NodeId::SOURCE) {
+                // Without the source's help it may be one child too many.
+                servers.extend(before.parents.iter().map(|(parent, _)| *parent));
+            }
             undo.push(before);
             self.perform(op);
-            if let Op::SetParent { parent, .. } = op {
-                moved.insert(node);
-                servers.insert(*parent);
-            }
-            if let Op::SetBackup { from: Some(server), .. } = op {
-                servers.insert(*server);
-            }
-            if let Op::SetStandby { to, .. } = op {
-                servers.extend(to.iter());
+            match op {
+                Op::SetParent { parent, .. } => {
+                    moved.push(node);
+                    servers.push(*parent);
+                }
+                Op::SetBackup { from, .. } => servers.extend(from),
+                Op::SetStandby { to, .. } => servers.extend(to.iter()),
+                Op::Detach { .. } => {}
             }
         }
+        servers.sort_unstable();
+        servers.dedup();
         servers.into_iter().try_for_each(|server| self.check_room(server))?;
+        moved.sort_unstable();
+        moved.dedup();
         moved.into_iter().try_for_each(|node| self.check_acyclic(node))
     }
 
@@ -125,7 +131,7 @@ impl Topology {
             Op::SetBackup { node, from } => self.set_backup(*node, *from),
             Op::SetStandby { node, to } => self.set_standby(*node, *to),
             Op::Detach { node } => {
-                self.set_parents(*node, Vec::new());
+                self.set_parents(*node, Parents::new());
                 self.set_backup(*node, None);
                 self.set_standby(*node, Standbys::default());
             }
@@ -136,7 +142,7 @@ impl Topology {
     fn set_parent(&mut self, node: NodeId, stripes: Stripes, parent: NodeId) {
         let had = self.get(node).map(|member| member.parents.clone()).unwrap_or_default();
         let mut of_parent = stripes.0;
-        let mut parents = Vec::new();
+        let mut parents = Parents::new();
         for (old, fed) in had {
             let rest = fed.0 & !stripes.0;
             if old == parent {
@@ -152,10 +158,13 @@ impl Topology {
 
     fn check_room(&self, node: NodeId) -> Result<(), Reject> {
         let member = self.get(node).ok_or(Reject::Unknown(node))?;
-        if member.children.len() > member.room() {
+        let spare = usize::from(member.relay);
+        let backed_by_source = |child: NodeId| self.get(child).and_then(|child| child.backup) == Some(NodeId::SOURCE);
+        let fed_from_spare = || member.children.iter().any(|(child, _)| backed_by_source(*child));
+        let surplus = member.children.len().saturating_sub(member.room());
+        if surplus > spare || (surplus > 0 && !fed_from_spare()) {
             return Err(Reject::Capacity(node));
         }
-        let spare = usize::from(member.relay);
         if member.children.len() + member.backs.len() > member.room() + spare {
             return Err(Reject::Spare(node));
         }
@@ -165,8 +174,11 @@ impl Topology {
         Ok(())
     }
 
-    /// Follows each stripe's parents from the node up; coming back to it is a cycle.
+    /// Follows each stripe's parents from the node up; coming back to it is a cycle. Who feeds nobody is in none.
     fn check_acyclic(&self, node: NodeId) -> Result<(), Reject> {
+        if self.get(node).is_none_or(|member| member.children.is_empty()) {
+            return Ok(());
+        }
         let stripes = self.get(node).map_or(0, |member| member.parents.iter().fold(0, |all, (_, fed)| all | fed.0));
         for stripe in (0..8).map(|bit| 1_u8 << bit).filter(|stripe| stripes & stripe != 0) {
             let up = |at: NodeId| {

@@ -1,6 +1,6 @@
 //! A group is committed whole or not at all, and the refusal has a name.
 
-use peerstream_overlay::{Group, Member, Reject, STANDBY_CLIENTS_MAX, Topology};
+use peerstream_overlay::{Group, Member, Op, Reject, STANDBY_CLIENTS_MAX, Topology};
 use peerstream_protocol::id::{NodeId, Stripes};
 use peerstream_protocol::time::Micros;
 
@@ -123,6 +123,39 @@ fn a_member_takes_its_edges_with_it() {
     let orphan = topology.get(n(3)).unwrap();
     assert_eq!((orphan.parent(), orphan.backup(), orphan.standby()), (None, None, &[n(1)][..]));
     assert_eq!((topology.depth(n(3)), topology.remove(S), topology.len()), (None, None, 2));
+}
+
+#[test]
+fn the_spare_copy_feeds_a_child_only_while_the_source_backs_it_up() {
+    let mut topology = topology(5);
+    let single_root = group(|g| {
+        g.set_parent(n(1), ALL, S);
+        (2..=4).for_each(|child| {
+            g.set_parent(n(child), ALL, n(1));
+        });
+        g.set_backup(n(4), Some(S));
+    });
+    refuses(&topology, Reject::Capacity(n(1)), |g| {
+        single_root.ops()[..4].iter().for_each(|op| match op {
+            Op::SetParent { node, stripes, parent } => drop(g.set_parent(*node, *stripes, *parent)),
+            op => panic!("{op:?}"),
+        });
+    });
+    topology.commit(&single_root).unwrap();
+    refuses(&topology, Reject::Spare(n(1)), |g| {
+        g.set_backup(n(5), Some(n(1)));
+    });
+    refuses(&topology, Reject::Capacity(n(1)), |g| {
+        g.set_parent(n(5), ALL, n(1));
+    });
+    refuses(&topology, Reject::Capacity(n(1)), |g| {
+        g.set_backup(n(4), None);
+    });
+    topology
+        .commit(&group(|g| {
+            g.set_backup(n(4), None).detach(n(3));
+        }))
+        .unwrap();
 }
 
 #[test]
