@@ -152,7 +152,7 @@ impl Coordinator {
         Some(NodeOverview {
             id,
             role: member.role,
-            place: self.strategy.explain(id),
+            place: self.strategy.place(id),
             level: self.topology.depth(id),
             parent: target.parent(),
             issued_parent,

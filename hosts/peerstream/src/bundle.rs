@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use peerstream::SharedTransport;
 use peerstream::overlay::TreeStrategy;
 use peerstream::traits::ingest::Ingest;
-use peerstream_dumbbell::Dumbbell;
+use peerstream_dumbbell::{Dumbbell, Roots};
 use peerstream_ingest_pipe::{FFMPEG_COMMAND, InputKind, Pipe};
 use peerstream_transport_webrtc::WebRtc;
 pub use peerstream_transport_webrtc::stun::Server as StunServer;
@@ -21,7 +21,8 @@ pub fn strategy(config: &Config) -> Result<Box<dyn TreeStrategy + Send>> {
     type Make = fn(&Config) -> Result<Box<dyn TreeStrategy + Send>>;
     let known: &[(&str, Make)] = &[("dumbbell", |config| {
         let options: DumbbellOptions = config.strategy.options("strategy", &config.origin)?;
-        Ok(Box::new(Dumbbell::new(options.into())))
+        let options = options.try_into().with_context(|| config.strategy.place("strategy", &config.origin))?;
+        Ok(Box::new(Dumbbell::new(options)))
     })];
     config.strategy.choose("strategy", &config.origin, known)?(config)
 }
@@ -30,20 +31,29 @@ pub fn strategy(config: &Config) -> Result<Box<dyn TreeStrategy + Send>> {
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct DumbbellOptions {
+    /// Nodes the source feeds: 1, or 2 and more as far as its room goes.
+    roots: u8,
     standby: bool,
     compaction_moves_min: u32,
 }
 
 impl Default for DumbbellOptions {
     fn default() -> Self {
-        let peerstream_dumbbell::Config { standby, compaction_moves_min } = peerstream_dumbbell::Config::default();
-        Self { standby, compaction_moves_min }
+        let peerstream_dumbbell::Config { standby, compaction_moves_min, .. } = peerstream_dumbbell::Config::default();
+        Self { roots: 2, standby, compaction_moves_min }
     }
 }
 
-impl From<DumbbellOptions> for peerstream_dumbbell::Config {
-    fn from(DumbbellOptions { standby, compaction_moves_min }: DumbbellOptions) -> Self {
-        Self { standby, compaction_moves_min }
+impl TryFrom<DumbbellOptions> for peerstream_dumbbell::Config {
+    type Error = anyhow::Error;
+
+    fn try_from(DumbbellOptions { roots, standby, compaction_moves_min }: DumbbellOptions) -> Result<Self> {
+        let roots = match roots {
+            1 => Roots::One,
+            2 => Roots::Two,
+            other => bail!("roots is {other}, expected 1 or 2"),
+        };
+        Ok(Self { roots, standby, compaction_moves_min })
     }
 }
 

@@ -1,25 +1,39 @@
 //! The strategy: answers what happens with moves of the two trees.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-
-use peerstream_sdk::overlay::{Context, Event, Member, Plan, Topology, TreeStrategy};
+use peerstream_sdk::overlay::{Context, Event, Group, Plan, Topology, TreeStrategy};
 use peerstream_sdk::protocol::id::NodeId;
 use peerstream_sdk::protocol::time::Micros;
 
-use crate::edges::{Edges, Sight};
+use crate::adopt;
+use crate::chance;
+use crate::edges::Wiring;
+use crate::explain;
+use crate::node::{Cause, Node, Slot, is_weak};
 use crate::pairs::Pairs;
-use crate::place::Place;
-use crate::tree::{Occupant, Tree};
+use crate::place::{Forest, Place};
+use crate::tree::Tree;
 
-/// Children a node must be able to feed to be more than a leaf.
-const FAN_OUT: u8 = 2;
 /// Places tried for a node that could not reach its parent.
 const PLACES_TRIED: usize = 16;
+/// Nodes per tick for whom a helper is looked for again.
+const HELPERS_RETRIED: usize = 64;
+
+/// How many nodes the source feeds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Roots {
+    /// A1 alone, which feeds B1 with its spare copy. A source that has room for one child gets this anyway.
+    One,
+    /// Both nodes of a dumbbell, or of several if the source has room for more.
+    #[default]
+    Two,
+}
 
 /// What the strategy can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Whether each node keeps an open, unused link to its grandparent.
+    /// How many nodes the source feeds. Its room for children comes from the topology.
+    pub roots: Roots,
+    /// Whether each node keeps open, unused links to its grandparent and to an older node elsewhere.
     pub standby: bool,
     /// Moves of compaction per tick, at least; large trees get one for every 64 nodes.
     pub compaction_moves_min: u32,
@@ -27,19 +41,27 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { standby: true, compaction_moves_min: 4 }
+        Self { roots: Roots::Two, standby: true, compaction_moves_min: 4 }
     }
 }
 
-/// What the strategy has done.
+/// What the strategy has done, and what it could not do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Moves of nodes that already had a place.
     pub moves: u64,
+    /// Those of them that filled a hole nearer to the source.
+    pub compactions: u64,
     /// Moves after which a node that relays was older than its new parent.
     pub inversions: u64,
+    /// Nodes put at the bottom because they underperformed.
+    pub demotions: u64,
+    /// Pairs that cannot connect and were not remembered because there were too many.
+    pub pairs_dropped: u64,
     /// Nodes that have a place and nobody to back them up, now.
     pub unbacked: usize,
+    /// Nodes that have a place and no older node elsewhere as a standby, now.
+    pub unhelped: usize,
 }
 
 /// The balanced dumbbell.
@@ -47,8 +69,9 @@ pub struct Counters {
 pub struct Dumbbell {
     config: Config,
     tree: Tree,
-    edges: Edges,
+    wiring: Wiring,
     pairs: Pairs,
+    demotions: u64,
 }
 
 impl Default for Dumbbell {
@@ -60,102 +83,155 @@ impl Default for Dumbbell {
 impl Dumbbell {
     /// A strategy for an empty overlay; [`TreeStrategy::attach`] takes over one that runs.
     pub fn new(config: Config) -> Self {
-        Self { config, tree: Tree::default(), edges: Edges::new(config.standby), pairs: Pairs::default() }
+        Self {
+            config,
+            tree: Tree::new(Forest::new(2), Micros(0)),
+            wiring: Wiring::new(config.standby),
+            pairs: Pairs::default(),
+            demotions: 0,
+        }
     }
 
     /// Where a node is; none when it has no place.
     pub fn place_of(&self, node: NodeId) -> Option<Place> {
-        self.tree.place_of(node)
+        let slot = self.tree.nodes.find(node)?;
+        Some(self.tree.nodes[slot].place).filter(|place| *place != Place::NONE)
+    }
+
+    /// How the places hang together at present.
+    pub fn forest(&self) -> Forest {
+        self.tree.forest
     }
 
     /// What it has done so far.
     pub fn counters(&self) -> Counters {
-        Counters { moves: self.tree.moves, inversions: self.tree.inversions, unbacked: self.edges.unbacked() }
+        let tally = self.tree.tally;
+        Counters {
+            moves: tally.moves,
+            compactions: tally.compactions,
+            inversions: tally.inversions,
+            demotions: self.demotions,
+            pairs_dropped: self.pairs.dropped,
+            unbacked: self.wiring.unbacked(),
+            unhelped: if self.config.standby { self.wiring.unhelped() } else { 0 },
+        }
+    }
+
+    /// The shape that the source's room for children asks for.
+    fn forest_for(&self, context: &Context<'_>) -> Forest {
+        let room = context.topology.get(context.source).map_or(0, |source| source.room());
+        Forest::new(if self.config.roots == Roots::One { 1 } else { room })
+    }
+
+    /// Starts from the topology as it is.
+    fn start(&mut self, context: &Context<'_>, plan: &mut Plan) {
+        let tally = self.tree.tally;
+        self.tree = Tree::new(self.forest_for(context), context.now);
+        self.wiring = Wiring::new(self.config.standby);
+        adopt::adopt(&mut self.tree, &mut self.wiring, context.topology);
+        self.tree.tally = tally;
+        self.plan(plan);
     }
 
     /// Takes out all who left, then closes the gaps from the bottom up.
-    fn on_left(&mut self, left: &[NodeId], also: &mut BTreeSet<NodeId>) {
+    fn on_left(&mut self, events: &[Event]) {
         let mut gaps = Vec::new();
-        for node in left {
+        for event in events {
+            let Event::Left(node) = event else { continue };
             self.pairs.forget(*node);
-            also.extend(self.edges.forget(*node));
-            match self.tree.place_of(*node) {
-                Some(place) => {
-                    self.tree.take(place);
-                    gaps.push(place);
-                }
-                None => self.tree.forget_waiting(*node),
+            let Some(slot) = self.tree.nodes.find(*node) else { continue };
+            let place = self.tree.nodes[slot].place;
+            if place == Place::NONE {
+                self.tree.forget_waiting(slot);
+            } else {
+                self.tree.take(place);
+                gaps.push(place);
             }
+            self.wiring.release(&mut self.tree, slot);
         }
-        gaps.sort();
+        gaps.sort_unstable();
         gaps.into_iter().rev().for_each(|gap| self.tree.fill(gap));
     }
 
     fn on_joined(&mut self, topology: &Topology, node: NodeId) {
-        let Some(member) = topology.get(node).filter(|_| !self.tree.is_known(node)) else { return };
-        self.tree.settle_in(occupant(node, member));
+        let Some(member) = topology.get(node).filter(|_| self.tree.nodes.find(node).is_none()) else { return };
+        let slot = self.tree.nodes.insert(Node::new(node, member));
+        self.tree.settle_in(slot, Cause::Joined);
     }
 
     /// A node that relays no more goes to a leaf place; one that does again may be given children where it is.
     fn on_changed(&mut self, topology: &Topology, node: NodeId) {
-        let Some(member) = topology.get(node) else { return };
-        let now = occupant(node, member);
-        let Some(place) = self.tree.place_of(node) else {
-            if self.tree.is_waiting(node) {
-                self.tree.forget_waiting(node);
-                self.tree.settle_in(now);
-            }
-            return;
-        };
-        if now.weak && !self.tree.is_leaf(place) {
+        let (Some(member), Some(slot)) = (topology.get(node), self.tree.nodes.find(node)) else { return };
+        let (weak, place) = (is_weak(member), self.tree.nodes[slot].place);
+        self.tree.nodes[slot].capacity = member.capacity;
+        if place == Place::NONE {
+            self.tree.forget_waiting(slot);
+            self.tree.nodes[slot].weak = weak;
+            self.tree.settle_in(slot, Cause::Joined);
+        } else if weak && !self.tree.is_leaf(place) {
             self.tree.take(place);
             self.tree.fill(place);
-            self.tree.moves += 1;
-            self.tree.settle_in(now);
+            self.tree.tally.moves += 1;
+            self.tree.nodes[slot].weak = true;
+            self.tree.settle_in(slot, Cause::StoppedRelaying);
         } else {
-            self.tree.set_weak(place, now.weak);
+            self.tree.set_weak(place, weak);
         }
     }
 
-    /// A pair that cannot connect: the child goes to another place, a backup is chosen anew.
-    fn on_link_failed(&mut self, a: NodeId, b: NodeId, now: Micros, also: &mut BTreeSet<NodeId>) {
+    /// A node with children is taken out as if it had left, and comes back as the youngest. A leaf stays, and so does
+    /// a node whose place nobody else can take.
+    fn on_underperforms(&mut self, node: NodeId, now: Micros) {
+        let Some(slot) = self.tree.nodes.find(node) else { return };
+        let place = self.tree.nodes[slot].place;
+        if place == Place::NONE || self.tree.is_leaf(place) || !self.tree.has_successor(place) {
+            return;
+        }
+        self.tree.take(place);
+        self.tree.nodes[slot].since = now;
+        self.tree.fill(place);
+        self.tree.tally.moves += 1;
+        self.demotions += 1;
+        self.tree.settle_at_the_bottom(slot, Cause::Demoted);
+    }
+
+    /// A pair that cannot connect: the child goes to another place; backups and helpers are chosen anew.
+    fn on_link_failed(&mut self, a: NodeId, b: NodeId, now: Micros) {
         self.pairs.insert(a, b, now);
-        also.extend([a, b].into_iter().filter(|node| *node != NodeId::SOURCE));
-        let is_child = |child: NodeId, parent: NodeId| {
-            let place = self.tree.place_of(child)?;
-            (self.parent_at(place) == Some(parent)).then_some(child)
+        let known = [a, b].map(|node| self.tree.nodes.find(node));
+        known.into_iter().flatten().for_each(|slot| self.wiring.doubt(&mut self.tree, slot));
+        let fed_by = |child: Option<Slot>, parent: NodeId| {
+            let child = child.filter(|child| self.tree.nodes[*child].is_placed())?;
+            (self.parent_at(self.tree.nodes[child].place) == Some(parent)).then_some(child)
         };
-        if let Some(child) = is_child(a, b).or_else(|| is_child(b, a)) {
+        if let Some(child) = fed_by(known[0], b).or_else(|| fed_by(known[1], a)) {
             self.move_elsewhere(child);
         }
     }
 
-    fn move_elsewhere(&mut self, child: NodeId) {
-        let Some(place) = self.tree.place_of(child) else { return };
-        let open: Vec<_> = self.tree.open().take(PLACES_TRIED).collect();
-        let open = open.into_iter().find(|open| self.may_sit(child, *open) && !is_below(*open, place));
+    fn move_elsewhere(&mut self, child: Slot) {
+        let (node, place) = (self.tree.nodes[child].id, self.tree.nodes[child].place);
+        let elsewhere = |open: &Place| self.may_sit(node, *open) && !self.tree.forest.is_below(*open, place);
+        let open = self.tree.open().take(PLACES_TRIED).find(elsewhere);
         if let Some(open) = open {
-            self.tree.shift(place, open);
-            return self.tree.fill(place);
-        }
-        if self.tree.is_leaf(place) {
-            self.exchange(place);
+            self.tree.shift(place, open, Cause::Unreachable);
+            self.tree.fill(place);
+        } else if self.tree.is_leaf(place) {
+            self.exchange_leaf(node, place);
         }
     }
 
     /// Exchanges a leaf with another one if both then have a parent they may be able to reach.
-    fn exchange(&mut self, place: Place) {
-        let Some(occupant) = self.tree.occupant(place).copied() else { return };
-        let others: Vec<_> = self.tree.leaves().filter(|other| *other != place).take(PLACES_TRIED).collect();
-        let fits = |other: &Place| {
-            let node = self.tree.occupant(*other).map(|other| other.node);
-            self.may_sit(occupant.node, *other) && node.is_some_and(|node| self.may_sit(node, place))
+    fn exchange_leaf(&mut self, node: NodeId, place: Place) {
+        let slots = self.tree.nodes.slots();
+        let spot = |tries: usize| &self.tree.nodes[Slot(chance::below(slots, node.0, tries as u64) as u32)];
+        let fits = |other: &&Node| {
+            let is_another_leaf = other.is_placed() && other.place != place && self.tree.is_leaf(other.place);
+            is_another_leaf && self.may_sit(node, other.place) && self.may_sit(other.id, place)
         };
-        let Some(other) = others.into_iter().find(fits) else { return };
-        if let (Some(ours), Some(theirs)) = (self.tree.take(place), self.tree.take(other)) {
-            self.tree.moves += 2;
-            self.tree.put(place, theirs);
-            self.tree.put(other, ours);
+        let other = (0..PLACES_TRIED).map(spot).find(fits).map(|other| other.place);
+        if let Some(other) = other {
+            self.tree.exchange(place, other, Cause::Unreachable);
         }
     }
 
@@ -164,60 +240,21 @@ impl Dumbbell {
     }
 
     fn parent_at(&self, place: Place) -> Option<NodeId> {
-        place.parent().map_or(Some(NodeId::SOURCE), |above| self.tree.occupant(above).map(|above| above.node))
+        self.tree.name(self.tree.feeder(place)?)
     }
 
-    fn on_tick(&mut self, topology: &Topology, now: Micros) {
+    fn on_tick(&mut self, now: Micros) {
         self.pairs.forget_old(now);
-        let budget = (topology.len() / 64).max(self.config.compaction_moves_min as usize);
+        self.tree.improve_single_root();
+        let budget = (self.tree.nodes.len() / 64).max(self.config.compaction_moves_min as usize);
         (0..budget).all(|_| self.tree.compact());
-    }
-
-    /// Seats everyone as in the running topology as far as it is a pair of binary trees.
-    fn take_over(&mut self, topology: &Topology) {
-        let mut todo = VecDeque::from([(NodeId::SOURCE, None)]);
-        while let Some((parent, place)) = todo.pop_front() {
-            let places = place.map_or(Place::ROOTS, Place::children);
-            for (child, place) in self.seating(topology, parent, places) {
-                let occupant = occupant(child, topology.get(child).expect("it is somebody's child"));
-                self.tree.put(place, occupant);
-                if !occupant.weak {
-                    todo.push_back((child, Some(place)));
-                }
-            }
-        }
-        let rest = topology.iter().filter(|(node, _)| *node != NodeId::SOURCE && !self.tree.is_known(*node));
-        let mut rest: Vec<_> = rest.map(|(node, member)| occupant(node, member)).collect();
-        rest.sort_by_key(|occupant| (occupant.weak, occupant.joined_at, occupant.node));
-        rest.into_iter().for_each(|occupant| self.tree.settle_in(occupant));
-        self.tree.seat_waiting();
-    }
-
-    /// Which two of the children sit where: at the side of the one that backs them up, if it is seated already.
-    fn seating(&self, topology: &Topology, parent: NodeId, places: [Place; 2]) -> BTreeMap<NodeId, Place> {
-        let children =
-            topology.get(parent).map(|member| member.children().iter().map(|(child, _)| *child).collect::<Vec<_>>());
-        let mut children = children.unwrap_or_default();
-        children.retain(|child| self.tree.place_of(*child).is_none());
-        let mut seats = BTreeMap::new();
-        let mut free = Vec::new();
-        for place in places {
-            let twin = self.tree.occupant(place.twin()).map(|twin| twin.node);
-            let backed = |child: &NodeId| twin.is_some() && topology.get(*child).and_then(Member::backup) == twin;
-            match children.iter().position(backed) {
-                Some(at) => drop(seats.insert(children.remove(at), place)),
-                None => free.push(place),
-            }
-        }
-        seats.extend(children.into_iter().zip(free));
-        seats
+        self.wiring.retry_helpers(&mut self.tree, HELPERS_RETRIED);
     }
 
     /// Writes a plan of one group for all that has changed.
-    fn plan(&mut self, topology: &Topology, also: BTreeSet<NodeId>, plan: &mut Plan) {
-        let changed = self.tree.take_changed();
-        let sight = Sight { tree: &self.tree, pairs: &self.pairs };
-        let group = self.edges.settle(&sight, topology, &changed, also);
+    fn plan(&mut self, plan: &mut Plan) {
+        let mut group = Group::default();
+        self.wiring.settle(&mut self.tree, &self.pairs, &mut group);
         if !group.ops().is_empty() {
             plan.push(group);
         }
@@ -231,50 +268,35 @@ impl TreeStrategy for Dumbbell {
 
     fn attach(&mut self, context: &Context<'_>, plan: &mut Plan) {
         *self = Self::new(self.config);
-        self.take_over(context.topology);
-        self.edges.reset(context.topology);
-        let everyone = context.topology.iter().map(|(node, _)| node).filter(|node| *node != NodeId::SOURCE).collect();
-        self.plan(context.topology, everyone, plan);
+        self.start(context, plan);
     }
 
     fn on_events(&mut self, context: &Context<'_>, events: &[Event], plan: &mut Plan) {
-        let topology = context.topology;
-        let mut also = BTreeSet::new();
-        let left = |event: &Event| if let Event::Left(node) = event { Some(*node) } else { None };
-        let left: Vec<_> = events.iter().filter_map(left).collect();
-        self.on_left(&left, &mut also);
+        let rejected = events.iter().any(|event| matches!(event, Event::Rejected { .. }));
+        if rejected || self.forest_for(context) != self.tree.forest {
+            return self.start(context, plan);
+        }
+        self.tree.now = context.now;
+        self.on_left(events);
         for event in events {
             match *event {
-                Event::Joined(node) => self.on_joined(topology, node),
-                Event::Changed(node) => self.on_changed(topology, node),
-                Event::LinkFailed { a, b } => self.on_link_failed(a, b, context.now, &mut also),
-                Event::Rejected { .. } => also.extend(topology.iter().map(|(node, _)| node).skip(1)),
-                Event::Tick => self.on_tick(topology, context.now),
+                Event::Joined(node) => self.on_joined(context.topology, node),
+                Event::Changed(node) => self.on_changed(context.topology, node),
+                Event::Underperforms(node) => self.on_underperforms(node, context.now),
+                Event::LinkFailed { a, b } => self.on_link_failed(a, b, context.now),
+                Event::Tick => self.on_tick(context.now),
                 _ => {}
             }
         }
         self.tree.seat_waiting();
-        also.extend(events.iter().filter_map(|event| match event {
-            Event::Joined(node) | Event::Changed(node) => Some(*node),
-            _ => None,
-        }));
-        self.plan(topology, also, plan);
+        self.plan(plan);
+    }
+
+    fn place(&self, node: NodeId) -> Option<String> {
+        self.place_of(node).map(|place| place.to_string())
     }
 
     fn explain(&self, node: NodeId) -> Option<String> {
-        match self.tree.place_of(node) {
-            Some(place) => Some(place.to_string()),
-            None => self.tree.is_waiting(node).then(|| "waiting for a place".to_owned()),
-        }
+        self.tree.nodes.find(node).map(|slot| explain::story(&self.tree, slot))
     }
-}
-
-fn occupant(node: NodeId, member: &Member) -> Occupant {
-    let weak = !member.relay || member.capacity < FAN_OUT;
-    Occupant { node, joined_at: member.joined_at, weak }
-}
-
-/// Whether a place is in the subtree of another one.
-fn is_below(place: Place, root: Place) -> bool {
-    std::iter::successors(Some(place), |place| place.parent()).any(|above| above == root)
 }

@@ -1,89 +1,42 @@
-//! From places to edges: parents, backups, standbys.
+//! From places to edges: looks at all that changed places concern, and writes what is to be different.
 
-use std::collections::{BTreeMap, BTreeSet};
+use peerstream_sdk::overlay::Group;
+use peerstream_sdk::protocol::id::Stripes;
 
-use peerstream_sdk::overlay::{Group, Member, Topology};
-use peerstream_sdk::protocol::id::{NodeId, Stripes};
-
+use crate::backups;
+use crate::helpers;
+use crate::node::{Edges, Slot};
 use crate::pairs::Pairs;
 use crate::place::Place;
+use crate::retry::Retry;
 use crate::tree::Tree;
 
 /// Nodes without a backup that are looked at again with every change.
-const UNBACKED_LOOKED_AT: usize = 32;
+const UNBACKED_LOOKED_AT: usize = 8;
 
-/// Who backs up whom. A whole dumbbell backs each other up; a node without a twin that relays is *lone*, and backed up
-/// by the nearest node above it in the other tree that has a copy to spare.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Edges {
-    backup: BTreeMap<NodeId, NodeId>,
-    backs: BTreeMap<NodeId, BTreeSet<NodeId>>,
-    unbacked: BTreeSet<NodeId>,
+/// Who is to be looked at in this round, and who could not be served in earlier ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Wiring {
     standby: bool,
+    touched: Vec<Slot>,
+    /// Those whose helper may not do any more.
+    unsure: Vec<Slot>,
+    /// Those who left in this round. Their slots are taken again only when nothing refers to them.
+    gone: Vec<Slot>,
+    unbacked: Retry,
+    unhelped: Retry,
 }
 
-/// What edges follow from.
-pub(crate) struct Sight<'a> {
-    pub(crate) tree: &'a Tree,
-    pub(crate) pairs: &'a Pairs,
-}
-
-impl Sight<'_> {
-    fn node(&self, place: Place) -> Option<NodeId> {
-        self.tree.occupant(place).map(|occupant| occupant.node)
-    }
-
-    fn parent(&self, place: Place) -> Option<NodeId> {
-        place.parent().map_or(Some(NodeId::SOURCE), |parent| self.node(parent))
-    }
-
-    fn standby(&self, place: Place) -> Option<NodeId> {
-        self.parent(place.parent()?)
-    }
-
-    /// The node there, if it can feed that one.
-    fn server(&self, place: Place, client: NodeId) -> Option<NodeId> {
-        let occupant = self.tree.occupant(place).filter(|occupant| !occupant.weak)?;
-        (!self.pairs.contains(occupant.node, client)).then_some(occupant.node)
-    }
-
-    /// Copies a node has for lone nodes: its free slots, and its spare if it has no twin.
-    fn copies_for_lone(&self, server: NodeId) -> usize {
-        let Some(place) = self.tree.place_of(server) else { return 0 };
-        let free = place.children().iter().filter(|child| self.node(**child).is_none()).count();
-        free + usize::from(self.node(place.twin()).is_none())
-    }
-
-    /// Nodes whose edges may follow from who is at this place.
-    fn around(&self, place: Place) -> impl Iterator<Item = NodeId> {
-        let children = place.children();
-        let grandchildren = children.into_iter().flat_map(|child| child.children());
-        let near = [Some(place), Some(place.twin()), place.parent(), place.parent().map(|parent| parent.twin())];
-        near.into_iter().flatten().chain(children).chain(grandchildren).filter_map(|place| self.node(place))
-    }
-}
-
-impl Edges {
+impl Wiring {
     pub(crate) fn new(standby: bool) -> Self {
-        Self { standby, ..Self::default() }
-    }
-
-    /// Forgets everything but what the topology says.
-    pub(crate) fn reset(&mut self, topology: &Topology) {
-        *self = Self::new(self.standby);
-        let backups = topology.iter().filter_map(|(node, member)| Some((node, member.backup()?)));
-        backups.for_each(|(node, backup)| self.set_backup(node, Some(backup)));
-    }
-
-    /// The node has no place any more. Returns whom it backed up.
-    pub(crate) fn forget(&mut self, node: NodeId) -> BTreeSet<NodeId> {
-        self.set_backup(node, None);
-        self.unbacked.remove(&node);
-        let clients = self.backs.remove(&node).unwrap_or_default();
-        for client in &clients {
-            self.backup.remove(client);
+        Self {
+            standby,
+            touched: Vec::new(),
+            unsure: Vec::new(),
+            gone: Vec::new(),
+            unbacked: Retry::new(|node| &mut node.unbacked),
+            unhelped: Retry::new(|node| &mut node.unhelped),
         }
-        clients
     }
 
     /// Nodes that have a place and nobody to back them up.
@@ -91,117 +44,188 @@ impl Edges {
         self.unbacked.len()
     }
 
-    /// Asks for the edges that differ from the topology's, for all nodes that the changed places or `also` concern.
-    pub(crate) fn settle(
-        &mut self,
-        sight: &Sight<'_>,
-        topology: &Topology,
-        changed: &BTreeSet<Place>,
-        also: BTreeSet<NodeId>,
-    ) -> Group {
-        let mut nodes: BTreeSet<_> = changed.iter().flat_map(|place| sight.around(*place)).chain(also).collect();
-        let clients: Vec<_> = nodes.iter().filter_map(|node| self.backs.get(node)).flatten().copied().collect();
-        nodes.extend(clients);
-        nodes.extend(self.unbacked.iter().take(UNBACKED_LOOKED_AT));
-        nodes.retain(|node| topology.contains(*node));
-        nodes.extend(self.settle_backups(sight, &nodes));
-        let mut group = Group::default();
-        for node in nodes {
-            self.ask(sight, topology, node, &mut group);
-        }
-        group
+    /// Nodes that have a place and no older node elsewhere to ask in need.
+    pub(crate) fn unhelped(&self) -> usize {
+        self.unhelped.len()
     }
 
-    /// Puts the backups of these nodes right. Returns other nodes that lost theirs for it.
-    fn settle_backups(&mut self, sight: &Sight<'_>, nodes: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
-        for node in nodes {
-            let twin = self.twin(sight, *node);
-            let keeps = self.backup.get(node).is_some_and(|backup| match twin {
-                Some(twin) => *backup == twin,
-                None => self.may_back(sight, *backup, *node),
-            });
-            if !keeps {
-                self.set_backup(*node, twin);
+    /// The node's edges are looked at in this round.
+    pub(crate) fn touch(&mut self, tree: &mut Tree, slot: Slot) {
+        let node = &mut tree.nodes[slot];
+        if !std::mem::replace(&mut node.touched, true) {
+            self.touched.push(slot);
+        }
+    }
+
+    /// The same, and whether its helper will still do.
+    pub(crate) fn doubt(&mut self, tree: &mut Tree, slot: Slot) {
+        self.touch(tree, slot);
+        self.unsure.push(slot);
+    }
+
+    /// The node is gone; its slot is free after this round.
+    pub(crate) fn release(&mut self, tree: &mut Tree, slot: Slot) {
+        self.cut_loose(tree, slot);
+        tree.nodes.forget(slot);
+        tree.nodes[slot].edges = Edges::NONE;
+        self.gone.push(slot);
+    }
+
+    /// Nobody serves the node any more beyond its parent, nor does it serve anybody.
+    fn cut_loose(&mut self, tree: &mut Tree, slot: Slot) {
+        backups::set(tree, slot, Slot::NONE);
+        helpers::set(tree, slot, Slot::NONE);
+        self.unbacked.forget(&mut tree.nodes[slot]);
+        self.unhelped.forget(&mut tree.nodes[slot]);
+        for client in tree.nodes[slot].backs.iter() {
+            backups::set(tree, client, Slot::NONE);
+            self.touch(tree, client);
+        }
+        for client in tree.nodes[slot].helps.iter() {
+            helpers::set(tree, client, Slot::NONE);
+            self.doubt(tree, client);
+        }
+    }
+
+    /// Looks for helpers for some of those who have none.
+    pub(crate) fn retry_helpers(&mut self, tree: &mut Tree, at_most: usize) {
+        for _ in 0..at_most {
+            let Some(slot) = self.unhelped.pop(tree) else { return };
+            self.doubt(tree, slot);
+        }
+    }
+
+    /// Writes the edges that change with what happened since the last call.
+    pub(crate) fn settle(&mut self, tree: &mut Tree, pairs: &Pairs, group: &mut Group) {
+        let mut changed = std::mem::take(&mut tree.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        changed.iter().for_each(|place| self.look_around(tree, *place));
+        for slot in std::mem::take(&mut tree.displaced) {
+            if !tree.nodes[slot].is_placed() {
+                self.cut_loose(tree, slot);
+                self.touch(tree, slot);
             }
         }
-        let evicted: BTreeSet<_> = nodes.iter().flat_map(|server| self.evict(sight, *server)).collect();
-        for node in nodes.union(&evicted).filter(|node| !self.backup.contains_key(node)).copied().collect::<Vec<_>>() {
-            self.find_backup(sight, node);
+        self.settle_backups(tree, pairs, &changed);
+        if self.standby {
+            self.settle_helpers(tree, pairs);
         }
-        evicted
+        self.unsure.clear();
+        changed.clear();
+        tree.changed = changed;
+        self.write(tree, group);
+        self.gone.drain(..).for_each(|slot| tree.nodes.free(slot));
     }
 
-    fn find_backup(&mut self, sight: &Sight<'_>, node: NodeId) {
-        let Some(place) = sight.tree.place_of(node) else {
-            self.unbacked.remove(&node);
-            return;
-        };
-        let mut above = place.across().filter_map(|place| sight.server(place, node));
-        match above.find(|server| self.lone_clients(sight, *server).len() < sight.copies_for_lone(*server)) {
-            Some(server) => self.set_backup(node, Some(server)),
-            None => drop(self.unbacked.insert(node)),
-        }
-    }
-
-    /// Takes away lone nodes that a server has no copy for any more.
-    fn evict(&mut self, sight: &Sight<'_>, server: NodeId) -> Vec<NodeId> {
-        let clients = self.lone_clients(sight, server);
-        let surplus = clients.len().saturating_sub(sight.copies_for_lone(server));
-        let evicted: Vec<_> = clients.into_iter().rev().take(surplus).collect();
-        evicted.iter().for_each(|client| self.set_backup(*client, None));
-        evicted
-    }
-
-    fn lone_clients(&self, sight: &Sight<'_>, server: NodeId) -> Vec<NodeId> {
-        let Some(clients) = self.backs.get(&server) else { return Vec::new() };
-        let twin = sight.tree.place_of(server).and_then(|place| sight.node(place.twin()));
-        clients.iter().copied().filter(|client| Some(*client) != twin).collect()
-    }
-
-    /// The twin, if it can back the node up.
-    fn twin(&self, sight: &Sight<'_>, node: NodeId) -> Option<NodeId> {
-        sight.server(sight.tree.place_of(node)?.twin(), node)
-    }
-
-    fn may_back(&self, sight: &Sight<'_>, server: NodeId, lone: NodeId) -> bool {
-        let (Some(place), Some(above)) = (sight.tree.place_of(lone), sight.tree.place_of(server)) else { return false };
-        sight.server(above, lone) == Some(server) && place.across().any(|across| across == above)
-    }
-
-    fn set_backup(&mut self, node: NodeId, backup: Option<NodeId>) {
-        if let Some(old) = self.backup.remove(&node) {
-            self.backs.get_mut(&old).map(|clients| clients.remove(&node));
-        }
-        if let Some(new) = backup {
-            self.backup.insert(node, new);
-            self.backs.entry(new).or_default().insert(node);
-            self.unbacked.remove(&node);
-        }
-    }
-
-    /// Writes what differs from the topology.
-    fn ask(&self, sight: &Sight<'_>, topology: &Topology, node: NodeId, group: &mut Group) {
-        let Some(member) = topology.get(node) else { return };
-        let Some(place) = sight.tree.place_of(node) else {
-            if has_edges(member) {
-                group.detach(node);
+    /// Touches the nodes whose edges may follow from who is at this place.
+    fn look_around(&mut self, tree: &mut Tree, place: Place) {
+        if let Some(slot) = tree.at(place) {
+            self.doubt(tree, slot);
+            for client in tree.nodes[slot].backs.iter() {
+                self.touch(tree, client);
             }
-            return;
-        };
-        if let Some(parent) = sight.parent(place).filter(|parent| member.parent() != Some(*parent)) {
-            group.set_parent(node, Stripes::ALL, parent);
+            for client in tree.nodes[slot].helps.iter() {
+                self.doubt(tree, client);
+            }
         }
-        let backup = self.backup.get(&node).copied();
-        if member.backup() != backup {
-            group.set_backup(node, backup);
+        if let Some(twin) = tree.at(place.twin()) {
+            self.touch(tree, twin);
         }
-        let standby = sight.standby(place).filter(|_| self.standby);
-        if member.standby() != standby.as_slice() {
-            group.set_standby(node, standby);
+        let forest = tree.forest;
+        for child in forest.children(place) {
+            let Some(slot) = tree.at(child) else { continue };
+            self.touch(tree, slot);
+            for grandchild in forest.children(child) {
+                if let Some(slot) = tree.at(grandchild) {
+                    self.touch(tree, slot);
+                }
+            }
+        }
+    }
+
+    fn settle_backups(&mut self, tree: &mut Tree, pairs: &Pairs, changed: &[Place]) {
+        for _ in 0..UNBACKED_LOOKED_AT {
+            let Some(slot) = self.unbacked.pop(tree) else { break };
+            self.touch(tree, slot);
+        }
+        for slot in &self.touched {
+            if !backups::holds(tree, pairs, *slot) {
+                backups::set(tree, *slot, Slot::NONE);
+            }
+        }
+        for place in changed {
+            let above = tree.forest.parent(*place);
+            for server in [Some(*place), Some(place.twin()), above].into_iter().flatten() {
+                let Some(server) = tree.at(server) else { continue };
+                while let Some(evicted) = backups::surplus(tree, pairs, server) {
+                    backups::set(tree, evicted, Slot::NONE);
+                    self.touch(tree, evicted);
+                }
+            }
+        }
+        for slot in &self.touched {
+            if tree.nodes[*slot].is_placed() && tree.nodes[*slot].backup == Slot::NONE {
+                let server = backups::find(tree, pairs, *slot);
+                backups::set(tree, *slot, server);
+                self.unbacked.mark(tree, *slot, server == Slot::NONE);
+            }
+        }
+    }
+
+    fn settle_helpers(&mut self, tree: &mut Tree, pairs: &Pairs) {
+        let mut unsure = std::mem::take(&mut self.unsure);
+        for slot in unsure.drain(..) {
+            if !tree.nodes[slot].is_placed() {
+                continue;
+            }
+            let helper = tree.nodes[slot].helper.some().filter(|helper| helpers::holds(tree, pairs, *helper, slot));
+            if helper.is_none() {
+                helpers::set(tree, slot, Slot::NONE);
+                let found = helpers::find(tree, pairs, slot);
+                helpers::set(tree, slot, found);
+                self.unhelped.mark(tree, slot, found == Slot::NONE);
+            }
+        }
+        self.unsure = unsure;
+    }
+
+    /// Writes what is to be different.
+    fn write(&mut self, tree: &mut Tree, group: &mut Group) {
+        for slot in self.touched.drain(..) {
+            tree.nodes[slot].touched = false;
+            let (had, wanted) = (tree.nodes[slot].edges, wanted(tree, slot, self.standby));
+            tree.nodes[slot].edges = wanted;
+            let node = tree.nodes[slot].id;
+            let name = |slot: Slot| tree.name(slot);
+            if wanted == Edges::NONE {
+                if had != Edges::NONE {
+                    group.detach(node);
+                }
+                continue;
+            }
+            if let Some(parent) = name(wanted.parent).filter(|_| wanted.parent != had.parent) {
+                group.set_parent(node, Stripes::ALL, parent);
+            }
+            if wanted.backup != had.backup {
+                group.set_backup(node, name(wanted.backup));
+            }
+            if wanted.standby != had.standby {
+                group.set_standby(node, wanted.standby.into_iter().filter_map(name));
+            }
         }
     }
 }
 
-fn has_edges(member: &Member) -> bool {
-    member.parent().is_some() || member.backup().is_some() || !member.standby().is_empty()
+/// The edges that follow from a node's place.
+fn wanted(tree: &Tree, slot: Slot, standby: bool) -> Edges {
+    let node = &tree.nodes[slot];
+    if !node.is_placed() {
+        return Edges::NONE;
+    }
+    let parent = tree.feeder(node.place).unwrap_or(Slot::NONE);
+    let above = tree.forest.parent(node.place);
+    let grandparent = above.and_then(|above| tree.feeder(above)).unwrap_or(Slot::NONE);
+    let standby = if standby { [grandparent, node.helper] } else { [Slot::NONE; 2] };
+    Edges { parent, backup: node.backup, standby }
 }

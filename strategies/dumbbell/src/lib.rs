@@ -20,16 +20,25 @@
 //!     strategy.on_events(&context, &[Event::Joined(NodeId(n))], &mut plan);
 //!     plan.groups().iter().for_each(|group| topology.commit(group).unwrap());
 //! }
-//! assert_eq!(strategy.explain(NodeId(5)).unwrap(), "A3");
+//! assert_eq!(strategy.place(NodeId(5)).unwrap(), "A3");
 //! assert_eq!(topology.get(NodeId(5)).unwrap().parent(), Some(NodeId(1)));
 //! assert_eq!(topology.get(NodeId(5)).unwrap().backup(), Some(NodeId(6)));
 //! ```
 
+mod adopt;
+mod backups;
+mod chance;
 mod dumbbell;
 mod edges;
+mod explain;
+mod helpers;
+mod leaves;
+mod node;
 mod pairs;
 mod place;
+mod place_set;
+mod retry;
 mod tree;
 
-pub use dumbbell::{Config, Counters, Dumbbell};
-pub use place::Place;
+pub use dumbbell::{Config, Counters, Dumbbell, Roots};
+pub use place::{Forest, Place, ROOT_PAIRS_MAX};

@@ -14,14 +14,18 @@ const PAIR_AGE_MAX: Micros = Micros::from_secs(600);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pairs {
     failed: BTreeMap<(NodeId, NodeId), Micros>,
+    /// Pairs not taken in because there were too many.
+    pub(crate) dropped: u64,
 }
 
 impl Pairs {
     pub(crate) fn insert(&mut self, a: NodeId, b: NodeId, now: Micros) {
-        if self.failed.len() < PAIRS_MAX {
-            self.failed.insert((a, b), now);
-            self.failed.insert((b, a), now);
+        if self.failed.len() >= 2 * PAIRS_MAX {
+            self.dropped += 1;
+            return;
         }
+        self.failed.insert((a, b), now);
+        self.failed.insert((b, a), now);
     }
 
     pub(crate) fn contains(&self, a: NodeId, b: NodeId) -> bool {

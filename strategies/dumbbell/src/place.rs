@@ -1,28 +1,23 @@
-//! Places: a position of the heap in one of the two trees.
+//! Places: a position of the forest in one of the two trees.
 
 use std::fmt;
 
+/// Places this deep have nobody below them. Newcomers go to the shallowest place, so no audience comes near.
+const LEVEL_MAX: u32 = 26;
+/// The source feeds at most this many dumbbells itself.
+pub const ROOT_PAIRS_MAX: u32 = 8;
+
 /// A place. In the order in which places fill: A1, B1, A2, B2, A3, and so on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place(u64);
+pub struct Place(pub(crate) u32);
 
 impl Place {
-    /// The two that the source feeds.
-    pub const ROOTS: [Self; 2] = [Self(2), Self(3)];
+    /// Nowhere.
+    pub(crate) const NONE: Self = Self(u32::MAX);
 
-    /// Position in the heap; 1 for the roots.
-    pub fn position(self) -> u64 {
-        self.0 >> 1
-    }
-
-    /// 0 for the roots; one more for each hop below them.
-    pub fn level(self) -> u32 {
-        self.position().ilog2()
-    }
-
-    /// The first place of a level.
-    pub fn first_of(level: u32) -> Self {
-        Self(2 << level)
+    /// Position in its tree; 1 for the first root.
+    pub fn position(self) -> u32 {
+        self.0 / 2 + 1
     }
 
     /// The same position of the other tree.
@@ -30,23 +25,12 @@ impl Place {
         Self(self.0 ^ 1)
     }
 
-    /// Whose occupant feeds this one; none for the roots.
-    pub fn parent(self) -> Option<Self> {
-        let position = self.position() / 2;
-        (position > 0).then_some(Self(position * 2 + self.side()))
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
     }
 
-    /// Whose occupants this one feeds.
-    pub fn children(self) -> [Self; 2] {
-        [0, 1].map(|which| Self((self.position() * 2 + which) * 2 + self.side()))
-    }
-
-    /// The places above this one in the other tree, nearest first.
-    pub fn across(self) -> impl Iterator<Item = Self> {
-        std::iter::successors(self.twin().parent(), |place| place.parent())
-    }
-
-    fn side(self) -> u64 {
+    /// 0 in tree A, 1 in tree B.
+    fn side(self) -> u32 {
         self.0 & 1
     }
 }
@@ -63,18 +47,124 @@ impl fmt::Debug for Place {
     }
 }
 
+/// How places hang together: `pairs` dumbbells at the top, two places below each place.
+///
+/// With n pairs, positions 1 to n are the roots, and position p has positions 2p + n - 1 and 2p + n below it. One pair
+/// makes each tree the usual binary heap. With a single root A1 feeds B1, and the source feeds A1 alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forest {
+    pairs: u32,
+    single_root: bool,
+}
+
+impl Forest {
+    /// As many dumbbells at the top as a source can feed that has room for `children`; half of one if it has room for
+    /// a single child.
+    pub fn new(children: usize) -> Self {
+        let pairs = (children as u32 / 2).clamp(1, ROOT_PAIRS_MAX);
+        Self { pairs, single_root: children < 2 }
+    }
+
+    /// Whether A1 feeds B1.
+    pub fn has_single_root(self) -> bool {
+        self.single_root
+    }
+
+    /// The places that the source feeds.
+    pub fn roots(self) -> impl Iterator<Item = Place> {
+        let places = if self.single_root { 1 } else { self.pairs * 2 };
+        (0..places).map(Place)
+    }
+
+    /// 0 for the positions at the top; one more for each below.
+    pub fn level(self, place: Place) -> u32 {
+        (place.0 / 2 / self.pairs + 1).ilog2()
+    }
+
+    /// The first place of a level; as many as that are above it.
+    pub fn first_of(self, level: u32) -> Place {
+        Place(self.pairs * 2 * ((1 << level) - 1))
+    }
+
+    /// Whose occupant feeds this place; none for those that the source feeds.
+    pub fn parent(self, place: Place) -> Option<Place> {
+        if self.single_root && place == Place(1) { Some(Place(0)) } else { self.above(place) }
+    }
+
+    /// The places that the occupant of this one feeds.
+    pub fn children(self, place: Place) -> impl Iterator<Item = Place> {
+        let below = (self.level(place) < LEVEL_MAX).then(|| self.below(place));
+        let other_root = (self.single_root && place == Place(0)).then_some(Place(1));
+        below.into_iter().flatten().chain(other_root)
+    }
+
+    /// The places above this one's twin, nearest first.
+    pub fn across(self, place: Place) -> impl Iterator<Item = Place> {
+        std::iter::successors(self.above(place.twin()), move |place| self.above(*place))
+    }
+
+    /// Whether what reaches `place` comes by at `root`; a place is below itself.
+    pub fn is_below(self, place: Place, root: Place) -> bool {
+        let mut at = place;
+        while at > root {
+            let Some(above) = self.parent(at) else { return false };
+            at = above;
+        }
+        at == root
+    }
+
+    fn below(self, place: Place) -> [Place; 2] {
+        let position = place.0 / 2 * 2 + self.pairs;
+        [Place(position * 2 + place.side()), Place(position * 2 + 2 + place.side())]
+    }
+
+    fn above(self, place: Place) -> Option<Place> {
+        let position = (place.0 / 2).checked_sub(self.pairs)? / 2;
+        Some(Place(position * 2 + place.side()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn place(name: &str) -> Place {
+        let position: u32 = name[1..].parse().unwrap();
+        Place((position - 1) * 2 + u32::from(name.starts_with('B')))
+    }
+
+    fn names(places: impl Iterator<Item = Place>) -> String {
+        places.map(|place| place.to_string()).collect::<Vec<_>>().join(" ")
+    }
+
     #[test]
     fn places_are_related_as_in_two_heaps() {
-        let [a1, b1] = Place::ROOTS;
-        let [a2, a3] = a1.children();
-        assert_eq!(format!("{a1} {b1} {a2} {a3} {}", a3.twin().children()[1]), "A1 B1 A2 A3 B7");
-        assert_eq!((a1.parent(), a2.parent(), a3.level(), a1.level()), (None, Some(a1), 1, 0));
-        assert_eq!((Place::first_of(0), Place::first_of(1)), (a1, a2));
-        assert!(a1 < b1 && b1 < a2 && a2 < a2.twin() && a2.twin() < a3);
-        assert_eq!(a2.children()[0].across().collect::<Vec<_>>(), [a2.twin(), b1]);
+        let forest = Forest::new(2);
+        assert_eq!(names(forest.roots()), "A1 B1");
+        assert_eq!(names(forest.children(place("A3"))), "A6 A7");
+        assert_eq!(forest.parent(place("B7")), Some(place("B3")));
+        assert_eq!((forest.parent(place("A1")), forest.level(place("A1")), forest.level(place("B4"))), (None, 0, 2));
+        assert_eq!((forest.first_of(0), forest.first_of(2)), (place("A1"), place("A4")));
+        assert_eq!(names(forest.across(place("A5"))), "B2 B1");
+        assert!(forest.is_below(place("A5"), place("A1")) && !forest.is_below(place("B5"), place("A1")));
+    }
+
+    #[test]
+    fn a_source_with_room_for_more_feeds_several_dumbbells() {
+        let forest = Forest::new(7);
+        assert_eq!(names(forest.roots()), "A1 B1 A2 B2 A3 B3");
+        assert_eq!(names(forest.children(place("B2"))), "B6 B7");
+        assert_eq!(forest.parent(place("A9")), Some(place("A3")));
+        assert_eq!([3, 4, 9, 10].map(|position| forest.level(Place((position - 1) * 2))), [0, 1, 1, 2]);
+        assert_eq!((forest.first_of(1), forest.first_of(2)), (place("A4"), place("A10")));
+    }
+
+    #[test]
+    fn a_source_with_room_for_one_feeds_a1_which_feeds_b1() {
+        let forest = Forest::new(1);
+        assert_eq!(names(forest.roots()), "A1");
+        assert_eq!(names(forest.children(place("A1"))), "A2 A3 B1");
+        assert_eq!(names(forest.across(place("A2"))), "B1");
+        assert!(forest.is_below(place("B3"), place("A1")));
     }
 }

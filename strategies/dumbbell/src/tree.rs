@@ -1,150 +1,168 @@
 //! Who is at which place, and the moves of the dumbbell.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use peerstream_sdk::protocol::id::NodeId;
 use peerstream_sdk::protocol::time::Micros;
 
-use crate::place::Place;
+use crate::leaves::Leaves;
+use crate::node::{Cause, Node, Nodes, Slot};
+use crate::place::{Forest, Place};
+use crate::place_set::PlaceSet;
 
-/// Holes looked at for one move of compaction.
-const HOLES_LOOKED_AT: usize = 32;
+/// Leaves of a level looked at for one that is not older than its parent to be.
+const LEAVES_LOOKED_AT: usize = 32;
 
-/// A node with what its place depends on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Occupant {
-    pub(crate) node: NodeId,
-    pub(crate) joined_at: Micros,
-    /// It cannot or should not feed others, so it has to be a leaf.
-    pub(crate) weak: bool,
+/// What was done to the trees.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) moves: u64,
+    pub(crate) compactions: u64,
+    pub(crate) inversions: u64,
 }
-
-impl Occupant {
-    /// Older is less; ties go by name.
-    fn age(&self) -> (Micros, NodeId) {
-        (self.joined_at, self.node)
-    }
-}
-
-/// A leaf, the deepest first, then those that relay, then the oldest.
-type Leaf = (Reverse<u32>, bool, Micros, NodeId);
 
 /// The two trees. Every change costs time in proportion to the depth at most.
 #[derive(Clone, Debug)]
 pub(crate) struct Tree {
-    at: BTreeMap<Place, Occupant>,
-    place: BTreeMap<NodeId, Place>,
+    pub(crate) nodes: Nodes,
+    pub(crate) forest: Forest,
+    pub(crate) tally: Tally,
+    /// Now, on the coordinator's clock.
+    pub(crate) now: Micros,
+    at: Vec<Slot>,
+    placed: usize,
     /// Empty places that somebody would feed.
-    open: BTreeSet<Place>,
-    weak: BTreeSet<Place>,
-    leaves: BTreeSet<Leaf>,
+    open: PlaceSet,
+    /// Those of them whose twin place is taken.
+    lone: PlaceSet,
+    weak: PlaceSet,
+    leaves: Leaves,
     /// Those for whom there is no place, the oldest first.
-    waiting: BTreeMap<(Micros, NodeId), Occupant>,
-    waiting_since: BTreeMap<NodeId, Micros>,
-    /// Places whose occupant has changed since [`Self::take_changed`].
-    changed: BTreeSet<Place>,
-    /// Moves after which a node was older than its new parent.
-    pub(crate) inversions: u64,
-    /// Moves of nodes that already had a place.
-    pub(crate) moves: u64,
-}
-
-impl Default for Tree {
-    fn default() -> Self {
-        Self {
-            at: BTreeMap::new(),
-            place: BTreeMap::new(),
-            open: Place::ROOTS.into(),
-            weak: BTreeSet::new(),
-            leaves: BTreeSet::new(),
-            waiting: BTreeMap::new(),
-            waiting_since: BTreeMap::new(),
-            changed: BTreeSet::new(),
-            inversions: 0,
-            moves: 0,
-        }
-    }
+    waiting: BTreeSet<(Micros, NodeId, Slot)>,
+    /// Places whose occupant has changed in this round; some more than once.
+    pub(crate) changed: Vec<Place>,
+    /// Nodes that lost their place in this round.
+    pub(crate) displaced: Vec<Slot>,
 }
 
 impl Tree {
-    pub(crate) fn occupant(&self, place: Place) -> Option<&Occupant> {
-        self.at.get(&place)
+    pub(crate) fn new(forest: Forest, now: Micros) -> Self {
+        let mut open = PlaceSet::default();
+        forest.roots().for_each(|root| open.insert(root));
+        Self {
+            nodes: Nodes::default(),
+            forest,
+            tally: Tally::default(),
+            now,
+            at: Vec::new(),
+            placed: 0,
+            open,
+            lone: PlaceSet::default(),
+            weak: PlaceSet::default(),
+            leaves: Leaves::default(),
+            waiting: BTreeSet::new(),
+            changed: Vec::new(),
+            displaced: Vec::new(),
+        }
     }
 
-    pub(crate) fn place_of(&self, node: NodeId) -> Option<Place> {
-        self.place.get(&node).copied()
+    /// Who is there.
+    pub(crate) fn at(&self, place: Place) -> Option<Slot> {
+        self.at_index(place.index())
     }
 
-    pub(crate) fn is_waiting(&self, node: NodeId) -> bool {
-        self.waiting_since.contains_key(&node)
+    /// Who is at the n-th place.
+    pub(crate) fn at_index(&self, index: usize) -> Option<Slot> {
+        self.at.get(index)?.some()
     }
 
-    pub(crate) fn is_known(&self, node: NodeId) -> bool {
-        self.place.contains_key(&node) || self.is_waiting(node)
+    pub(crate) fn node_at(&self, place: Place) -> Option<&Node> {
+        self.at(place).map(|slot| &self.nodes[slot])
     }
 
     pub(crate) fn is_leaf(&self, place: Place) -> bool {
-        place.children().iter().all(|child| !self.at.contains_key(child))
+        self.forest.children(place).all(|child| self.at(child).is_none())
     }
 
+    /// Empty places that somebody would feed, the shallowest first.
     pub(crate) fn open(&self) -> impl Iterator<Item = Place> {
-        self.open.iter().copied()
+        self.open.iter()
     }
 
-    /// Places whose occupant has changed since the last call.
-    pub(crate) fn take_changed(&mut self) -> BTreeSet<Place> {
-        std::mem::take(&mut self.changed)
+    /// Who feeds the place; none when nobody does.
+    pub(crate) fn feeder(&self, place: Place) -> Option<Slot> {
+        self.forest.parent(place).map_or(Some(Slot::SOURCE), |parent| self.at(parent))
+    }
+
+    /// The name behind a slot.
+    pub(crate) fn name(&self, slot: Slot) -> Option<NodeId> {
+        match slot {
+            Slot::NONE => None,
+            Slot::SOURCE => Some(NodeId::SOURCE),
+            slot => Some(self.nodes[slot].id),
+        }
     }
 
     // Joining.
 
     /// Finds a place for a node that has none: the shallowest free one, or, if it relays, that of a weak node which
     /// keeps shallower places from being.
-    pub(crate) fn settle_in(&mut self, newcomer: Occupant) {
-        let open = self.open.first().copied();
-        let blocker = self.weak.first().copied().filter(|weak| {
-            let below = weak.children()[0];
-            !newcomer.weak && open.is_none_or(|open| below.level() < open.level())
-        });
+    pub(crate) fn settle_in(&mut self, newcomer: Slot, cause: Cause) {
+        let open = self.open.first();
+        let level = |place: Place| self.forest.level(place);
+        let blocks = |weak: &Place| open.is_none_or(|open| level(*weak) + 1 < level(open));
+        let blocker = self.weak.first().filter(|weak| !self.nodes[newcomer].weak && blocks(weak));
         match (blocker, open) {
-            (Some(place), _) => {
-                let weak = self.take(place).expect("a weak node is there");
-                self.put(place, newcomer);
-                self.moves += 1;
-                self.put(place.children()[0], weak);
-            }
-            (None, Some(place)) => self.put(place, newcomer),
+            (Some(place), _) => self.displace(place, newcomer, cause),
+            (None, Some(place)) => self.put(place, newcomer, cause),
             (None, None) => self.wait(newcomer),
+        }
+    }
+
+    /// The newcomer takes the place of a weak node, which it feeds from then on.
+    fn displace(&mut self, place: Place, newcomer: Slot, cause: Cause) {
+        let weak = self.take(place).expect("a weak node is there");
+        self.put(place, newcomer, cause);
+        self.tally.moves += 1;
+        match self.forest.children(place).next() {
+            Some(below) => self.put(below, weak, Cause::GaveWay),
+            None => self.wait(weak),
+        }
+    }
+
+    /// Takes the shallowest free place, and nobody else's.
+    pub(crate) fn settle_at_the_bottom(&mut self, node: Slot, cause: Cause) {
+        match self.open.first() {
+            Some(place) => self.put(place, node, cause),
+            None => self.settle_in(node, cause),
         }
     }
 
     /// Finds places for those who wait, as long as there are any.
     pub(crate) fn seat_waiting(&mut self) {
-        while let Some(place) = self.open.first().copied() {
-            let Some((_, occupant)) = self.waiting.pop_first() else { return };
-            self.waiting_since.remove(&occupant.node);
-            self.put(place, occupant);
+        while let Some(place) = self.open.first() {
+            let Some((_, _, slot)) = self.waiting.pop_first() else { return };
+            self.put(place, slot, Cause::Joined);
         }
     }
 
-    pub(crate) fn forget_waiting(&mut self, node: NodeId) {
-        if let Some(joined_at) = self.waiting_since.remove(&node) {
-            self.waiting.remove(&(joined_at, node));
-        }
+    pub(crate) fn forget_waiting(&mut self, slot: Slot) {
+        let (since, id) = self.nodes[slot].age();
+        self.waiting.remove(&(since, id, slot));
     }
 
-    fn wait(&mut self, occupant: Occupant) {
-        self.waiting_since.insert(occupant.node, occupant.joined_at);
-        self.waiting.insert(occupant.age(), occupant);
+    fn wait(&mut self, slot: Slot) {
+        let (since, id) = self.nodes[slot].age();
+        self.waiting.insert((since, id, slot));
+        self.displaced.push(slot);
     }
 
     // Leaving.
 
     /// Fills a gap: the older child moves up, its own gap is filled the same way, until the gap is at a leaf.
     pub(crate) fn fill(&mut self, mut gap: Place) {
-        while let Some(heir) = self.heir(gap) {
-            self.shift(heir, gap);
+        while let Some((heir, cause)) = self.heir(gap) {
+            self.shift(heir, gap, cause);
             gap = heir;
         }
         if !self.is_leaf(gap) {
@@ -152,144 +170,221 @@ impl Tree {
         }
     }
 
-    /// The older of the gap's children that relay.
-    fn heir(&self, gap: Place) -> Option<Place> {
-        let strong = gap.children().into_iter().filter_map(|child| Some((self.at.get(&child)?, child)));
-        strong.filter(|(occupant, _)| !occupant.weak).min_by_key(|(occupant, _)| occupant.age()).map(|(_, child)| child)
+    /// The older of the gap's children that relay; for a single root the best uplink of them, then the oldest.
+    fn heir(&self, gap: Place) -> Option<(Place, Cause)> {
+        let by_uplink = self.forest.has_single_root() && self.forest.parent(gap).is_none();
+        let strong = |child: &Place| self.node_at(*child).filter(|node| !node.weak);
+        let children = self.forest.children(gap).filter_map(|child| Some((child, strong(&child)?)));
+        let rank = |node: &Node| (if by_uplink { u8::MAX - node.capacity } else { 0 }, node.age());
+        let heir = children.min_by_key(|(_, node)| rank(node)).map(|(child, _)| child)?;
+        Some((heir, if by_uplink { Cause::BestUplink } else { Cause::Rose }))
+    }
+
+    /// Puts the best uplink next to the single root in its place, if it is better. True when it was.
+    pub(crate) fn improve_single_root(&mut self) -> bool {
+        let Some(root) = self.forest.roots().next().filter(|_| self.forest.has_single_root()) else { return false };
+        let Some((heir, _)) = self.heir(root) else { return false };
+        let capacity = |place: Place| self.node_at(place).map_or(0, |node| node.capacity);
+        if capacity(heir) <= capacity(root) {
+            return false;
+        }
+        self.exchange(root, heir, Cause::BestUplink);
+        true
     }
 
     /// The children of the gap cannot take it and go on feeding each other: a leaf that relays comes from the bottom.
     fn fill_above_weak(&mut self, gap: Place) {
-        if let Some(leaf) = self.strong_leaf_for(gap) {
-            return self.shift(leaf, gap);
+        if let Some(leaf) = self.called_up(gap) {
+            return self.shift(leaf, gap, Cause::CalledUp);
         }
-        let mut weak: Vec<_> = gap.children().into_iter().filter(|child| self.at.contains_key(child)).collect();
-        weak.sort_by_key(|child| self.at[child].age());
-        self.shift(weak[0], gap);
+        let mut weak: Vec<_> = self.forest.children(gap).filter(|child| self.at(*child).is_some()).collect();
+        weak.sort_by_key(|child| self.node_at(*child).map(Node::age));
+        self.shift(weak[0], gap, Cause::Rose);
         for other in weak.into_iter().skip(1) {
             // Other gaps may still be open above, so its new place is found once all are filled.
-            let occupant = self.take(other).expect("it was found there");
-            self.moves += 1;
-            self.wait(occupant);
+            let slot = self.take(other).expect("it was found there");
+            self.tally.moves += 1;
+            self.wait(slot);
         }
     }
 
-    /// The oldest relaying leaf of the deepest level that is not older than the gap's parent, else the youngest one.
-    fn strong_leaf_for(&self, gap: Place) -> Option<Place> {
-        let above = gap.parent();
-        let deepest = self.leaves.first()?.0.0;
-        (gap.level()..=deepest).rev().find_map(|level| self.leaf_of(level, Some(false), gap, above))
+    /// Whether somebody else could take this place and feed those below it.
+    pub(crate) fn has_successor(&mut self, place: Place) -> bool {
+        self.heir(place).is_some() || self.called_up(place).is_some()
     }
 
-    /// A leaf of that level to be put into `gap`; `weak` restricts the choice.
-    fn leaf_of(&self, level: u32, weak: Option<bool>, gap: Place, never: Option<Place>) -> Option<Place> {
-        let parent = gap.parent().and_then(|parent| self.at.get(&parent)).map_or(Micros(0), |parent| parent.joined_at);
-        let kinds: &[bool] = if weak == Some(false) { &[false] } else { &[false, true] };
-        let range = |kind: bool, from: Micros| {
-            let low = (Reverse(level), kind, from, NodeId(0));
-            let high = (Reverse(level), kind, Micros(u64::MAX), NodeId(u64::MAX));
-            self.leaves.range(low..=high).map(|(_, _, _, node)| self.place[node])
-        };
-        let fits = |place: &Place| Some(*place) != never && *place != gap;
-        let younger = kinds.iter().find_map(|kind| range(*kind, parent).find(fits));
-        younger.or_else(|| kinds.iter().find_map(|kind| range(*kind, Micros(0)).rev().find(fits)))
+    /// The leaf that takes a place whose children are all weak: one that relays, of the last level that has one.
+    fn called_up(&mut self, gap: Place) -> Option<Place> {
+        let last = self.leaves.last_level()?;
+        (self.forest.level(gap)..=last).rev().find_map(|level| self.leaf_for(gap, level, true))
+    }
+
+    /// The oldest leaf of a level that is not older than the gap's parent, else the youngest of those looked at.
+    fn leaf_for(&mut self, gap: Place, level: u32, relays: bool) -> Option<Place> {
+        let parent = self.forest.parent(gap);
+        let since = parent.and_then(|parent| self.node_at(parent)).map_or(Micros(0), |parent| parent.since);
+        let mut seen = Vec::new();
+        let mut found = None;
+        while let Some(listed) = self.leaves.pop(level) {
+            let node = &mut self.nodes[listed.slot];
+            if !node.is_placed() || self.forest.level(node.place) != level || !listed.is_of(node) {
+                continue;
+            }
+            let (place, weak, age) = (node.place, node.weak, node.since);
+            if !self.is_leaf(place) {
+                self.nodes[listed.slot].listed = false;
+                continue;
+            }
+            seen.push(listed);
+            if weak && relays {
+                break;
+            }
+            if Some(place) != parent {
+                found = Some(place);
+                if weak || age >= since {
+                    break;
+                }
+            }
+            if seen.len() == LEAVES_LOOKED_AT {
+                break;
+            }
+        }
+        seen.into_iter().for_each(|listed| self.leaves.push_back(level, listed));
+        found
     }
 
     // Compaction.
 
     /// Moves one leaf of the last level up into a hole, if the last level could be emptied that way.
     pub(crate) fn compact(&mut self) -> bool {
-        let Some((Reverse(last), ..)) = self.leaves.first().copied() else { return false };
-        let room_above = Place::first_of(last).position() as usize * 2 - 2;
-        if self.at.len() > room_above {
+        let Some(last) = self.leaves.last_level() else { return false };
+        let limit = self.forest.first_of(last);
+        if self.placed > limit.index() {
             return false;
         }
-        let holes: Vec<_> = self.open.range(..Place::first_of(last)).take(HOLES_LOOKED_AT).copied().collect();
-        let lone = holes.iter().find(|hole| self.at.contains_key(&hole.twin()));
-        let Some(hole) = lone.or(holes.first()).copied() else { return false };
-        let Some(leaf) = self.leaf_of(last, None, hole, None) else { return false };
-        self.shift(leaf, hole);
+        let above = |hole: &Place| *hole < limit;
+        let Some(hole) = self.lone.first().filter(above).or(self.open.first().filter(above)) else { return false };
+        let Some(leaf) = self.leaf_for(hole, last, false) else { return false };
+        self.shift(leaf, hole, Cause::Compacted);
+        self.tally.compactions += 1;
         true
     }
 
     // Elementary changes.
 
-    pub(crate) fn put(&mut self, place: Place, occupant: Occupant) {
-        debug_assert!(!self.at.contains_key(&place), "{place} is taken");
-        let parent = place.parent().and_then(|parent| self.at.get(&parent));
-        let inverted = parent.is_some_and(|parent| !occupant.weak && parent.age() > occupant.age());
-        self.inversions += u64::from(inverted);
-        self.change(place, Some(occupant));
+    pub(crate) fn shift(&mut self, from: Place, to: Place, cause: Cause) {
+        if let Some(slot) = self.take(from) {
+            self.tally.moves += 1;
+            self.put(to, slot, cause);
+        }
     }
 
-    pub(crate) fn take(&mut self, place: Place) -> Option<Occupant> {
-        self.change(place, None)
+    /// Two nodes change places.
+    pub(crate) fn exchange(&mut self, one: Place, other: Place, cause: Cause) {
+        if let (Some(first), Some(second)) = (self.take(one), self.take(other)) {
+            self.tally.moves += 2;
+            self.put(one, second, cause);
+            self.put(other, first, cause);
+        }
+    }
+
+    pub(crate) fn put(&mut self, place: Place, slot: Slot, cause: Cause) {
+        debug_assert!(self.at(place).is_none(), "{place} is taken");
+        if self.at.len() <= place.index() {
+            self.at.resize(place.index() + 1, Slot::NONE);
+        }
+        self.at[place.index()] = slot;
+        self.placed += 1;
+        self.leaves.arrive(self.forest.level(place));
+        let placed_s = (self.now.0 / 1_000_000) as u32;
+        let node = &mut self.nodes[slot];
+        (node.place, node.placed_s, node.cause) = (place, placed_s, cause);
+        let (weak, age) = (node.weak, node.age());
+        let parent = self.forest.parent(place).and_then(|parent| self.node_at(parent));
+        self.tally.inversions += u64::from(!weak && parent.is_some_and(|parent| parent.age() > age));
+        self.close(place);
+        if self.open.contains(place.twin()) {
+            self.lone.insert(place.twin());
+        }
+        if weak {
+            self.weak.insert(place);
+        } else {
+            self.open_below(place);
+        }
+        self.list_if_leaf(place);
+        self.changed.push(place);
+    }
+
+    pub(crate) fn take(&mut self, place: Place) -> Option<Slot> {
+        let slot = self.at(place)?;
+        self.at[place.index()] = Slot::NONE;
+        self.placed -= 1;
+        self.leaves.depart(self.forest.level(place));
+        let node = &mut self.nodes[slot];
+        (node.place, node.listed) = (Place::NONE, false);
+        self.weak.remove(place);
+        self.lone.remove(place.twin());
+        self.forest.children(place).for_each(|child| self.close(child));
+        match self.forest.parent(place) {
+            None => self.open_up(place),
+            Some(parent) if self.node_at(parent).is_some_and(|parent| !parent.weak) => {
+                self.open_up(place);
+                self.list_if_leaf(parent);
+            }
+            Some(_) => {}
+        }
+        self.changed.push(place);
+        Some(slot)
     }
 
     /// Changes whether the occupant is weak; it must be a leaf if it becomes so.
     pub(crate) fn set_weak(&mut self, place: Place, weak: bool) {
-        if let Some(occupant) = self.at.get(&place).copied() {
-            self.change(place, Some(Occupant { weak, ..occupant }));
+        let Some(slot) = self.at(place).filter(|slot| self.nodes[*slot].weak != weak) else { return };
+        let node = &mut self.nodes[slot];
+        (node.weak, node.listed) = (weak, false);
+        if weak {
+            self.forest.children(place).for_each(|child| self.close(child));
+            self.weak.insert(place);
+        } else {
+            self.weak.remove(place);
+            self.open_below(place);
         }
+        self.list_if_leaf(place);
+        self.changed.push(place);
     }
 
-    pub(crate) fn shift(&mut self, from: Place, to: Place) {
-        if let Some(occupant) = self.take(from) {
-            self.moves += 1;
-            self.put(to, occupant);
-        }
-    }
-
-    fn change(&mut self, place: Place, occupant: Option<Occupant>) -> Option<Occupant> {
-        let [left, right] = place.children();
-        let around = [Some(place), place.parent(), Some(left), Some(right)];
-        around.into_iter().flatten().for_each(|place| self.unindex(place));
-        let old = self.at.remove(&place);
-        if let Some(old) = old {
-            self.place.remove(&old.node);
-        }
-        if let Some(new) = occupant {
-            self.at.insert(place, new);
-            self.place.insert(new.node, place);
-        }
-        around.into_iter().flatten().for_each(|place| self.index(place));
-        self.changed.insert(place);
-        old
-    }
-
-    fn unindex(&mut self, place: Place) {
-        self.open.remove(&place);
-        self.weak.remove(&place);
-        if let Some(occupant) = self.at.get(&place) {
-            self.leaves.remove(&leaf(place, occupant));
-        }
-    }
-
-    fn index(&mut self, place: Place) {
-        match self.at.get(&place) {
-            Some(occupant) => {
-                if occupant.weak {
-                    self.weak.insert(place);
-                }
-                if self.is_leaf(place) {
-                    self.leaves.insert(leaf(place, occupant));
-                }
+    fn open_below(&mut self, place: Place) {
+        for child in self.forest.children(place) {
+            if self.at(child).is_none() {
+                self.open_up(child);
             }
-            None if self.is_fed(place) => drop(self.open.insert(place)),
-            None => {}
         }
     }
 
-    fn is_fed(&self, place: Place) -> bool {
-        place.parent().is_none_or(|parent| self.at.get(&parent).is_some_and(|parent| !parent.weak))
+    fn open_up(&mut self, place: Place) {
+        self.open.insert(place);
+        if self.at(place.twin()).is_some() {
+            self.lone.insert(place);
+        }
     }
 
-    /// The deepest leaves first, those that relay before weak ones, the youngest first within each.
-    pub(crate) fn leaves(&self) -> impl Iterator<Item = Place> {
-        self.leaves.iter().map(|(_, _, _, node)| self.place[node])
+    fn close(&mut self, place: Place) {
+        self.open.remove(place);
+        self.lone.remove(place);
     }
-}
 
-fn leaf(place: Place, occupant: &Occupant) -> Leaf {
-    (Reverse(place.level()), occupant.weak, occupant.joined_at, occupant.node)
+    fn list_if_leaf(&mut self, place: Place) {
+        let Some(slot) = self.at(place).filter(|slot| !self.nodes[*slot].listed) else { return };
+        if !self.is_leaf(place) {
+            return;
+        }
+        self.nodes[slot].listed = true;
+        let (forest, nodes) = (self.forest, &self.nodes);
+        let level = forest.level(place);
+        let is_valid = |slot: Slot, weak: bool| {
+            let node = &nodes[slot];
+            node.listed && node.weak == weak && forest.level(node.place) == level
+        };
+        self.leaves.list(level, slot, &nodes[slot], is_valid);
+    }
 }

@@ -8,6 +8,8 @@ use peerstream_sdk::protocol::id::NodeId;
 use peerstream_sdk::protocol::time::Micros;
 use proptest::prelude::*;
 
+const S: NodeId = NodeId::SOURCE;
+
 struct World {
     topology: Topology,
     strategy: Dumbbell,
@@ -67,7 +69,7 @@ impl World {
     }
 
     fn at(&self, place: &str) -> NodeId {
-        let found = self.nodes().into_iter().find(|node| self.strategy.explain(*node).as_deref() == Some(place));
+        let found = self.nodes().into_iter().find(|node| self.strategy.place(*node).as_deref() == Some(place));
         found.unwrap_or_else(|| panic!("nobody at {place}"))
     }
 
@@ -102,10 +104,11 @@ impl World {
 
     fn check_node(&self, places: &BTreeMap<Place, NodeId>, place: Place, node: NodeId) {
         let member = self.topology.get(node).unwrap();
-        let parent = place.parent().map_or(Some(NodeId::SOURCE), |above| places.get(&above).copied());
+        let forest = self.strategy.forest();
+        let parent = forest.parent(place).map_or(Some(NodeId::SOURCE), |above| places.get(&above).copied());
         assert_eq!(member.parent(), parent, "{node} at {place} is fed by whoever is above it");
         assert!(parent.is_some(), "{place} hangs in the air");
-        assert_eq!(self.topology.depth(node), Some(place.level() + 1));
+        assert_eq!(self.topology.depth(node), Some(forest.level(place) + 1));
         let can = if member.relay { 2 } else { 0 };
         assert!(member.children().len() <= can, "{node} at {place} feeds too many");
         assert!(member.children().len() + member.backs().len() <= can + usize::from(member.relay));
@@ -114,12 +117,30 @@ impl World {
             assert_eq!(member.backup(), Some(twin), "{node} at {place} is backed up by its twin");
         } else if let Some(backup) = member.backup() {
             let above = self.strategy.place_of(backup).unwrap();
-            assert!(place.across().any(|across| across == above), "{backup} at {above} backs up {node} at {place}");
+            assert!(
+                forest.across(place).any(|across| across == above),
+                "{backup} at {above} backs up {node} at {place}"
+            );
         }
-        let standby = place
-            .parent()
-            .and_then(|above| above.parent().map_or(Some(NodeId::SOURCE), |above| places.get(&above).copied()));
-        assert_eq!(member.standby(), standby.as_slice());
+        let above = forest.parent(place);
+        let grandparent =
+            above.and_then(|above| forest.parent(above).map_or(Some(S), |above| places.get(&above).copied()));
+        assert_eq!(grandparent.iter().find(|standby| !member.standby().contains(standby)), None);
+        for helper in member.standby().iter().filter(|standby| Some(**standby) != grandparent) {
+            self.check_helper(place, member, *helper);
+        }
+    }
+
+    fn check_helper(&self, place: Place, member: &Member, helper: NodeId) {
+        let forest = self.strategy.forest();
+        let of = self.strategy.place_of(helper).unwrap();
+        let helper = self.topology.get(helper).unwrap();
+        assert!(helper.relay && helper.stands_by_for().len() <= 4 + 3);
+        assert!(
+            !forest.is_below(of, place) && !forest.is_below(place, of),
+            "{of} is no other part of the trees for {place}"
+        );
+        assert!(helper.joined_at <= member.joined_at);
     }
 
     fn inversions(&self) -> usize {
@@ -249,7 +270,7 @@ proptest! {
 #[test]
 fn places_fill_level_by_level_and_twins_come_one_after_the_other() {
     let world = World::of(8);
-    let places: Vec<_> = world.nodes().iter().map(|node| world.strategy.explain(*node).unwrap()).collect();
+    let places: Vec<_> = world.nodes().iter().map(|node| world.strategy.place(*node).unwrap()).collect();
     assert_eq!(places, ["A1", "B1", "A2", "B2", "A3", "B3", "A4", "B4"]);
 }
 

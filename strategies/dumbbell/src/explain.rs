@@ -1,0 +1,42 @@
+//! Why a node is where it is, in words.
+
+use crate::node::{Cause, Node, Slot};
+use crate::tree::Tree;
+
+/// A few sentences for people.
+pub(crate) fn story(tree: &Tree, slot: Slot) -> String {
+    let node = &tree.nodes[slot];
+    if !node.is_placed() {
+        return "waits for a place: too few nodes relay".to_owned();
+    }
+    let (place, level) = (node.place, tree.forest.level(node.place));
+    let children = tree.forest.children(place).filter(|child| tree.at(*child).is_some()).count();
+    let cause = cause(node);
+    let kind = match (node.weak, children) {
+        (true, _) => "It does not relay for two, so it stays a leaf.".to_owned(),
+        (false, 0) => "It feeds nobody yet.".to_owned(),
+        (false, children) => format!("It feeds {children}."),
+    };
+    let named = |slot: Slot| tree.name(slot).map(|id| id.to_string());
+    let parent = tree.feeder(place).and_then(named).unwrap_or_else(|| "nobody".to_owned());
+    let backup = named(node.backup).map_or("nobody backs it up".to_owned(), |backup| format!("{backup} backs it up"));
+    let asks: Vec<_> = node.edges.standby.into_iter().filter_map(named).collect();
+    let asks = if asks.is_empty() { String::new() } else { format!(", it asks {} in need", asks.join(" and ")) };
+    let at = node.placed_s;
+    format!("{place} on level {level}: at second {at} it {cause}. {kind} {parent} feeds it, {backup}{asks}.")
+}
+
+fn cause(node: &Node) -> &'static str {
+    match node.cause {
+        Cause::Joined => "took the shallowest place",
+        Cause::Adopted => "was found there",
+        Cause::Rose => "moved up, the older child of the node that was there",
+        Cause::BestUplink => "moved up, the best uplink below the single root",
+        Cause::CalledUp => "came from the last level, since the children of the node that was there do not relay",
+        Cause::Compacted => "moved up from the last level into a hole",
+        Cause::GaveWay => "gave way to a node that relays",
+        Cause::Demoted => "was put at the bottom, since it underperformed",
+        Cause::StoppedRelaying => "was put there, since it stopped relaying",
+        Cause::Unreachable => "was put there, since it or another one could not reach its parent",
+    }
+}
