@@ -22,8 +22,8 @@ pub(crate) fn story(tree: &Tree, slot: Slot) -> String {
     let backup = named(node.backup).map_or("nobody backs it up".to_owned(), |backup| format!("{backup} backs it up"));
     let asks: Vec<_> = node.edges.standby.into_iter().filter_map(named).collect();
     let asks = if asks.is_empty() { String::new() } else { format!(", it asks {} in need", asks.join(" and ")) };
-    let at = node.placed_s;
-    format!("{place} on level {level}: at second {at} it {cause}. {kind} {parent} feeds it, {backup}{asks}.")
+    let ago = tree.now_s().saturating_sub(node.placed_s);
+    format!("{place} on level {level}: {ago} s ago it {cause}. {kind} {parent} feeds it, {backup}{asks}.")
 }
 
 fn cause(node: &Node) -> &'static str {

@@ -89,6 +89,11 @@ impl Tree {
         self.open.iter()
     }
 
+    /// Now, in seconds.
+    pub(crate) fn now_s(&self) -> u32 {
+        (self.now.0 / 1_000_000) as u32
+    }
+
     /// Who feeds the place; none when nobody does.
     pub(crate) fn feeder(&self, place: Place) -> Option<Slot> {
         self.forest.parent(place).map_or(Some(Slot::SOURCE), |parent| self.at(parent))
@@ -296,7 +301,7 @@ impl Tree {
         self.at[place.index()] = slot;
         self.placed += 1;
         self.leaves.arrive(self.forest.level(place));
-        let placed_s = (self.now.0 / 1_000_000) as u32;
+        let placed_s = self.now_s();
         let node = &mut self.nodes[slot];
         (node.place, node.placed_s, node.cause) = (place, placed_s, cause);
         let (weak, age) = (node.weak, node.age());
