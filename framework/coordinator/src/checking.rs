@@ -27,6 +27,7 @@ impl Coordinator {
             watched: self.watched.clone(),
             adoption: self.adoption.clone(),
             buried_earlier: self.buried_earlier.clone(),
+            starters: self.starters.clone(),
             ladder: Box::new(InBatches::default()),
             pace: self.pace,
             struggling: self.struggling.clone(),

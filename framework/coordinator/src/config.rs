@@ -54,6 +54,9 @@ pub struct Limits {
     pub signals_burst: u32,
     /// Signals of one node per second after that.
     pub signals_per_second: u32,
+    /// Bytes per second that newcomers are sent over the control connection, all together, until a parent feeds them; 0
+    /// for none (`starters_refused`).
+    pub starter_bytes_per_second: u64,
     /// Children a node may offer to feed; more is taken as this (`capacity_clamped`).
     pub capacity_max: u8,
 }
@@ -74,6 +77,7 @@ impl Default for Limits {
             malformed_max: 8,
             signals_burst: 300,
             signals_per_second: 60,
+            starter_bytes_per_second: 500_000,
             capacity_max: 16,
         }
     }

@@ -15,6 +15,7 @@ use crate::limits::{Addresses, Bucket, Rate};
 use crate::members::{Conn, Member, Names};
 use crate::overview::Counters;
 use crate::performance::{Pace, Struggling};
+use crate::starter::Starters;
 use crate::verdicts::{self, Death};
 
 /// The strategy hears of the time, and slow checks run, this often.
@@ -55,6 +56,7 @@ pub struct Coordinator {
     pub(crate) adoption: Option<Adoption>,
     /// Nodes of an earlier term that are gone: they come back as newcomers.
     pub(crate) buried_earlier: BTreeSet<NodeId>,
+    pub(crate) starters: Starters,
     pub(crate) ladder: Box<dyn LadderPolicy + Send>,
     pub(crate) pace: Pace,
     pub(crate) struggling: Struggling,
@@ -85,6 +87,7 @@ impl Coordinator {
             addresses: Addresses::new(per_address, limits.addresses_max, now),
             adoption: config.follows.then(|| Adoption::new(now)),
             buried_earlier: BTreeSet::new(),
+            starters: Starters::default(),
             config,
             strategy,
             topology: Topology::new(2),
@@ -150,7 +153,7 @@ impl Coordinator {
     fn on_bytes(&mut self, conn: ConnId, bytes: &[u8]) {
         let (now, rate, limits) = (self.now, self.message_rate(), self.config.limits);
         let Some(state) = self.conns.get_mut(&conn) else { return };
-        if !state.messages.take(rate, now) {
+        if state.origin != Origin::Source && !state.messages.take(rate, now) {
             state.dropped += 1;
             self.counters.messages_dropped += 1;
             if state.dropped >= limits.messages_dropped_max {
@@ -186,6 +189,7 @@ impl Coordinator {
             Up::Suspect(peer) => self.on_suspect(node, peer),
             Up::Starving => self.on_starving(node),
             Up::Leave => self.on_leave(node),
+            Up::Starter { to, frames } => self.pass_starter(node, to, frames),
             Up::Ping { nonce } => self.send(conn, &Down::Pong { nonce, wall_us: self.wall_us() }),
         }
     }
@@ -272,6 +276,7 @@ impl Coordinator {
         }
         self.watched.remove(&node);
         self.struggling.remove(&node);
+        self.end_starter(node);
         if let Some(conn) = member.and_then(|member| member.conn) {
             self.refuse(conn, reason);
         }
@@ -297,6 +302,7 @@ impl Coordinator {
             self.ticked = self.now;
             self.events.push(Event::Tick);
             self.addresses.forget_idle(self.now);
+            self.end_old_starters();
             self.watch_silent();
             self.ask_ladder();
         }

@@ -80,6 +80,7 @@ impl Coordinator {
         self.admit(node, hello.role, target);
         self.counters.joined += 1;
         self.attach(conn, node);
+        self.start(node);
     }
 
     /// From now on the member is at the other end of this connection; an older one of its is closed.

@@ -21,6 +21,7 @@ mod performance;
 mod reports;
 mod signalling;
 mod slots;
+mod starter;
 mod verdicts;
 mod write;
 

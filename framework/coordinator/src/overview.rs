@@ -162,6 +162,12 @@ pub struct Counters {
     pub joins_refused_address: u64,
     /// Joins refused for another wire version or stream, or a false claim to be the source.
     pub joins_refused_other: u64,
+    /// Newcomers that were sent the stream over the control connection until a parent fed them.
+    pub starters: u64,
+    /// Newcomers for whom there was no budget for that.
+    pub starters_refused: u64,
+    /// Bytes of that.
+    pub starter_bytes: u64,
     /// Joins that used the allowance shared by addresses beyond what is remembered.
     pub addresses_shared: u64,
     /// Hellos that offered more children than is allowed.

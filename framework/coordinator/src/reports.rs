@@ -22,6 +22,9 @@ impl Coordinator {
                 suspicion.withdraw(node);
             }
         }
+        if report.links.iter().any(|link| link.feeds_me) {
+            self.end_starter(node);
+        }
         self.on_relay(node, report.relay);
         match &mut self.adoption {
             Some(adoption) => adoption.on_report(node, &report, self.config.limits.nodes_max),

@@ -339,3 +339,23 @@ fn the_same_inputs_give_the_same_orders() {
     };
     assert_eq!(run(), run());
 }
+
+#[test]
+fn only_the_source_may_start_newcomers_and_only_within_the_budget() {
+    let limits = Limits { starter_bytes_per_second: 1_000, ..Limits::default() };
+    let mut world = World::with(peerstream_coordinator::Config { limits, ..config() }, 1, None);
+    world.run(1_000);
+    let nodes: Vec<_> = (0..2).map(|_| world.join()).collect();
+    assert_eq!(world.coordinator.counters().starters, 2);
+    let starter = |to, bytes| Up::Starter { to, frames: vec![vec![0; bytes]] };
+    world.tell(nodes[0], &starter(nodes[1], 10));
+    assert_eq!((world.coordinator.counters().unexpected, world.coordinator.counters().starter_bytes), (1, 0));
+    world.tell(S, &starter(nodes[0], 2_500));
+    world.tell(S, &starter(NodeId(99), 2_500));
+    assert_eq!(world.coordinator.counters().starter_bytes, 2_500, "nothing for a stranger");
+    world.join();
+    assert_eq!(world.coordinator.counters().starters_refused, 1, "the budget is spent");
+    world.run(6_000);
+    world.tell(S, &starter(nodes[0], 10));
+    assert_eq!(world.coordinator.counters().starter_bytes, 2_500, "a starter ends by itself");
+}

@@ -113,6 +113,9 @@ impl<V: Verifier> Node<V> {
         self.ask_the_silent_again();
         self.forget_idle_feeders();
         self.end_futile_rescue();
+        if self.is_starting() {
+            self.confirm_parents();
+        }
         match self.rescuer() {
             Some(helper) => self.end_rescue_when_parent_is_back(helper),
             None => self.begin_rescue(),
@@ -188,7 +191,7 @@ impl<V: Verifier> Node<V> {
     /// helpers were asked in vain before: on a busy machine every rescue is one more load.
     fn patience(&self, parents: Parents) -> Micros {
         match parents {
-            Parents::Gone if self.position.is_none() => JOIN_PATIENCE,
+            Parents::Gone if self.position.is_none() || self.is_starting() => JOIN_PATIENCE,
             Parents::Gone => Micros(0),
             Parents::Silent => Micros(self.latency.hop().0 * 2),
             Parents::Answer => Micros((self.silent_after().0 * 2) << self.false_alarms.count(self.now)),
@@ -288,10 +291,14 @@ impl<V: Verifier> Node<V> {
             && self.now.since(link.heard) <= hop + hop
     }
 
-    /// A parent that keeps pace feeds this node, even if the helper was always a little faster.
+    /// A parent that keeps pace feeds this node, even if a helper or the starter was always a little faster.
     fn confirm_parents(&mut self) {
         let paced: Vec<_> = self.links.values().filter(|link| self.keeps_up(link)).map(|link| link.peer).collect();
-        paced.into_iter().for_each(|peer| self.reconciler.link_mut(peer).feeds_me = true);
+        for peer in paced {
+            if !std::mem::replace(&mut self.reconciler.link_mut(peer).feeds_me, true) {
+                self.report_soon();
+            }
+        }
     }
 
     fn report_starvation(&mut self) {

@@ -127,6 +127,8 @@ impl<V: Verifier> Node<V> {
             Down::Assign(assignment) => self.on_assign(assignment),
             Down::Signal { from, attempt, payload } => self.on_signal(from, attempt, payload),
             Down::Probe => self.report_now(),
+            Down::Start { node, on } => self.on_start(node, on),
+            Down::Starter(frames) => frames.iter().for_each(|frame| self.on_starter(frame)),
             Down::Pong { nonce, wall_us } => self.on_control_pong(nonce, wall_us),
         }
     }

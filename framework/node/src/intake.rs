@@ -11,6 +11,7 @@ use peerstream_protocol::time::Micros;
 
 use crate::io::LinkId;
 use crate::node::Node;
+use crate::starter::Stored;
 
 /// Bytes of pieces that may wait for their header; beyond it the oldest are dropped and counted.
 const ORPHAN_BYTES_MAX: usize = 256 * 1024;
@@ -148,10 +149,10 @@ impl<V: Verifier> Node<V> {
         if !self.expects(id) {
             return;
         }
-        let (Some(link), Some(stream)) = (self.links.get(&id), &self.stream) else { return };
+        let Some(link) = self.links.get(&id) else { return };
         let Ok(header) = decode_header(inner, link.header_in.as_ref()) else { return self.on_unreadable_header(id) };
         let core = header.core;
-        let chain = Signed::new(&stream.context, &core, &header.hashes).hash();
+        let Some(chain) = self.chain_of(&header) else { return };
         let last = Previous { seq: core.seq, hash: chain, init: core.init };
         match self.window.get(core.seq).map(|segment| segment.chain) {
             Some(known) if known == chain => self.note_header(id, last),
@@ -168,7 +169,7 @@ impl<V: Verifier> Node<V> {
         }
     }
 
-    fn is_past(&self, seq: Seq) -> bool {
+    pub(crate) fn is_past(&self, seq: Seq) -> bool {
         self.window.is_evicted(seq) || (self.position.is_some_and(|position| seq < position) && !self.still_held(seq))
     }
 
@@ -178,18 +179,29 @@ impl<V: Verifier> Node<V> {
     }
 
     fn take_new_header(&mut self, id: LinkId, header: Header, last: Previous) {
-        let Some(stream) = &self.stream else { return };
-        let core = header.core;
-        let genuine = header.verify(&stream.key, &stream.context, &mut self.verifier).is_some();
-        let expired = core.wall_us / 1_000_000 > stream.expiry_s;
-        if !genuine || expired || core.kind != stream.kind || !self.is_chained(&header, last.hash) {
+        if !self.is_acceptable(&header, last.hash) {
             return self.on_forged(id);
         }
-        if !self.adopt_init(id, core.init) {
+        let offered = self.links.get_mut(&id).and_then(|link| link.init_in.take());
+        if !self.adopt_init(offered, header.core.init) {
             return self.on_unreadable_header(id);
         }
         self.note_header(id, last);
         self.open_segment(header, last.hash);
+    }
+
+    /// What the next header's `prev` must be; none before this node was welcomed to a stream.
+    pub(crate) fn chain_of(&self, header: &Header) -> Option<Hash> {
+        let stream = self.stream.as_ref()?;
+        Some(Signed::new(&stream.context, &header.core, &header.hashes).hash())
+    }
+
+    /// Whether a header is the publisher's, of this stream and in its time, and continues its neighbours.
+    pub(crate) fn is_acceptable(&mut self, header: &Header, chain: Hash) -> bool {
+        let Some(stream) = &self.stream else { return false };
+        let genuine = header.verify(&stream.key, &stream.context, &mut self.verifier).is_some();
+        let expired = header.core.wall_us / 1_000_000 > stream.expiry_s;
+        genuine && !expired && header.core.kind == stream.kind && self.is_chained(header, chain)
     }
 
     /// Whether a header continues the neighbours that are here.
@@ -202,18 +214,17 @@ impl<V: Verifier> Node<V> {
     }
 
     /// Makes sure that the init a genuine header names is here.
-    fn adopt_init(&mut self, id: LinkId, wanted: InitId) -> bool {
+    pub(crate) fn adopt_init(&mut self, offered: Option<(InitId, Vec<u8>)>, wanted: InitId) -> bool {
         if wanted == InitId::NONE || self.inits.get(wanted).is_some() {
             return true;
         }
-        let offered = self.links.get_mut(&id).and_then(|link| link.init_in.take());
         let Some((_, encoded)) = offered.filter(|(offered, _)| *offered == wanted) else { return false };
         let Ok(init) = Init::decode(&encoded) else { return false };
         self.inits.insert(wanted, init, encoded);
         true
     }
 
-    fn open_segment(&mut self, header: Header, chain: Hash) {
+    pub(crate) fn open_segment(&mut self, header: Header, chain: Hash) {
         let (core, now) = (header.core, self.now);
         if self.position.is_none() {
             self.position = Some(core.seq);
@@ -257,22 +268,33 @@ impl<V: Verifier> Node<V> {
     }
 
     fn keep_piece(&mut self, id: LinkId, seq: Seq, index: u8, bytes: &[u8]) {
+        match self.store_piece(seq, index, bytes) {
+            Stored::Unknown => {}
+            Stored::Repeated => self.on_repeat(id, bytes.len()),
+            Stored::Forged => self.on_forged(id),
+            Stored::Kept { completes } => {
+                self.on_fed(id);
+                if completes {
+                    self.on_segment_complete(seq);
+                }
+            }
+        }
+    }
+
+    /// Checks a piece and keeps it.
+    pub(crate) fn store_piece(&mut self, seq: Seq, index: u8, bytes: &[u8]) -> Stored {
         let now = self.now;
-        let Some(segment) = self.window.get_mut(seq) else { return };
+        let Some(segment) = self.window.get_mut(seq) else { return Stored::Unknown };
         if segment.have.contains(index) {
-            return self.on_repeat(id, bytes.len());
+            return Stored::Repeated;
         }
         let expected = segment.header.hashes.get(usize::from(index));
         let right_size = segment.header.core.piece_len(index) == bytes.len();
         if !right_size || expected != Some(&self.verifier.hash(bytes)) {
-            return self.on_forged(id);
+            return Stored::Forged;
         }
         segment.store(index, bytes, now);
-        let complete = segment.is_complete();
-        self.on_fed(id);
-        if complete {
-            self.on_segment_complete(seq);
-        }
+        Stored::Kept { completes: segment.is_complete() }
     }
 
     /// A link delivered a piece that was not here yet.
@@ -287,7 +309,7 @@ impl<V: Verifier> Node<V> {
         }
     }
 
-    fn on_segment_complete(&mut self, seq: Seq) {
+    pub(crate) fn on_segment_complete(&mut self, seq: Seq) {
         let Some(segment) = self.window.get(seq) else { return };
         let core = segment.header.core;
         let receiving = self.now.since(segment.since);

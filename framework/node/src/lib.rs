@@ -20,6 +20,7 @@ mod node;
 pub mod reconciler;
 mod serve;
 mod source;
+mod starter;
 mod window;
 
 pub use io::{Config, Input, LinkId, Output, Payload, PlayerState, Produced, Side, Source};

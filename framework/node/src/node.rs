@@ -23,6 +23,7 @@ use crate::link::Link;
 use crate::live::Live;
 use crate::reconciler::Reconciler;
 use crate::source::Producer;
+use crate::starter::Starters;
 use crate::window::Window;
 
 /// Upkeep runs at least this often.
@@ -58,6 +59,8 @@ pub struct Counters {
     pub payload_sent: u64,
     /// Bytes of headers and other frames sent.
     pub overhead_sent: u64,
+    /// Bytes the source sent to newcomers over the control connection.
+    pub starters_sent: u64,
     /// Frames and messages that could not be decoded or are beyond their bounds.
     pub malformed: u64,
     /// Headers or pieces that were false.
@@ -111,6 +114,7 @@ pub struct Node<V: Verifier = Strict> {
     pub(crate) window: Window,
     pub(crate) inits: Inits,
     pub(crate) orphans: Orphans,
+    pub(crate) starters: Starters,
     /// The next segment neither received nor given up, once there was a first.
     pub(crate) position: Option<Seq>,
     /// When the position last moved.
@@ -202,6 +206,7 @@ impl<V: Verifier> Node<V> {
             window: Window::default(),
             inits: Inits::default(),
             orphans: Orphans::default(),
+            starters: Starters::default(),
             position: None,
             moved: now,
             starved: now,
@@ -304,6 +309,7 @@ impl<V: Verifier> Node<V> {
         self.window = Window::default();
         self.inits = Inits::default();
         self.orphans = Orphans::default();
+        self.starters = Starters::default();
         self.position = None;
         self.moved = self.now;
         self.latency = Latency::default();

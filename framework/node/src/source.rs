@@ -119,5 +119,6 @@ impl<V: Verifier> Node<V> {
         self.inits.retain_for(&self.window, core.init);
         self.window.evict(core.kind);
         self.pump();
+        self.pump_starters();
     }
 }

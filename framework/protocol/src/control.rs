@@ -8,11 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::DecodeError;
 use crate::cert::EpochCert;
 use crate::crypto::PublicKey;
+use crate::frame::FRAME_BYTES_MAX;
 use crate::id::{NodeId, Rendition, Seq, Session, Stripes, Term};
 use crate::segment::Kind;
 
-/// No control message is larger, in bytes.
-pub const CONTROL_BYTES_MAX: usize = 16 * 1024;
+/// No control message is larger, in bytes: a frame of the stream in its envelope.
+pub const CONTROL_BYTES_MAX: usize = FRAME_BYTES_MAX + 64;
+/// No control message of a viewer is larger, in bytes.
+pub const UP_BYTES_MAX: usize = 16 * 1024;
 /// No set-up message for a link is larger, in bytes.
 pub const SIGNAL_BYTES_MAX: usize = 2048;
 /// A node reports, and an assignment names, at most this many links.
@@ -204,6 +207,13 @@ pub enum Up {
     Starving,
     /// Goodbye.
     Leave,
+    /// From the source only: frames for a newcomer that no parent feeds yet, as they would go over a link.
+    Starter {
+        /// To whom.
+        to: NodeId,
+        /// At most [`FRAME_BYTES_MAX`] together.
+        frames: Vec<Vec<u8>>,
+    },
     /// Asks for [`Down::Pong`].
     Ping {
         /// Comes back.
@@ -273,6 +283,15 @@ pub enum Down {
         /// Opaque to the coordinator.
         payload: Vec<u8>,
     },
+    /// To the source only: send this newcomer the stream, from the last join point on, through the coordinator; or no more.
+    Start {
+        /// The newcomer.
+        node: NodeId,
+        /// Begin, or stop.
+        on: bool,
+    },
+    /// Frames of the stream, as they would come over a link, until a parent feeds.
+    Starter(Vec<Vec<u8>>),
     /// Answers a ping.
     Pong {
         /// The ping's.
@@ -306,6 +325,7 @@ impl Up {
     /// Reads a message and checks its bounds.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let message = crate::from_postcard(open(bytes)?)?;
+        within(bytes.len() <= UP_BYTES_MAX || matches!(message, Self::Starter { .. }))?;
         match &message {
             Self::Hello(hello) => within(hello.ticket.len() <= TICKET_BYTES_MAX)?,
             Self::Report(report) => within(report.links.len() <= LINKS_MAX)?,

@@ -105,6 +105,8 @@ pub struct Limits {
     pub joins_per_address_burst: u32,
     /// Joins from one address per second after that.
     pub joins_per_address_per_second: u32,
+    /// Bytes per second of stream that newcomers, all together, are sent by this host until a viewer feeds them; 0 for none.
+    pub starter_bytes_per_second: u64,
 }
 
 impl Default for Limits {
@@ -116,6 +118,7 @@ impl Default for Limits {
             connections_per_address: 512,
             joins_per_address_burst: limits.joins_per_address_burst,
             joins_per_address_per_second: limits.joins_per_address_per_second,
+            starter_bytes_per_second: limits.starter_bytes_per_second,
         }
     }
 }
@@ -128,6 +131,7 @@ impl Limits {
             connections_max: self.connections,
             joins_per_address_burst: self.joins_per_address_burst,
             joins_per_address_per_second: self.joins_per_address_per_second,
+            starter_bytes_per_second: self.starter_bytes_per_second,
             ..coordinator::Limits::default()
         }
     }

@@ -5,6 +5,7 @@ use peerstream_lab::chance::Chance;
 use peerstream_lab::checkers::Checker;
 use peerstream_lab::world::{broadcast_keys, do_not_relay};
 use peerstream_lab::{ActorId, Coordinated, Network, World};
+use peerstream_sdk::protocol::id::NodeId;
 use peerstream_sdk::protocol::id::Term;
 use peerstream_sdk::protocol::segment::Kind;
 use peerstream_sdk::protocol::time::Micros;
@@ -180,6 +181,28 @@ fn a_viewer_that_will_not_relay_ends_up_a_leaf() {
 fn the_source_sends_two_copies_to_five_viewers_from_the_start() {
     let (broadcast, _) = Broadcast::new(7, Network::default()).joined(5, Micros::from_millis(500));
     assert!(broadcast.source_copies() <= 2.02);
+}
+
+#[test]
+fn a_newcomer_plays_before_its_links_are_open_and_goes_on_without_a_gap() {
+    let network = Network { setup_round_trips: 40, ..Network::default() };
+    let (mut broadcast, viewers) = Broadcast::new(8, network).joined(3, Micros::from_secs(2));
+    for id in viewers {
+        let received = broadcast.world.actor(id).received.clone();
+        assert!(received.longest_gap <= Micros::from_millis(250), "{id:?} waited {:?}", received.longest_gap);
+        assert_eq!((received.wrong, received.skipped), (0, 0), "{id:?}");
+    }
+    let opened = broadcast.world.now();
+    let late = broadcast.world.join(true);
+    broadcast.run(Micros::from_millis(400));
+    let received = &broadcast.world.actor(late).received;
+    assert!(received.first.is_some() && broadcast.world.status(late).links == 0, "{received:?} since {opened:?}");
+    broadcast.run(Micros::from_secs(10));
+    broadcast.check(Micros::from_millis(600));
+    let status = broadcast.world.status(late);
+    assert!(status.feeders.iter().any(|feeder| *feeder != NodeId::SOURCE), "peers feed it in the end: {status:?}");
+    let repeated = status.counters.payload_repeated;
+    assert!(repeated <= 8 * BYTES as u64, "{repeated} bytes came twice while the parent took over");
 }
 
 /// Something happens to a broadcast, as chance will have it. Nodes that may not relay are leaves, and with too many of
