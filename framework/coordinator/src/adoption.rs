@@ -61,10 +61,10 @@ impl Coordinator {
         let joined_at = self.names.joined_at(node, &hello.ticket).unwrap_or(now).min(now);
         let capacity = self.clamp(hello.capacity);
         self.counters.adopted += 1;
-        if self.members.contains_key(&node) {
+        if self.members.contains(node) {
             self.topology.set_joined_at(node, joined_at);
             self.set_ability(node, capacity, hello.relay);
-            self.members.get_mut(&node).expect("just looked").role = hello.role;
+            self.members.get_mut(node).expect("just looked").role = hello.role;
         } else {
             self.admit(node, hello.role, Target::new(capacity, hello.relay, joined_at));
         }
@@ -73,8 +73,8 @@ impl Coordinator {
 
     /// Whether the node, whose session is right, has its name of an earlier coordinator of this epoch and may keep it.
     pub(crate) fn is_adoptable(&self, node: NodeId) -> bool {
-        let placeholder = self.members.get(&node).is_some_and(|member| member.placeholder);
-        let unknown = !self.members.contains_key(&node) && self.topology.len() < self.config.limits.nodes_max;
+        let placeholder = self.members.get(node).is_some_and(|member| member.placeholder);
+        let unknown = !self.members.contains(node) && self.topology.len() < self.config.limits.nodes_max;
         self.config.follows
             && self.names.is_earlier(node)
             && (placeholder || unknown)
@@ -89,7 +89,7 @@ impl Coordinator {
         self.keep_parents(&adoption);
         self.keep_backups(&adoption);
         self.attach_strategy();
-        let everyone: Vec<_> = self.members.keys().copied().collect();
+        let everyone: Vec<_> = self.members.keys().collect();
         everyone.into_iter().for_each(|node| self.carry.touch(node));
     }
 
@@ -110,7 +110,7 @@ impl Coordinator {
             let capacity = children.clamp(2, usize::from(self.config.limits.capacity_max)) as u8;
             let now = Micros(self.wall_us());
             self.admit(node, Role::Viewer, Target::new(capacity, true, now));
-            let member = self.members.get_mut(&node).expect("just admitted");
+            let member = self.members.get_mut(node).expect("just admitted");
             (member.placeholder, member.lost_at, member.seen_open) = (true, Some(self.now), Some(self.now));
             self.watched.insert(node);
             self.counters.places_held += 1;
@@ -143,13 +143,13 @@ impl Coordinator {
     fn feeders(&self, adoption: &Adoption) -> BTreeMap<NodeId, Vec<NodeId>> {
         let mut feeders: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
         let reported = || self.members.iter().filter(|(node, _)| adoption.reported.contains(node));
-        let links = || reported().flat_map(|(node, member)| member.links.iter().map(move |link| (*node, link)));
+        let links = || reported().flat_map(|(node, member)| member.links.iter().map(move |link| (node, link)));
         let links = || links().filter(|(node, link)| link.open && link.peer != *node);
         let by_the_fed = links().filter(|(_, link)| link.feeds_me).map(|(node, link)| (node, link.peer));
         let by_the_feeder = links().filter(|(_, link)| link.fed_by_me).map(|(node, link)| (link.peer, node));
         for (node, feeder) in by_the_fed.chain(by_the_feeder) {
             let known = feeders.entry(node).or_default();
-            let members = self.members.contains_key(&node) && self.members.contains_key(&feeder);
+            let members = self.members.contains(node) && self.members.contains(feeder);
             if members && node != NodeId::SOURCE && !known.contains(&feeder) {
                 known.push(feeder);
             }
@@ -161,7 +161,7 @@ impl Coordinator {
     fn keep_backups(&mut self, adoption: &Adoption) {
         for (node, backup) in &adoption.backups {
             let open = |a: NodeId, b: NodeId| {
-                let links = self.members.get(&a).into_iter().flat_map(|member| &member.links);
+                let links = self.members.get(a).into_iter().flat_map(|member| &member.links);
                 !adoption.reported.contains(&a) || links.into_iter().any(|link| link.peer == b && link.open)
             };
             if open(*node, *backup) && open(*backup, *node) {

@@ -5,14 +5,17 @@
 //! says that the new one feeds it, or is two seconds late with that. No node is ever asked for more copies than its
 //! capacity and one. `docs/assignments.md` tells the whole story.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use peerstream_overlay::Topology;
 use peerstream_protocol::control::{Assignment, Report};
 use peerstream_protocol::id::{NodeId, Term};
 use peerstream_protocol::time::Micros;
 
+use crate::few::Few;
+use crate::roster::Roster;
 use crate::slots::Slots;
+use crate::told::{Told, Writer};
 
 /// A release this late after the new parent says that it feeds the child is enforced.
 pub(crate) const RELEASE_OVERDUE: Micros = Micros::from_secs(2);
@@ -27,6 +30,8 @@ const GHOST_MAX: Micros = Micros::from_secs(30);
 /// When more nodes than this wait, they are looked at together after a pause and not with every message.
 const WAITING_MANY: usize = 128;
 const ADVANCE_PAUSE: Micros = Micros::from_millis(40);
+/// A search for a circle marks where it has been after so many hops.
+const HOPS_UNMARKED: usize = 64;
 /// Stands for "named by the assignment in force" in [`Node::possible`].
 const NAMED: u64 = u64::MAX;
 
@@ -35,7 +40,7 @@ const NAMED: u64 = u64::MAX;
 pub(crate) struct Node {
     online: bool,
     /// When it was taken out, and whom it may still be feeding.
-    gone: Option<(Micros, Vec<NodeId>)>,
+    gone: Option<Box<(Micros, Vec<NodeId>)>>,
     /// It has been told to take a parent before.
     placed: bool,
     /// The parent it was told to take.
@@ -49,14 +54,16 @@ pub(crate) struct Node {
     /// Since when this parent says that it feeds it.
     claimed: Option<Micros>,
     /// Who may be feeding it, with the last version of its assignment that named that parent.
-    possible: BTreeMap<NodeId, u64>,
+    possible: Few<u64>,
     /// Whom it was told to feed.
     slots: Slots,
-    sent: Assignment,
+    told: Told,
+    /// The number under which it was last told; 0 when it never was.
+    version: u64,
     sent_at: Micros,
     reported: u64,
     /// The peers of the assignment before, and until when they count.
-    before: (BTreeSet<NodeId>, Micros),
+    before: (Box<[NodeId]>, Micros),
     enforced: u32,
 }
 
@@ -75,7 +82,9 @@ pub(crate) struct Tally {
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Carry {
     term: Term,
-    nodes: BTreeMap<NodeId, Node>,
+    nodes: Roster<NodeId, Node>,
+    /// Nodes that remember the peers of a superseded assignment, and until when.
+    superseded: VecDeque<(Micros, NodeId)>,
     /// Nodes whose target parent is not issued, and since when.
     waiting: BTreeMap<NodeId, Micros>,
     /// Nodes whose issued parent says that it feeds them, which they have not confirmed.
@@ -99,12 +108,14 @@ impl Carry {
 
     /// A node is there, not yet connected.
     pub(crate) fn insert(&mut self, node: NodeId) {
-        self.nodes.entry(node).or_default();
+        if !self.nodes.contains(node) {
+            self.nodes.insert(node, Node::default());
+        }
     }
 
     /// A node's connection opened or broke. On opening it gets its assignment at once.
     pub(crate) fn set_online(&mut self, node: NodeId, online: bool) {
-        let Some(state) = self.nodes.get_mut(&node) else { return };
+        let Some(state) = self.nodes.get_mut(node) else { return };
         state.online = online;
         if online {
             self.again.insert(node);
@@ -115,10 +126,10 @@ impl Carry {
 
     /// An earlier coordinator told `feeder` to feed the node, and may have meant it as its parent for good (`kept`).
     pub(crate) fn adopt(&mut self, node: NodeId, feeder: NodeId, kept: bool, room: usize) {
-        let Some(parent) = self.nodes.get_mut(&feeder) else { return };
+        let Some(parent) = self.nodes.get_mut(feeder) else { return };
         // Without a slot the feeder lets the node go with its first assignment; the others go on.
         parent.slots.admit(node, room, &[]);
-        let Some(state) = self.nodes.get_mut(&node) else { return };
+        let Some(state) = self.nodes.get_mut(node) else { return };
         state.placed = true;
         state.possible.insert(feeder, if kept { NAMED } else { 0 });
         if kept {
@@ -140,7 +151,7 @@ impl Carry {
     /// The overlay wants the node to be fed by that one from now on.
     pub(crate) fn retarget(&mut self, node: NodeId, parent: Option<NodeId>, now: Micros) {
         self.dirty.insert(node);
-        let Some(state) = self.nodes.get(&node).filter(|state| state.gone.is_none()) else { return };
+        let Some(state) = self.nodes.get(node).filter(|state| state.gone.is_none()) else { return };
         if parent.is_none() {
             self.waiting.remove(&node);
             self.unissue(node);
@@ -158,20 +169,20 @@ impl Carry {
 
     /// A node is gone. It is remembered as a ghost while data may still flow through it.
     pub(crate) fn remove(&mut self, node: NodeId, now: Micros) {
-        let Some(mut state) = self.nodes.remove(&node) else { return };
+        let Some(mut state) = self.nodes.remove(node) else { return };
         self.forget_marks(node);
         for feeder in state.possible.keys() {
-            self.drop_child(*feeder, node);
+            self.drop_child(feeder, node);
         }
         let children = std::mem::take(&mut state.slots).into_known();
         let fed: Vec<_> = children.into_iter().filter(|child| self.may_feed(node, *child)).collect();
         for child in &fed {
-            if self.nodes.get(child).is_some_and(|child| child.issued == Some(node)) {
+            if self.nodes.get(*child).is_some_and(|child| child.issued == Some(node)) {
                 self.unissue(*child);
             }
         }
         if !fed.is_empty() {
-            (state.gone, state.online, state.issued) = (Some((now, fed)), false, None);
+            (state.gone, state.online, state.issued) = (Some(Box::new((now, fed))), false, None);
             self.nodes.insert(node, state);
             self.ghosts.insert(node);
         }
@@ -180,8 +191,8 @@ impl Carry {
 
     /// Takes in what a node says of its links.
     pub(crate) fn on_report(&mut self, node: NodeId, report: &Report, now: Micros) {
-        let Some(state) = self.nodes.get_mut(&node).filter(|state| state.gone.is_none()) else { return };
-        let stale = report.term != self.term || report.version < state.sent.version;
+        let Some(state) = self.nodes.get_mut(node).filter(|state| state.gone.is_none()) else { return };
+        let stale = report.term != self.term || report.version < state.version;
         if stale && now.since(state.sent_at) >= RESEND {
             state.sent_at = now;
             self.again.insert(node);
@@ -191,8 +202,8 @@ impl Carry {
         if report.term < self.term && state.reported == 0 {
             self.on_earlier_feeders(node, report);
         }
-        let Some(state) = self.nodes.get_mut(&node) else { return };
-        if report.term != self.term || report.version > state.sent.version {
+        let Some(state) = self.nodes.get_mut(node) else { return };
+        if report.term != self.term || report.version > state.version {
             return;
         }
         state.reported = state.reported.max(report.version);
@@ -203,6 +214,7 @@ impl Carry {
     /// What must happen as time passes.
     pub(crate) fn on_tick(&mut self, topology: &Topology, now: Micros) {
         self.enforce(now);
+        self.forget_superseded(now);
         self.lay_ghosts(now);
         if !self.waiting.is_empty() && now.since(self.progress_at) >= STUCK {
             self.progress_at = now;
@@ -236,40 +248,46 @@ impl Carry {
     pub(crate) fn flush(&mut self, topology: &Topology, now: Micros) -> Vec<(NodeId, Assignment)> {
         let again = std::mem::take(&mut self.again);
         let mut out = Vec::new();
+        let mut draft = Writer::default();
         for node in std::mem::take(&mut self.dirty) {
-            let Some(assignment) = self.assignment(topology, node) else { continue };
-            let state = self.nodes.get_mut(&node).expect("it has an assignment");
-            let changed = !same(&assignment, &state.sent) || state.sent.version == 0;
+            if !self.write(topology, node, &mut draft) {
+                continue;
+            }
+            let state = self.nodes.get_mut(node).expect("it has an assignment");
+            let changed = !draft.says(&state.told) || state.version == 0;
             if !state.online {
-                if state.sent.version == 0 {
+                if state.version == 0 {
                     // Never sent, but who it names are its neighbours.
-                    state.sent = assignment;
+                    state.told = draft.told();
                 }
                 continue;
             }
             if !changed && !again.contains(&node) {
                 // A change that was taken back before it was sent.
-                state.issued_in.get_or_insert(state.sent.version);
+                state.issued_in.get_or_insert(state.version);
                 continue;
             }
-            let version = state.sent.version + 1;
+            state.version += 1;
             self.tally.assignments += 1;
-            let old = std::mem::replace(&mut state.sent, Assignment { version, ..assignment });
             if changed {
-                state.before = (old.peers(), now + SUPERSEDED);
+                let old = std::mem::replace(&mut state.told, draft.told());
+                if old != Told::default() {
+                    state.before = (old.peers().collect(), now + SUPERSEDED);
+                    self.superseded.push_back((now + SUPERSEDED, node));
+                }
             }
             state.sent_at = now;
-            state.issued_in.get_or_insert(version);
-            out.push((node, state.sent.clone()));
+            state.issued_in.get_or_insert(state.version);
+            out.push((node, state.told.assignment(self.term, state.version)));
         }
         out
     }
 
     /// Whether an assignment of `node`, the present one or the one just superseded, names `peer`.
     pub(crate) fn names(&self, node: NodeId, peer: NodeId, now: Micros) -> bool {
-        let Some(state) = self.nodes.get(&node) else { return false };
+        let Some(state) = self.nodes.get(node) else { return false };
         let before = state.before.1 > now && state.before.0.contains(&peer);
-        before || edges(&state.sent).any(|named| named == peer)
+        before || state.told.names(peer)
     }
 
     /// Whether something here waits for time to pass.
@@ -284,19 +302,19 @@ impl Carry {
 
     /// The parent a node was told to take, and whether it has confirmed it.
     pub(crate) fn issued(&self, node: NodeId) -> (Option<NodeId>, bool) {
-        self.nodes.get(&node).map_or((None, false), |state| (state.issued, state.confirmed))
+        self.nodes.get(node).map_or((None, false), |state| (state.issued, state.confirmed))
     }
 
     /// The version sent last, the version reported last, and how many releases had to be enforced.
     pub(crate) fn versions(&self, node: NodeId) -> (u64, u64, u32) {
-        self.nodes.get(&node).map_or((0, 0, 0), |state| (state.sent.version, state.reported, state.enforced))
+        self.nodes.get(node).map_or((0, 0, 0), |state| (state.version, state.reported, state.enforced))
     }
 
     // Issuing.
 
     /// Tells the node to take that parent, if this is allowed now.
     fn issue(&mut self, topology: &Topology, node: NodeId, parent: NodeId) -> bool {
-        let online = |id: &NodeId| self.nodes.get(id).is_some_and(|state| state.online);
+        let online = |id: &NodeId| self.nodes.get(*id).is_some_and(|state| state.online);
         if self.issued(node).0 == Some(parent) {
             return true;
         }
@@ -304,15 +322,15 @@ impl Carry {
             return false;
         }
         let room = topology.get(parent).map_or(0, |member| member.room());
-        let issued = |child: NodeId| self.nodes.get(&child).and_then(|state| state.issued);
+        let issued = |child: NodeId| self.nodes.get(child).and_then(|state| state.issued);
         let leaving: Vec<_> =
-            self.nodes[&parent].slots.children().filter(|child| issued(*child) != Some(parent)).collect();
-        let slots = &mut self.nodes.get_mut(&parent).expect("it is online").slots;
+            self.nodes[parent].slots.children().filter(|child| issued(*child) != Some(parent)).collect();
+        let slots = &mut self.nodes.get_mut(parent).expect("it is online").slots;
         if !slots.admit(node, room, &leaving) {
             return false;
         }
         self.unissue(node);
-        let state = self.nodes.get_mut(&node).expect("it is online");
+        let state = self.nodes.get_mut(node).expect("it is online");
         self.tally.moves += u64::from(std::mem::replace(&mut state.placed, true));
         state.issued = Some(parent);
         state.fresh = state.possible.insert(parent, NAMED).is_none();
@@ -322,9 +340,9 @@ impl Carry {
 
     /// The node is not told any more to take its issued parent; data may flow for a while.
     fn unissue(&mut self, node: NodeId) {
-        let Some(state) = self.nodes.get_mut(&node) else { return };
+        let Some(state) = self.nodes.get_mut(node) else { return };
         if let Some(old) = state.issued.take() {
-            state.possible.insert(old, state.sent.version);
+            state.possible.insert(old, state.version);
             self.dirty.insert(old);
         }
         (state.issued_in, state.confirmed, state.claimed) = (None, false, None);
@@ -334,14 +352,23 @@ impl Carry {
 
     /// Whether data that leaves `from` may come by at `to`.
     fn reaches(&self, from: NodeId, to: NodeId) -> bool {
-        let mut seen = BTreeSet::from([to]);
+        let mut seen = BTreeSet::new();
         let mut todo = vec![to];
+        let mut hops = 0;
         while let Some(node) = todo.pop() {
             if node == from {
                 return true;
             }
-            let feeders = self.nodes.get(&node).into_iter().flat_map(|state| state.possible.keys());
-            todo.extend(feeders.copied().filter(|feeder| seen.insert(*feeder)));
+            hops += 1;
+            let Some(state) = self.nodes.get(node) else { continue };
+            let mut feeders = state.possible.keys();
+            // Most nodes have one feeder, and the way to the source is short.
+            let (first, second) = (feeders.next(), feeders.next());
+            if second.is_none() && hops <= HOPS_UNMARKED {
+                todo.extend(first);
+            } else if seen.insert(node) {
+                todo.extend(state.possible.keys());
+            }
         }
         false
     }
@@ -366,14 +393,14 @@ impl Carry {
     }
 
     fn is_online(&self, node: NodeId) -> bool {
-        self.nodes.get(&node).is_some_and(|state| state.online)
+        self.nodes.get(node).is_some_and(|state| state.online)
     }
 
     // Confirming and releasing.
 
     /// What the node says of those who feed it.
     fn on_feeders(&mut self, node: NodeId, report: &Report, now: Micros) {
-        let state = self.nodes.get_mut(&node).expect("the caller has it");
+        let state = self.nodes.get_mut(node).expect("the caller has it");
         let feeds = |peer: NodeId| report.links.iter().any(|link| link.peer == peer && link.feeds_me);
         let current = state.issued_in.is_some_and(|version| report.version >= version);
         let settled = current && state.issued.is_some_and(feeds);
@@ -385,7 +412,7 @@ impl Carry {
         // A node may go on asking an old parent that has not fed it yet, until a new one feeds it.
         let asks = |peer: NodeId| report.links.iter().any(|link| link.peer == peer && link.open && !settled);
         let proven =
-            |(peer, last): (&NodeId, &u64)| (report.version > *last && !feeds(*peer) && !asks(*peer)).then_some(*peer);
+            |(peer, last): (NodeId, u64)| (report.version > last && !feeds(peer) && !asks(peer)).then_some(peer);
         let dead: Vec<_> = state.possible.iter().filter_map(proven).collect();
         for feeder in dead {
             self.edge_is_dead(feeder, node);
@@ -399,18 +426,20 @@ impl Carry {
     /// A node that comes back late from an earlier term is still fed as it was told then.
     fn on_earlier_feeders(&mut self, node: NodeId, report: &Report) {
         let feeders = report.links.iter().filter(|link| link.open && link.feeds_me).map(|link| link.peer);
-        let feeders = feeders.filter(|feeder| *feeder != node && self.nodes.contains_key(feeder));
+        let feeders = feeders.filter(|feeder| *feeder != node && self.nodes.contains(*feeder));
         let feeders: Vec<_> = feeders.collect();
-        let Some(state) = self.nodes.get_mut(&node) else { return };
+        let Some(state) = self.nodes.get_mut(node) else { return };
         for feeder in feeders {
-            state.possible.entry(feeder).or_insert(0);
+            if !state.possible.contains(feeder) {
+                state.possible.insert(feeder, 0);
+            }
         }
     }
 
     /// What the node says of those it feeds.
     fn on_children(&mut self, node: NodeId, report: &Report, now: Micros) {
         let feeds = |child: NodeId| report.links.iter().any(|link| link.peer == child && link.fed_by_me);
-        let state = self.nodes.get_mut(&node).expect("the caller has it");
+        let state = self.nodes.get_mut(node).expect("the caller has it");
         for child in state.slots.settle(report.version, feeds) {
             if self.issued(child).0 != Some(node) {
                 self.edge_is_dead(node, child);
@@ -424,7 +453,7 @@ impl Carry {
     /// A parent says whether it feeds a child that has not confirmed it. Only a claim that stands counts, and not that
     /// of a parent which may still feed it from earlier on, until the child knows that it shall stay.
     fn on_claim(&mut self, parent: NodeId, child: NodeId, feeds: bool, now: Micros) {
-        let Some(state) = self.nodes.get_mut(&child).filter(|state| state.issued == Some(parent)) else { return };
+        let Some(state) = self.nodes.get_mut(child).filter(|state| state.issued == Some(parent)) else { return };
         let told = state.fresh || state.issued_in.is_some_and(|version| state.reported >= version);
         if !feeds || !told {
             state.claimed = None;
@@ -437,8 +466,8 @@ impl Carry {
 
     /// No data flows from `feeder` to `node`, nor will it unless it is issued again.
     fn edge_is_dead(&mut self, feeder: NodeId, node: NodeId) {
-        if let Some(state) = self.nodes.get_mut(&node) {
-            state.possible.remove(&feeder);
+        if let Some(state) = self.nodes.get_mut(node) {
+            state.possible.remove(feeder);
         }
         self.drop_child(feeder, node);
         self.retry = true;
@@ -446,15 +475,15 @@ impl Carry {
 
     /// All but the issued parent may let the node go.
     fn release_all(&mut self, node: NodeId) -> usize {
-        let Some(state) = self.nodes.get(&node) else { return 0 };
-        let others = state.possible.keys().copied().filter(|feeder| Some(*feeder) != state.issued);
+        let Some(state) = self.nodes.get(node) else { return 0 };
+        let others = state.possible.keys().filter(|feeder| Some(*feeder) != state.issued);
         let others: Vec<_> = others.collect();
         others.into_iter().filter(|feeder| self.drop_child(*feeder, node)).count()
     }
 
     fn drop_child(&mut self, parent: NodeId, child: NodeId) -> bool {
-        let Some(state) = self.nodes.get_mut(&parent) else { return false };
-        let dropped = state.slots.drop_child(child, state.sent.version);
+        let Some(state) = self.nodes.get_mut(parent) else { return false };
+        let dropped = state.slots.drop_child(child, state.version);
         if dropped {
             self.dirty.insert(parent);
             self.retry = true;
@@ -464,7 +493,7 @@ impl Carry {
 
     fn enforce(&mut self, now: Micros) {
         for node in self.overdue.clone() {
-            let Some(state) = self.nodes.get_mut(&node) else { continue };
+            let Some(state) = self.nodes.get_mut(node) else { continue };
             if state.claimed.is_none_or(|since| now.since(since) < RELEASE_OVERDUE) {
                 continue;
             }
@@ -472,7 +501,7 @@ impl Carry {
             self.overdue.remove(&node);
             if self.release_all(node) > 0 {
                 self.tally.enforced += 1;
-                self.nodes.get_mut(&node).expect("still there").enforced += 1;
+                self.nodes.get_mut(node).expect("still there").enforced += 1;
             }
         }
     }
@@ -480,7 +509,16 @@ impl Carry {
     // Those who are gone.
 
     fn may_feed(&self, feeder: NodeId, node: NodeId) -> bool {
-        self.nodes.get(&node).is_some_and(|state| state.possible.contains_key(&feeder))
+        self.nodes.get(node).is_some_and(|state| state.possible.contains(feeder))
+    }
+
+    /// The peers of an assignment that was superseded long ago are no neighbours any more.
+    fn forget_superseded(&mut self, now: Micros) {
+        while let Some((until, node)) = self.superseded.pop_front_if(|(until, _)| *until <= now) {
+            if let Some(state) = self.nodes.get_mut(node).filter(|state| state.before.1 == until) {
+                state.before = Default::default();
+            }
+        }
     }
 
     fn forget_marks(&mut self, node: NodeId) {
@@ -492,15 +530,17 @@ impl Carry {
 
     fn lay_ghosts(&mut self, now: Micros) {
         for ghost in self.ghosts.clone() {
-            let Some((since, fed)) = self.nodes.get(&ghost).and_then(|state| state.gone.clone()) else { continue };
+            let Some((since, fed)) = self.nodes.get(ghost).and_then(|state| state.gone.as_deref().cloned()) else {
+                continue;
+            };
             let fed: Vec<_> = fed.into_iter().filter(|child| self.may_feed(ghost, *child)).collect();
             if !fed.is_empty() && now.since(since) < GHOST_MAX {
                 continue;
             }
             for child in fed {
-                self.nodes.get_mut(&child).map(|child| child.possible.remove(&ghost));
+                self.nodes.get_mut(child).map(|child| child.possible.remove(ghost));
             }
-            self.nodes.remove(&ghost);
+            self.nodes.remove(ghost);
             self.ghosts.remove(&ghost);
             self.retry = true;
         }
@@ -508,28 +548,17 @@ impl Carry {
 
     // Writing assignments.
 
-    /// All that is asked of a node now, without its version.
-    fn assignment(&mut self, topology: &Topology, node: NodeId) -> Option<Assignment> {
-        let member = topology.get(node)?;
-        let state = self.nodes.get(&node).filter(|state| state.gone.is_none())?;
-        let mut write = crate::write::Writer::new(self.term);
-        write.parent(state.issued);
-        write.children(state.slots.edges());
-        write.backup(member.backup());
-        write.backs(member.backs());
-        write.standby(member.standby().iter().chain(member.stands_by_for()).copied());
-        let (assignment, dropped) = write.finish();
-        self.tally.links_dropped += dropped;
-        Some(assignment)
+    /// Writes all that is asked of a node now; false when there is no such node.
+    fn write(&mut self, topology: &Topology, node: NodeId, draft: &mut Writer) -> bool {
+        let state = self.nodes.get(node).filter(|state| state.gone.is_none());
+        let (Some(member), Some(state)) = (topology.get(node), state) else { return false };
+        draft.clear();
+        draft.parent(state.issued);
+        draft.children(state.slots.pairs());
+        draft.backup(member.backup());
+        draft.backs(member.backs().iter().copied());
+        draft.standby(member.standby().iter().chain(member.stands_by_for()).copied());
+        self.tally.links_dropped += draft.dropped();
+        true
     }
-}
-
-fn same(a: &Assignment, b: &Assignment) -> bool {
-    (a.term, &a.parents, &a.children, &a.backup, &a.backs, &a.standby)
-        == (b.term, &b.parents, &b.children, &b.backup, &b.backs, &b.standby)
-}
-
-fn edges(assignment: &Assignment) -> impl Iterator<Item = NodeId> {
-    let Assignment { parents, children, backup, backs, standby, .. } = assignment;
-    parents.iter().chain(children).chain(backup).chain(backs).chain(standby).map(|edge| edge.peer)
 }

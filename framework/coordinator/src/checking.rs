@@ -31,6 +31,7 @@ impl Coordinator {
             ladder: Box::new(InBatches::default()),
             pace: self.pace,
             struggling: self.struggling.clone(),
+            looked_at: self.looked_at,
             rejections: self.rejections,
             mass_loss: self.mass_loss,
             ticked: self.ticked,
@@ -46,7 +47,7 @@ impl Coordinator {
     pub fn fingerprint(&self, state: &mut impl Hasher) {
         (&self.topology, &self.carry, &self.events, &self.watched).hash(state);
         (self.now, self.timer, self.ticked, self.grace_until, self.mass_loss, self.rejections).hash(state);
-        for (node, member) in &self.members {
+        for (node, member) in self.members.iter() {
             (node, member.conn, member.lost_at, &member.suspicion).hash(state);
         }
     }

@@ -1,8 +1,10 @@
 //! The coordinator itself: takes inputs apart, runs the strategy, hands assignments out.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
-use peerstream_overlay::{Context, Event, InBatches, LadderPolicy, Member as Target, Op, Plan, Topology, TreeStrategy};
+use peerstream_overlay::{
+    Context, Event, Group, InBatches, LadderPolicy, Member as Target, Op, Plan, Topology, TreeStrategy,
+};
 use peerstream_protocol::control::{Down, Reason, Role, Up};
 use peerstream_protocol::id::NodeId;
 use peerstream_protocol::time::Micros;
@@ -15,6 +17,7 @@ use crate::limits::{Addresses, Bucket, Rate};
 use crate::members::{Conn, Member, Names};
 use crate::overview::Counters;
 use crate::performance::{Pace, Struggling};
+use crate::roster::Roster;
 use crate::starter::Starters;
 use crate::verdicts::{self, Death};
 
@@ -28,6 +31,10 @@ const TICK_SUSPECTS: Micros = Micros::from_millis(20);
 const ASLEEP: Micros = Micros::from_millis(500);
 /// For how long nobody is condemned for silence after that.
 const GRACE: Micros = Micros::from_secs(1);
+/// Members that say nothing are looked for in so many parts of the audience, one a second.
+const SILENT_PARTS: usize = 8;
+/// A part is no smaller than this.
+const SILENT_LOOKED_AT_MIN: usize = 1_024;
 /// Plans in a row that may be rejected before the strategy starts afresh.
 const REJECTIONS_MAX: u32 = 3;
 /// Below this many members the vanishing of most connections means nothing.
@@ -40,8 +47,8 @@ pub struct Coordinator {
     pub(crate) config: Config,
     pub(crate) strategy: Box<dyn TreeStrategy + Send>,
     pub(crate) topology: Topology,
-    pub(crate) members: BTreeMap<NodeId, Member>,
-    pub(crate) conns: BTreeMap<ConnId, Conn>,
+    pub(crate) members: Roster<NodeId, Member>,
+    pub(crate) conns: Roster<ConnId, Conn>,
     pub(crate) carry: Carry,
     pub(crate) names: Names,
     pub(crate) addresses: Addresses,
@@ -60,6 +67,8 @@ pub struct Coordinator {
     pub(crate) ladder: Box<dyn LadderPolicy + Send>,
     pub(crate) pace: Pace,
     pub(crate) struggling: Struggling,
+    /// Where the search for silent members goes on.
+    pub(crate) looked_at: NodeId,
     pub(crate) rejections: u32,
     pub(crate) mass_loss: bool,
     pub(crate) ticked: Micros,
@@ -91,8 +100,8 @@ impl Coordinator {
             config,
             strategy,
             topology: Topology::new(2),
-            members: BTreeMap::new(),
-            conns: BTreeMap::new(),
+            members: Roster::default(),
+            conns: Roster::default(),
             counters: Counters::default(),
             now,
             events: Vec::new(),
@@ -101,6 +110,7 @@ impl Coordinator {
             ladder: Box::new(InBatches::default()),
             pace: Pace::default(),
             struggling: Struggling::new(),
+            looked_at: NodeId::SOURCE,
             rejections: 0,
             mass_loss: false,
             ticked: now,
@@ -152,7 +162,7 @@ impl Coordinator {
 
     fn on_bytes(&mut self, conn: ConnId, bytes: &[u8]) {
         let (now, rate, limits) = (self.now, self.message_rate(), self.config.limits);
-        let Some(state) = self.conns.get_mut(&conn) else { return };
+        let Some(state) = self.conns.get_mut(conn) else { return };
         if state.origin != Origin::Source && !state.messages.take(rate, now) {
             state.dropped += 1;
             self.counters.messages_dropped += 1;
@@ -178,7 +188,7 @@ impl Coordinator {
     }
 
     fn on_message(&mut self, conn: ConnId, node: NodeId, message: Up) {
-        if let Some(member) = self.members.get_mut(&node) {
+        if let Some(member) = self.members.get_mut(node) {
             member.heard = self.now;
         }
         match message {
@@ -195,7 +205,7 @@ impl Coordinator {
     }
 
     fn on_closed(&mut self, conn: ConnId) {
-        let Some(state) = self.conns.remove(&conn) else { return };
+        let Some(state) = self.conns.remove(conn) else { return };
         self.unanswered.remove(&(state.opened_at, conn));
         if let Some(node) = state.node {
             self.lose(node);
@@ -204,7 +214,7 @@ impl Coordinator {
 
     /// A member's connection is gone; the member is not.
     fn lose(&mut self, node: NodeId) {
-        let Some(member) = self.members.get_mut(&node) else { return };
+        let Some(member) = self.members.get_mut(node) else { return };
         (member.conn, member.lost_at) = (None, Some(self.now));
         self.watched.insert(node);
         self.carry.set_online(node, false);
@@ -212,7 +222,7 @@ impl Coordinator {
 
     fn misbehaved(&mut self, conn: ConnId) {
         self.counters.misbehaved += 1;
-        let node = self.conns.get(&conn).and_then(|state| state.node);
+        let node = self.conns.get(conn).and_then(|state| state.node);
         self.refuse(conn, Reason::Misbehaved);
         match node {
             Some(NodeId::SOURCE) => self.lose(NodeId::SOURCE),
@@ -227,7 +237,7 @@ impl Coordinator {
     }
 
     pub(crate) fn close(&mut self, conn: ConnId) {
-        if let Some(state) = self.conns.remove(&conn) {
+        if let Some(state) = self.conns.remove(conn) {
             self.unanswered.remove(&(state.opened_at, conn));
             self.out.push_back(Output::Close(conn));
         }
@@ -261,7 +271,7 @@ impl Coordinator {
             return self.counters.unexpected += 1;
         }
         self.counters.left += 1;
-        if let Some(conn) = self.members.get_mut(&node).and_then(|member| member.conn.take()) {
+        if let Some(conn) = self.members.get_mut(node).and_then(|member| member.conn.take()) {
             self.close(conn);
         }
         self.bury(node, Reason::TakenForDead);
@@ -270,7 +280,7 @@ impl Coordinator {
     /// Takes a member out. If it is still connected it is told why, and may come back as a newcomer.
     pub(crate) fn bury(&mut self, node: NodeId, reason: Reason) {
         let Some(target) = self.topology.remove(node) else { return };
-        let member = self.members.remove(&node);
+        let member = self.members.remove(node);
         if self.names.is_earlier(node) {
             self.buried_earlier.insert(node);
         }
@@ -323,10 +333,14 @@ impl Coordinator {
         }
     }
 
+    /// Looks for members that say nothing: a part of them each time, and all of a small audience.
     fn watch_silent(&mut self) {
-        let silent = self.members.iter().filter(|(_, member)| self.now.since(member.heard) >= verdicts::MUTE);
-        let silent: Vec<_> = silent.map(|(node, _)| *node).collect();
-        self.watched.extend(silent);
+        let part = (self.members.len() / SILENT_PARTS).max(SILENT_LOOKED_AT_MIN);
+        let mut rest = self.members.iter_from(self.looked_at).take(part + 1);
+        let looked_at = rest.by_ref().take(part);
+        let silent = looked_at.filter(|(_, member)| self.now.since(member.heard) >= verdicts::MUTE);
+        self.watched.extend(silent.map(|(node, _)| node));
+        self.looked_at = rest.next().map_or(NodeId::SOURCE, |(node, _)| node);
     }
 
     /// Looks at everyone who might be dead.
@@ -346,7 +360,7 @@ impl Coordinator {
         if self.now < self.grace_until {
             return;
         }
-        let Some(member) = self.members.get_mut(&node) else {
+        let Some(member) = self.members.get_mut(node) else {
             self.watched.remove(&node);
             return;
         };
@@ -382,7 +396,7 @@ impl Coordinator {
     }
 
     fn look_for_mass_loss(&mut self) {
-        let lost = self.watched.iter().filter(|node| self.members.get(node).is_some_and(|m| m.lost_at.is_some()));
+        let lost = self.watched.iter().filter(|node| self.members.get(**node).is_some_and(|m| m.lost_at.is_some()));
         let members = self.topology.len();
         let mass = members >= MASS_MEMBERS_MIN && lost.count() * 2 > members;
         self.counters.mass_losses += u64::from(mass && !self.mass_loss);
@@ -433,7 +447,7 @@ impl Coordinator {
         }
         self.carry.advance(&self.topology, self.now);
         for (node, assignment) in self.carry.flush(&self.topology, self.now) {
-            if let Some(conn) = self.members.get(&node).and_then(|member| member.conn) {
+            if let Some(conn) = self.members.get(node).and_then(|member| member.conn) {
                 self.send(conn, &Down::Assign(assignment));
             }
         }
@@ -457,12 +471,11 @@ impl Coordinator {
     fn commit(&mut self, plan: &Plan) {
         let mut rejected = false;
         for (index, group) in plan.groups().iter().enumerate() {
-            let before: Vec<_> = group.ops().iter().flat_map(|op| self.neighbours_of(op)).collect();
+            self.touch_ends(group);
             match self.topology.commit(group) {
                 Ok(()) => {
                     self.counters.groups_committed += 1;
-                    let after: Vec<_> = group.ops().iter().flat_map(|op| self.neighbours_of(op)).collect();
-                    before.into_iter().chain(after).for_each(|node| self.carry.touch(node));
+                    self.touch_ends(group);
                     group.ops().iter().for_each(|op| self.retarget(op));
                 }
                 Err(reason) => {
@@ -483,17 +496,18 @@ impl Coordinator {
         }
     }
 
-    /// Whose assignment an operation touches: the node's, and those of whoever is at the other end of the edge.
-    fn neighbours_of(&self, op: &Op) -> Vec<NodeId> {
-        let node = op.node();
-        let member = self.topology.get(node);
-        let backup = member.and_then(|member| member.backup());
-        let standby = member.into_iter().flat_map(|member| member.standby()).copied();
-        match op {
-            Op::SetParent { .. } => vec![node],
-            Op::SetBackup { .. } => [Some(node), backup].into_iter().flatten().collect(),
-            Op::SetStandby { .. } => std::iter::once(node).chain(standby).collect(),
-            Op::Detach { .. } => std::iter::once(node).chain(backup).chain(standby).collect(),
+    /// An operation touches the assignments of its node and of whoever is at the other end of the edge, before and after.
+    fn touch_ends(&mut self, group: &Group) {
+        for op in group.ops() {
+            let node = op.node();
+            self.carry.touch(node);
+            let Some(member) = self.topology.get(node) else { continue };
+            if matches!(op, Op::SetBackup { .. } | Op::Detach { .. }) {
+                member.backup().into_iter().for_each(|backup| self.carry.touch(backup));
+            }
+            if matches!(op, Op::SetStandby { .. } | Op::Detach { .. }) {
+                member.standby().iter().for_each(|standby| self.carry.touch(*standby));
+            }
         }
     }
 

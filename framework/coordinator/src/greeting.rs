@@ -12,7 +12,7 @@ use crate::limits::Join;
 
 impl Coordinator {
     pub(crate) fn on_hello(&mut self, conn: ConnId, hello: Hello) {
-        let Some(state) = self.conns.get(&conn) else { return };
+        let Some(state) = self.conns.get(conn) else { return };
         let (origin, present) = (state.origin, state.node);
         if hello.wire != WIRE_VERSION {
             return self.turn_away(conn, Reason::WireVersion);
@@ -22,7 +22,7 @@ impl Coordinator {
         }
         let resumed = hello.resume.filter(|(node, session)| self.names.is_session_of(*node, *session));
         let adopted = resumed.filter(|(node, _)| self.is_adoptable(*node));
-        let resumed = resumed.filter(|(node, _)| self.members.contains_key(node));
+        let resumed = resumed.filter(|(node, _)| self.members.contains(*node));
         match (hello.role, adopted.or(resumed), present) {
             (Role::Source, _, _) if origin != Origin::Source => self.turn_away(conn, Reason::Misbehaved),
             (Role::Source, _, None | Some(NodeId::SOURCE)) => self.on_source(conn, &hello),
@@ -36,7 +36,7 @@ impl Coordinator {
 
     fn turn_away(&mut self, conn: ConnId, reason: Reason) {
         self.counters.joins_refused_other += 1;
-        if self.conns.get(&conn).is_some_and(|state| state.node.is_some()) {
+        if self.conns.get(conn).is_some_and(|state| state.node.is_some()) {
             return;
         }
         self.refuse(conn, reason);
@@ -85,11 +85,11 @@ impl Coordinator {
 
     /// From now on the member is at the other end of this connection; an older one of its is closed.
     pub(crate) fn attach(&mut self, conn: ConnId, node: NodeId) {
-        if let Some(state) = self.conns.get_mut(&conn) {
+        if let Some(state) = self.conns.get_mut(conn) {
             state.node = Some(node);
             self.unanswered.remove(&(state.opened_at, conn));
         }
-        let Some(member) = self.members.get_mut(&node) else { return };
+        let Some(member) = self.members.get_mut(node) else { return };
         let old = member.conn.replace(conn);
         (member.lost_at, member.heard, member.placeholder) = (None, self.now, false);
         if let Some(old) = old.filter(|old| *old != conn) {

@@ -27,7 +27,7 @@ pub(crate) struct Member {
     pub(crate) placeholder: bool,
     /// When another node last reported an open link to it.
     pub(crate) seen_open: Option<Micros>,
-    pub(crate) suspicion: Option<Suspicion>,
+    pub(crate) suspicion: Option<Box<Suspicion>>,
     pub(crate) signals: Bucket,
     pub(crate) links: Vec<LinkReport>,
     pub(crate) figures: Figures,

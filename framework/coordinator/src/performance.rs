@@ -128,17 +128,17 @@ impl Pace {
 impl Coordinator {
     /// Judges the service a node gets by the report just taken in.
     pub(crate) fn assess(&mut self, node: NodeId) {
-        let Some(figures) = self.members.get(&node).map(|member| member.figures) else { return };
+        let Some(figures) = self.members.get(node).map(|member| member.figures) else { return };
         if node == NodeId::SOURCE {
             return self.pace.on_report(figures.next, self.now);
         }
         let Some(parent) = self.settled_parent(node) else { return };
-        let service = self.members[&node].service;
+        let service = self.members[node].service;
         if self.now.since(service.judged_at) < JUDGE_EVERY || self.pace.per_second == 0 {
             return;
         }
         let Some(observed) = self.observe(node, parent) else { return };
-        let service = &mut self.members.get_mut(&node).expect("just looked").service;
+        let service = &mut self.members.get_mut(node).expect("just looked").service;
         (service.judged_at, service.next, service.skipped) = (self.now, figures.next, figures.skipped);
         service.losing = observed.losing;
         service.complaint.see(observed.worse_than_parent);
@@ -156,7 +156,7 @@ impl Coordinator {
     fn settled_parent(&mut self, node: NodeId) -> Option<NodeId> {
         let wanted = self.topology.get(node).and_then(|target| target.parent());
         let parent = wanted.filter(|parent| self.carry.issued(node).0 == Some(*parent));
-        let service = &mut self.members.get_mut(&node)?.service;
+        let service = &mut self.members.get_mut(node)?.service;
         if service.by != parent {
             let Service { heard_against, demoted_at, fault, struggle, .. } = *service;
             let since = self.now;
@@ -167,7 +167,7 @@ impl Coordinator {
 
     /// What the latest report says; nothing when the node cannot know, because it has no link to its parent.
     fn observe(&self, node: NodeId, parent: NodeId) -> Option<Observed> {
-        let (member, above) = (self.members.get(&node)?, self.members.get(&parent)?);
+        let (member, above) = (self.members.get(node)?, self.members.get(parent)?);
         let link = member.links.iter().find(|link| link.peer == parent && link.open)?;
         let helped = member.links.iter().any(|link| link.peer != parent && link.feeds_me);
         let Figures { next, skipped, .. } = member.figures;
@@ -190,7 +190,7 @@ impl Coordinator {
 
     /// Who alone is worse off than its siblings is itself the problem.
     fn judge_receiver(&mut self, node: NodeId, parent: NodeId) {
-        let service = self.members[&node].service;
+        let service = self.members[node].service;
         if !service.struggle.is_bad() {
             if service.fault == Some(Fault::Receiver) {
                 self.set_fault(node, None);
@@ -198,7 +198,7 @@ impl Coordinator {
             return;
         }
         let siblings: Vec<_> = self.judged_children(parent).into_iter().filter(|sibling| *sibling != node).collect();
-        let well = |sibling: &NodeId| self.members[sibling].service.complaint.is_good();
+        let well = |sibling: &NodeId| self.members[*sibling].service.complaint.is_good();
         if service.complaint.is_bad() && !siblings.is_empty() && siblings.iter().all(well) {
             self.find_fault(node, Fault::Receiver);
         }
@@ -207,14 +207,14 @@ impl Coordinator {
     /// A relay whose children are all worse off than it is, with two witnesses at least. One that is badly off
     /// itself is judged as a receiver.
     fn judge_relay(&mut self, relay: NodeId) {
-        let Some(member) = self.members.get(&relay).filter(|_| relay != NodeId::SOURCE) else { return };
+        let Some(member) = self.members.get(relay).filter(|_| relay != NodeId::SOURCE) else { return };
         let children = self.judged_children(relay);
-        let complains = |child: &NodeId| self.members[child].service.complaint.is_bad();
+        let complains = |child: &NodeId| self.members[*child].service.complaint.is_bad();
         if member.service.fault == Some(Fault::Relay) && !children.is_empty() && !children.iter().any(complains) {
             return self.set_fault(relay, None);
         }
         let counts = |child: &NodeId| {
-            let heard = self.members[child].service.heard_against;
+            let heard = self.members[*child].service.heard_against;
             complains(child) && heard.is_none_or(|at| self.now.since(at) >= WITNESS_PAUSE)
         };
         let witnesses = children.len() + usize::from(self.backup_feeds(relay));
@@ -223,7 +223,7 @@ impl Coordinator {
         }
         if self.find_fault(relay, Fault::Relay) {
             for child in children {
-                self.members.get_mut(&child).expect("it was judged").service.heard_against = Some(self.now);
+                self.members.get_mut(child).expect("it was judged").service.heard_against = Some(self.now);
             }
         }
     }
@@ -233,7 +233,7 @@ impl Coordinator {
         let children = self.topology.get(parent).into_iter().flat_map(|target| target.children());
         let children = children.map(|(child, _)| *child);
         let judged = |child: &NodeId| {
-            let service = self.members.get(child).map(|member| member.service).unwrap_or_default();
+            let service = self.members.get(*child).map(|member| member.service).unwrap_or_default();
             service.by == Some(parent) && service.judged_at != Micros(0)
         };
         children.filter(judged).collect()
@@ -242,7 +242,7 @@ impl Coordinator {
     /// Whether the one that backs the relay up says that it has to.
     fn backup_feeds(&self, relay: NodeId) -> bool {
         let backup = self.topology.get(relay).and_then(|target| target.backup());
-        let links = backup.and_then(|backup| self.members.get(&backup)).map(|member| &member.links);
+        let links = backup.and_then(|backup| self.members.get(backup)).map(|member| &member.links);
         let feeds = |link: &LinkReport| link.peer == relay && link.fed_by_me;
         links.is_some_and(|links| links.iter().any(feeds))
     }
@@ -250,7 +250,7 @@ impl Coordinator {
     /// The strategy hears of it, unless it has just heard. A leaf is left where it is by any strategy.
     fn find_fault(&mut self, node: NodeId, fault: Fault) -> bool {
         let now = self.now;
-        let service = &mut self.members.get_mut(&node).expect("it was judged").service;
+        let service = &mut self.members.get_mut(node).expect("it was judged").service;
         let again = service.fault == Some(fault) && fault == Fault::Receiver;
         if again || service.demoted_at.is_some_and(|at| now.since(at) < DEMOTION_PAUSE) {
             return false;
@@ -262,7 +262,7 @@ impl Coordinator {
     }
 
     fn set_fault(&mut self, node: NodeId, fault: Option<Fault>) {
-        self.members.get_mut(&node).expect("it was judged").service.fault = fault;
+        self.members.get_mut(node).expect("it was judged").service.fault = fault;
     }
 }
 

@@ -16,7 +16,7 @@ impl Coordinator {
             if !self.carry.names(link.peer, node, self.now) {
                 continue;
             }
-            let Some(peer) = self.members.get_mut(&link.peer) else { continue };
+            let Some(peer) = self.members.get_mut(link.peer) else { continue };
             peer.seen_open = Some(self.now);
             if let Some(suspicion) = &mut peer.suspicion {
                 suspicion.withdraw(node);
@@ -30,7 +30,7 @@ impl Coordinator {
             Some(adoption) => adoption.on_report(node, &report, self.config.limits.nodes_max),
             None => self.carry.on_report(node, &report, self.now),
         }
-        if let Some(member) = self.members.get_mut(&node) {
+        if let Some(member) = self.members.get_mut(node) {
             member.links = report.links;
             member.figures = report.figures;
         }
@@ -51,9 +51,9 @@ impl Coordinator {
 
     fn suspect(&mut self, witness: NodeId, suspect: NodeId) {
         let now = self.now;
-        let Some(member) = self.members.get_mut(&suspect) else { return };
+        let Some(member) = self.members.get_mut(suspect) else { return };
         let first = member.suspicion.is_none();
-        member.suspicion.get_or_insert_with(|| Suspicion::new(now)).add(witness, now);
+        member.suspicion.get_or_insert_with(|| Box::new(Suspicion::new(now))).add(witness, now);
         if let Some(conn) = member.conn.filter(|_| first) {
             self.probe(conn);
         }
@@ -67,7 +67,7 @@ impl Coordinator {
             return self.counters.reports_unfounded += 1;
         }
         // Who is not there cannot be reached; that is no matter of the pair.
-        let away = self.members.get(&peer).is_some_and(|member| member.conn.is_none() || member.suspicion.is_some());
+        let away = self.members.get(peer).is_some_and(|member| member.conn.is_none() || member.suspicion.is_some());
         if away && peer != NodeId::SOURCE {
             return self.suspect(node, peer);
         }
@@ -105,7 +105,7 @@ impl Coordinator {
 
     /// Everything the coordinator shows people. Costs time in proportion to the members; about once a second is fine.
     pub fn overview(&self) -> Overview {
-        let nodes: Vec<_> = self.members.keys().filter_map(|node| self.node_overview(*node)).collect();
+        let nodes: Vec<_> = self.members.keys().filter_map(|node| self.node_overview(node)).collect();
         let viewers = || nodes.iter().filter(|node| node.id != NodeId::SOURCE);
         Overview {
             term: self.config.term,
@@ -141,7 +141,7 @@ impl Coordinator {
 
     /// For how long a node has been there; the source since this coordinator knows it.
     fn age(&self, node: NodeId) -> Micros {
-        let met_at = self.members.get(&node).map_or(self.now, |member| member.met_at);
+        let met_at = self.members.get(node).map_or(self.now, |member| member.met_at);
         match self.topology.get(node).filter(|_| node != NodeId::SOURCE) {
             Some(target) => Micros(self.wall_us()).since(target.joined_at),
             None => self.now.since(met_at),
@@ -149,7 +149,7 @@ impl Coordinator {
     }
 
     fn node_overview(&self, id: NodeId) -> Option<NodeOverview> {
-        let (member, target) = (self.members.get(&id)?, self.topology.get(id)?);
+        let (member, target) = (self.members.get(id)?, self.topology.get(id)?);
         let (issued_parent, confirmed) = self.carry.issued(id);
         let (version, version_reported, releases_enforced) = self.carry.versions(id);
         Some(NodeOverview {

@@ -9,14 +9,14 @@ impl Coordinator {
     /// Nothing is kept for a node that is away: the offering side tries again.
     pub(crate) fn on_signal(&mut self, from: NodeId, to: NodeId, attempt: u32, payload: Vec<u8>) {
         let (rate, now) = (self.signal_rate(), self.now);
-        let allowed = self.members.get_mut(&from).is_some_and(|member| member.signals.take(rate, now));
+        let allowed = self.members.get_mut(from).is_some_and(|member| member.signals.take(rate, now));
         if !allowed {
             return self.counters.signals_dropped += 1;
         }
         if !self.are_neighbours(from, to) {
             return self.counters.signals_unfounded += 1;
         }
-        match self.members.get(&to).and_then(|member| member.conn) {
+        match self.members.get(to).and_then(|member| member.conn) {
             Some(conn) => {
                 self.counters.signals += 1;
                 self.send(conn, &Down::Signal { from, attempt, payload });

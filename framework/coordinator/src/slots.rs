@@ -1,9 +1,8 @@
 //! The copies one node may be asked for: its children, old and new, never more than its capacity and one.
 
-use std::collections::BTreeMap;
+use peerstream_protocol::id::NodeId;
 
-use peerstream_protocol::control::{Edge, When};
-use peerstream_protocol::id::{NodeId, Stripes};
+use crate::few::Few;
 
 /// The children a node's assignment names.
 ///
@@ -14,7 +13,7 @@ pub(crate) struct Slots {
     /// The children, each with the other one of its pair.
     children: Vec<(NodeId, Option<NodeId>)>,
     /// Children dropped, with the last version that named them, until the node reports a later one.
-    dropped: BTreeMap<NodeId, u64>,
+    dropped: Few<u64>,
     /// Children the node could feed when last asked.
     room: usize,
 }
@@ -35,10 +34,11 @@ impl Slots {
         }
         // A child that was dropped may still be fed under an earlier version: its condition might not bind, and the
         // version that drops it might arrive only after it has come back and let its old parent go.
-        if self.dropped.contains_key(&child) {
+        if self.dropped.contains(child) {
             return false;
         }
         if self.copies() <= room {
+            self.children.reserve_exact(1);
             self.children.push((child, None));
             return true;
         }
@@ -46,6 +46,7 @@ impl Slots {
         let Some((old, pair)) = single else { return false };
         *pair = Some(child);
         let old = *old;
+        self.children.reserve_exact(1);
         self.children.push((child, Some(old)));
         true
     }
@@ -73,25 +74,23 @@ impl Slots {
 
     /// The node reports a version: which dropped children it has certainly stopped feeding for good.
     pub(crate) fn settle(&mut self, version: u64, feeds: impl Fn(NodeId) -> bool) -> Vec<NodeId> {
-        let done = |(child, last): (&NodeId, &u64)| (version > *last && !feeds(*child)).then_some(*child);
+        let done = |(child, last): (NodeId, u64)| (version > last && !feeds(child)).then_some(child);
         let settled: Vec<_> = self.dropped.iter().filter_map(done).collect();
-        self.dropped.retain(|child, _| !settled.contains(child));
+        for child in &settled {
+            self.dropped.remove(*child);
+        }
         let named = |child: &NodeId| self.children().all(|known| known != *child);
         settled.into_iter().filter(named).collect()
     }
 
     /// Everyone the node may be feeding.
     pub(crate) fn into_known(self) -> Vec<NodeId> {
-        self.children.into_iter().map(|(child, _)| child).chain(self.dropped.into_keys()).collect()
+        self.children.iter().map(|(child, _)| *child).chain(self.dropped.keys()).collect()
     }
 
-    /// The children as entries of an assignment.
-    pub(crate) fn edges(&self) -> impl Iterator<Item = Edge> {
-        self.children.iter().map(|(peer, pair)| Edge {
-            peer: *peer,
-            stripes: Stripes::ALL,
-            when: pair.map_or(When::Now, When::ReleasedBy),
-        })
+    /// The children, each with the other one of its pair.
+    pub(crate) fn pairs(&self) -> &[(NodeId, Option<NodeId>)] {
+        &self.children
     }
 
     /// Copies the node may have to send at once.

@@ -148,7 +148,7 @@ mod tests {
     fn suspected(witnesses: &[(u64, u64)]) -> Member {
         let mut suspicion = Suspicion::new(at(witnesses[0].1));
         witnesses.iter().for_each(|(who, when)| suspicion.add(NodeId(*who), at(*when)));
-        Member { suspicion: Some(suspicion), ..member() }
+        Member { suspicion: Some(Box::new(suspicion)), ..member() }
     }
 
     fn established(member: Member) -> Member {

@@ -48,6 +48,11 @@ fn from_postcard<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, De
 }
 
 /// Encodes a message of ours; our own types always encode.
+/// Most messages are no larger, in bytes.
+const ENCODED_USUALLY: usize = 128;
+
 fn to_postcard<T: serde::Serialize>(prefix: u8, value: &T) -> Vec<u8> {
-    postcard::to_extend(value, vec![prefix]).expect("our own messages encode")
+    let mut bytes = Vec::with_capacity(ENCODED_USUALLY);
+    bytes.push(prefix);
+    postcard::to_extend(value, bytes).expect("our own messages encode")
 }
