@@ -1,18 +1,14 @@
 //! The second standby: an older node elsewhere in the trees.
 //!
 //! A grandparent goes with its whole subtree when many go at once; a node somewhere else does not. Leaves that relay are
-//! the best helpers, since all their copies are idle; a node that feeds others helps one at most. Which older node
-//! it is, is a matter of chance, so that not all the nodes of a subtree depend on the same others.
+//! the best helpers, since all their copies are idle; others do when no such leaf is found. Nobody helps more nodes than it
+//! has copies. Which older node it is, is a matter of chance, so that the nodes of a subtree depend on different ones.
 
 use crate::chance;
-use crate::node::{Node, Slot};
+use crate::node::{COPIES, Node, Slot};
 use crate::pairs::Pairs;
 use crate::tree::Tree;
 
-/// Nodes that a leaf helps at most, as many as it has copies.
-pub(crate) const CLIENTS_OF_LEAF_MAX: usize = 3;
-/// Nodes that a node with children helps at most.
-const CLIENTS_OF_INNER_MAX: usize = 1;
 /// Random spots looked at.
 const SPOTS: u64 = 6;
 /// Nodes looked at from each spot on.
@@ -35,12 +31,8 @@ pub(crate) fn holds(tree: &Tree, pairs: &Pairs, helper: Slot, client: Slot) -> b
 /// An older node elsewhere that has a copy to spare.
 pub(crate) fn find(tree: &Tree, pairs: &Pairs, client: Slot) -> Slot {
     let node = &tree.nodes[client];
-    let room = |slot: &Slot| {
-        let helper = &tree.nodes[*slot];
-        let most = if tree.is_leaf(helper.place) { CLIENTS_OF_LEAF_MAX } else { CLIENTS_OF_INNER_MAX };
-        helper.helps.len() < most && *slot != node.backup
-    };
-    let fits = |slot: &Slot| holds(tree, pairs, *slot, client) && room(slot);
+    let room = |slot: &Slot| tree.nodes[*slot].helps.len() < COPIES && *slot != node.backup;
+    let fits = |slot: &Slot| room(slot) && holds(tree, pairs, *slot, client);
     let slots = tree.nodes.slots();
     let spot = |tries: u64| {
         let from = chance::below(slots, node.id.0, tries);

@@ -1,7 +1,9 @@
 //! The leaves of each level by age.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use peerstream_sdk::protocol::time::Micros;
 
 use crate::node::{Node, Slot};
 
@@ -10,11 +12,57 @@ const STALE_MAX: usize = 64;
 /// Weak nodes come after all others.
 const WEAK: u64 = 1 << 63;
 
-type Entry = Reverse<(u64, u32)>;
+/// A node in the list of its level: those that relay first, then the older ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Leaf {
+    rank: u64,
+    slot: u32,
+}
 
-/// The leaves of each level, those that relay first, then the older ones.
-///
-/// Entries are not taken out when a leaf moves or gets children; whoever reads them checks them.
+impl Leaf {
+    pub(crate) fn of(slot: Slot, node: &Node) -> Self {
+        Self { rank: (node.since.0 & !WEAK) | if node.weak { WEAK } else { 0 }, slot: slot.0 }
+    }
+
+    pub(crate) fn slot(self) -> Slot {
+        Slot(self.slot)
+    }
+
+    /// Before all weak leaves, or all leaves that relay and are not older than this.
+    fn first(since: Micros, weak: bool) -> Self {
+        Self { rank: (since.0 & !WEAK) | if weak { WEAK } else { 0 }, slot: 0 }
+    }
+
+    /// After this one.
+    fn next(self) -> Self {
+        Self { slot: self.slot.saturating_add(1), ..self }
+    }
+}
+
+/// Leaves to choose from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Choice {
+    /// The oldest that relays and is not older than this.
+    OldestSince(Micros),
+    /// The youngest that relays and is older than this.
+    YoungestBefore(Micros),
+    /// The oldest that is weak.
+    Weak,
+}
+
+impl Choice {
+    fn range(self) -> Range<Leaf> {
+        let start = Leaf { rank: 0, slot: 0 };
+        let weak = Leaf::first(Micros(0), true);
+        match self {
+            Self::OldestSince(since) => Leaf::first(since, false)..weak,
+            Self::YoungestBefore(since) => start..Leaf::first(since, false),
+            Self::Weak => weak..Leaf { rank: u64::MAX, slot: u32::MAX },
+        }
+    }
+}
+
+/// The leaves of each level. Entries are not taken out when a leaf moves or gets children; whoever reads one checks it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Leaves {
     levels: Vec<Level>,
@@ -24,12 +72,7 @@ pub(crate) struct Leaves {
 struct Level {
     /// Nodes on the level, leaves or not.
     population: usize,
-    leaves: BinaryHeap<Entry>,
-}
-
-/// Where a node stands in its level's list.
-fn rank(node: &Node) -> u64 {
-    (node.since.0 & !WEAK) | if node.weak { WEAK } else { 0 }
+    leaves: BTreeSet<Leaf>,
 }
 
 impl Leaves {
@@ -56,38 +99,29 @@ impl Leaves {
     }
 
     /// Lists a leaf of that level. `is_valid` tells whether an entry still says something.
-    pub(crate) fn list(&mut self, level: u32, slot: Slot, node: &Node, is_valid: impl Fn(Slot, bool) -> bool) {
+    pub(crate) fn list(&mut self, level: u32, leaf: Leaf, is_valid: impl Fn(Leaf) -> bool) {
         let Some(level) = self.levels.get_mut(level as usize) else { return };
         if level.leaves.len() >= 2 * level.population + STALE_MAX {
-            level.leaves.retain(|Reverse((rank, slot))| is_valid(Slot(*slot), rank & WEAK != 0));
+            level.leaves.retain(|leaf| is_valid(*leaf));
         }
-        level.leaves.push(Reverse((rank(node), slot.0)));
+        level.leaves.insert(leaf);
     }
 
-    /// Takes the first entry out, right or wrong.
-    pub(crate) fn pop(&mut self, level: u32) -> Option<Listed> {
-        let Reverse((rank, slot)) = self.levels.get_mut(level as usize)?.leaves.pop()?;
-        Some(Listed { slot: Slot(slot), rank })
-    }
-
-    /// Puts an entry back.
-    pub(crate) fn push_back(&mut self, level: u32, listed: Listed) {
+    /// Takes an entry out that says nothing any more.
+    pub(crate) fn strike(&mut self, level: u32, leaf: Leaf) {
         if let Some(level) = self.levels.get_mut(level as usize) {
-            level.leaves.push(Reverse((listed.rank, listed.slot.0)));
+            level.leaves.remove(&leaf);
         }
     }
-}
 
-/// An entry of a level's list.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Listed {
-    pub(crate) slot: Slot,
-    rank: u64,
-}
-
-impl Listed {
-    /// Whether the entry is this node's as it is now.
-    pub(crate) fn is_of(&self, node: &Node) -> bool {
-        node.listed && self.rank == rank(node)
+    /// The entry to be looked at first, or after `seen`.
+    pub(crate) fn entry(&self, level: u32, choice: Choice, seen: Option<Leaf>) -> Option<Leaf> {
+        let leaves = &self.levels.get(level as usize)?.leaves;
+        let Range { start, end } = choice.range();
+        match choice {
+            Choice::YoungestBefore(_) => leaves.range(start..seen.unwrap_or(end)).next_back(),
+            _ => leaves.range(seen.map_or(start, Leaf::next)..end).next(),
+        }
+        .copied()
     }
 }

@@ -81,9 +81,14 @@ impl Forest {
         (place.0 / 2 / self.pairs + 1).ilog2()
     }
 
-    /// The first place of a level; as many as that are above it.
+    /// The first place of a level.
     pub fn first_of(self, level: u32) -> Place {
         Place(self.pairs * 2 * ((1 << level) - 1))
+    }
+
+    /// How many places there are on the levels above this one.
+    pub fn places_above(self, level: u32) -> usize {
+        self.first_of(level).index()
     }
 
     /// Whose occupant feeds this place; none for those that the source feeds.

@@ -5,13 +5,10 @@ use std::collections::BTreeSet;
 use peerstream_sdk::protocol::id::NodeId;
 use peerstream_sdk::protocol::time::Micros;
 
-use crate::leaves::Leaves;
+use crate::leaves::{Choice, Leaf, Leaves};
 use crate::node::{Cause, Node, Nodes, Slot};
 use crate::place::{Forest, Place};
 use crate::place_set::PlaceSet;
-
-/// Leaves of a level looked at for one that is not older than its parent to be.
-const LEAVES_LOOKED_AT: usize = 32;
 
 /// What was done to the trees.
 #[derive(Clone, Copy, Debug, Default)]
@@ -221,57 +218,73 @@ impl Tree {
     /// The leaf that takes a place whose children are all weak: one that relays, of the last level that has one.
     fn called_up(&mut self, gap: Place) -> Option<Place> {
         let last = self.leaves.last_level()?;
-        (self.forest.level(gap)..=last).rev().find_map(|level| self.leaf_for(gap, level, true))
+        (self.forest.level(gap)..=last).rev().find_map(|level| self.strong_leaf_for(gap, level))
     }
 
-    /// The oldest leaf of a level that is not older than the gap's parent, else the youngest of those looked at.
-    fn leaf_for(&mut self, gap: Place, level: u32, relays: bool) -> Option<Place> {
-        let parent = self.forest.parent(gap);
-        let since = parent.and_then(|parent| self.node_at(parent)).map_or(Micros(0), |parent| parent.since);
-        let mut seen = Vec::new();
-        let mut found = None;
-        while let Some(listed) = self.leaves.pop(level) {
-            let node = &mut self.nodes[listed.slot];
-            if !node.is_placed() || self.forest.level(node.place) != level || !listed.is_of(node) {
+    /// The oldest leaf of a level that relays and is not older than the gap's parent, else the youngest that relays.
+    fn strong_leaf_for(&mut self, gap: Place, level: u32) -> Option<Place> {
+        let parent = self.forest.parent(gap).and_then(|parent| self.node_at(parent));
+        let since = parent.map_or(Micros(0), |parent| parent.since);
+        let younger = self.leaf_of(level, Choice::OldestSince(since), gap);
+        younger.or_else(|| self.leaf_of(level, Choice::YoungestBefore(since), gap))
+    }
+
+    /// The first of those leaves that does not feed the gap itself.
+    fn leaf_of(&mut self, level: u32, choice: Choice, gap: Place) -> Option<Place> {
+        let feeder = self.forest.parent(gap);
+        let mut seen = None;
+        while let Some(leaf) = self.leaves.entry(level, choice, seen) {
+            seen = Some(leaf);
+            if !self.is_entry_of(leaf, level) {
+                self.leaves.strike(level, leaf);
                 continue;
             }
-            let (place, weak, age) = (node.place, node.weak, node.since);
+            let place = self.nodes[leaf.slot()].place;
             if !self.is_leaf(place) {
-                self.nodes[listed.slot].listed = false;
-                continue;
-            }
-            seen.push(listed);
-            if weak && relays {
-                break;
-            }
-            if Some(place) != parent {
-                found = Some(place);
-                if weak || age >= since {
-                    break;
-                }
-            }
-            if seen.len() == LEAVES_LOOKED_AT {
-                break;
+                self.nodes[leaf.slot()].listed = false;
+                self.leaves.strike(level, leaf);
+            } else if Some(place) != feeder {
+                return Some(place);
             }
         }
-        seen.into_iter().for_each(|listed| self.leaves.push_back(level, listed));
-        found
+        None
+    }
+
+    /// Whether the entry of that level's list is a node's as it is now.
+    fn is_entry_of(&self, leaf: Leaf, level: u32) -> bool {
+        let node = &self.nodes[leaf.slot()];
+        node.listed && self.forest.level(node.place) == level && Leaf::of(leaf.slot(), node) == leaf
     }
 
     // Compaction.
 
-    /// Moves one leaf of the last level up into a hole, if the last level could be emptied that way.
+    /// Moves one leaf of the last level up, if the last level could be emptied that way: into a hole, those beside a lone
+    /// twin first, or, if it relays and there is none, to the place of a weak node that keeps such holes from being.
     pub(crate) fn compact(&mut self) -> bool {
         let Some(last) = self.leaves.last_level() else { return false };
         let limit = self.forest.first_of(last);
-        if self.placed > limit.index() {
+        if self.placed > self.forest.places_above(last) {
             return false;
         }
         let above = |hole: &Place| *hole < limit;
-        let Some(hole) = self.lone.first().filter(above).or(self.open.first().filter(above)) else { return false };
-        let Some(leaf) = self.leaf_for(hole, last, false) else { return false };
+        let Some(hole) = self.lone.first().filter(above).or(self.open.first().filter(above)) else {
+            return self.make_way(last);
+        };
+        let strong = self.strong_leaf_for(hole, last);
+        let Some(leaf) = strong.or_else(|| self.leaf_of(last, Choice::Weak, hole)) else { return false };
         self.shift(leaf, hole, Cause::Compacted);
         self.tally.compactions += 1;
+        true
+    }
+
+    fn make_way(&mut self, last: u32) -> bool {
+        let blocks = |weak: &Place| self.forest.level(*weak) + 1 < last;
+        let Some(place) = self.weak.first().filter(blocks) else { return false };
+        let Some(leaf) = self.strong_leaf_for(place, last) else { return false };
+        let leaf = self.take(leaf).expect("it was found there");
+        self.tally.moves += 1;
+        self.tally.compactions += 1;
+        self.displace(place, leaf, Cause::Compacted);
         true
     }
 
@@ -384,12 +397,9 @@ impl Tree {
             return;
         }
         self.nodes[slot].listed = true;
-        let (forest, nodes) = (self.forest, &self.nodes);
-        let level = forest.level(place);
-        let is_valid = |slot: Slot, weak: bool| {
-            let node = &nodes[slot];
-            node.listed && node.weak == weak && forest.level(node.place) == level
-        };
-        self.leaves.list(level, slot, &nodes[slot], is_valid);
+        let level = self.forest.level(place);
+        let mut leaves = std::mem::take(&mut self.leaves);
+        leaves.list(level, Leaf::of(slot, &self.nodes[slot]), |leaf| self.is_entry_of(leaf, level));
+        self.leaves = leaves;
     }
 }

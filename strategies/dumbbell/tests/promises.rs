@@ -1,235 +1,111 @@
 //! What the dumbbell promises, whatever joins, leaves, and changes its mind.
 
-use std::collections::BTreeMap;
+mod world;
 
-use peerstream_dumbbell::{Dumbbell, Place};
-use peerstream_sdk::overlay::{Context, Event, Member, Plan, Topology, TreeStrategy};
-use peerstream_sdk::protocol::id::NodeId;
-use peerstream_sdk::protocol::time::Micros;
+use peerstream_dumbbell::{Config, Dumbbell, Roots};
+use peerstream_sdk::overlay::{Context, Event, Group, Plan, Reject, Topology, TreeStrategy};
+use peerstream_sdk::protocol::id::{NodeId, Stripes};
 use proptest::prelude::*;
-
-const S: NodeId = NodeId::SOURCE;
-
-struct World {
-    topology: Topology,
-    strategy: Dumbbell,
-    now: Micros,
-    next: u64,
-}
-
-impl World {
-    fn new() -> Self {
-        Self { topology: Topology::new(2), strategy: Dumbbell::default(), now: Micros(0), next: 1 }
-    }
-
-    fn of(nodes: usize) -> Self {
-        let mut world = Self::new();
-        for _ in 0..nodes {
-            world.join(true);
-        }
-        world
-    }
-
-    fn tell(&mut self, events: &[Event]) {
-        self.now += Micros::from_millis(10);
-        let mut plan = Plan::default();
-        let context = Context { topology: &self.topology, now: self.now, source: NodeId::SOURCE };
-        self.strategy.on_events(&context, events, &mut plan);
-        for group in plan.groups() {
-            self.topology.commit(group).unwrap_or_else(|reject| panic!("{reject}: {events:?} {group:?}"));
-        }
-    }
-
-    fn join(&mut self, relay: bool) -> NodeId {
-        let node = NodeId(self.next);
-        self.next += 1;
-        self.topology.insert(node, Member::new(2, relay, self.now)).unwrap();
-        self.tell(&[Event::Joined(node)]);
-        node
-    }
-
-    fn leave(&mut self, nodes: &[NodeId]) {
-        let gone: Vec<_> = nodes.iter().filter(|node| self.topology.remove(**node).is_some()).collect();
-        let events: Vec<_> = gone.into_iter().map(|node| Event::Left(*node)).collect();
-        self.tell(&events);
-    }
-
-    fn relay(&mut self, node: NodeId, relay: bool) {
-        self.topology.set_ability(node, 2, relay);
-        self.tell(&[Event::Changed(node)]);
-    }
-
-    fn nodes(&self) -> Vec<NodeId> {
-        self.topology.iter().map(|(node, _)| node).filter(|node| *node != NodeId::SOURCE).collect()
-    }
-
-    fn pick(&self, which: usize) -> Option<NodeId> {
-        let nodes = self.nodes();
-        (!nodes.is_empty()).then(|| nodes[which % nodes.len()])
-    }
-
-    fn at(&self, place: &str) -> NodeId {
-        let found = self.nodes().into_iter().find(|node| self.strategy.place(*node).as_deref() == Some(place));
-        found.unwrap_or_else(|| panic!("nobody at {place}"))
-    }
-
-    fn parent(&self, node: NodeId) -> Option<NodeId> {
-        self.topology.get(node).unwrap().parent()
-    }
-
-    fn backup(&self, node: NodeId) -> Option<NodeId> {
-        self.topology.get(node).unwrap().backup()
-    }
-
-    fn depth_max(&self) -> u32 {
-        self.nodes().iter().filter_map(|node| self.topology.depth(*node)).max().unwrap_or(0)
-    }
-
-    /// Checks everything that must hold at any time.
-    fn check(&self) {
-        let places: BTreeMap<Place, NodeId> =
-            self.nodes().into_iter().filter_map(|node| Some((self.strategy.place_of(node)?, node))).collect();
-        let weak = self.nodes().iter().filter(|node| !self.topology.get(**node).unwrap().relay).count();
-        let strong = self.topology.len() - weak;
-        let seats = places.len();
-        assert_eq!(seats, self.topology.len().min(2 + strong * 2), "everyone has a place while there is one");
-        for (place, node) in &places {
-            self.check_node(&places, *place, *node);
-        }
-        for node in self.nodes().iter().filter(|node| self.strategy.place_of(**node).is_none()) {
-            let member = self.topology.get(*node).unwrap();
-            assert_eq!((member.parent(), member.backup(), member.children().len()), (None, None, 0));
-        }
-    }
-
-    fn check_node(&self, places: &BTreeMap<Place, NodeId>, place: Place, node: NodeId) {
-        let member = self.topology.get(node).unwrap();
-        let forest = self.strategy.forest();
-        let parent = forest.parent(place).map_or(Some(NodeId::SOURCE), |above| places.get(&above).copied());
-        assert_eq!(member.parent(), parent, "{node} at {place} is fed by whoever is above it");
-        assert!(parent.is_some(), "{place} hangs in the air");
-        assert_eq!(self.topology.depth(node), Some(forest.level(place) + 1));
-        let can = if member.relay { 2 } else { 0 };
-        assert!(member.children().len() <= can, "{node} at {place} feeds too many");
-        assert!(member.children().len() + member.backs().len() <= can + usize::from(member.relay));
-        let twin = places.get(&place.twin()).copied();
-        if let Some(twin) = twin.filter(|twin| self.topology.get(*twin).unwrap().relay) {
-            assert_eq!(member.backup(), Some(twin), "{node} at {place} is backed up by its twin");
-        } else if let Some(backup) = member.backup() {
-            let above = self.strategy.place_of(backup).unwrap();
-            assert!(
-                forest.across(place).any(|across| across == above),
-                "{backup} at {above} backs up {node} at {place}"
-            );
-        }
-        let above = forest.parent(place);
-        let grandparent =
-            above.and_then(|above| forest.parent(above).map_or(Some(S), |above| places.get(&above).copied()));
-        assert_eq!(grandparent.iter().find(|standby| !member.standby().contains(standby)), None);
-        for helper in member.standby().iter().filter(|standby| Some(**standby) != grandparent) {
-            self.check_helper(place, member, *helper);
-        }
-    }
-
-    fn check_helper(&self, place: Place, member: &Member, helper: NodeId) {
-        let forest = self.strategy.forest();
-        let of = self.strategy.place_of(helper).unwrap();
-        let helper = self.topology.get(helper).unwrap();
-        assert!(helper.relay && helper.stands_by_for().len() <= 4 + 3);
-        assert!(
-            !forest.is_below(of, place) && !forest.is_below(place, of),
-            "{of} is no other part of the trees for {place}"
-        );
-        assert!(helper.joined_at <= member.joined_at);
-    }
-
-    fn inversions(&self) -> usize {
-        let older = |node: &NodeId| {
-            let parent = self.parent(*node).filter(|parent| *parent != NodeId::SOURCE);
-            parent.is_some_and(|parent| {
-                self.topology.get(*node).unwrap().joined_at < self.topology.get(parent).unwrap().joined_at
-            })
-        };
-        self.nodes().iter().filter(|node| older(node)).count()
-    }
-
-    /// Lets compaction finish.
-    fn rest(&mut self) {
-        (0..200).for_each(|_| self.tell(&[Event::Tick]));
-    }
-}
-
-/// Hops to the deepest node of a perfectly balanced pair of trees.
-fn optimum(nodes: usize) -> u32 {
-    (nodes as u64).div_ceil(2).checked_ilog2().map_or(0, |level| level + 1)
-}
+use world::{S, World, faults, inversions, levels_too_deep};
 
 #[derive(Clone, Debug)]
 enum Step {
-    Join(bool),
+    Join { relays: bool, capacity: u8 },
     Leave(Vec<usize>),
     Relay(usize, bool),
+    Underperform(usize),
     Fail(usize, usize),
+    FanOut(u8),
     Tick,
 }
 
-fn step(weak: bool) -> impl Strategy<Value = Step> {
-    let changes = u32::from(weak) * 2;
+/// What may happen to an overlay besides joins, leaves and time.
+#[derive(Clone, Copy, Default)]
+struct Trouble {
+    weak: bool,
+    demotions: bool,
+    failures: bool,
+    fan_out: bool,
+}
+
+const EVERYTHING: Trouble = Trouble { weak: true, demotions: true, failures: true, fan_out: true };
+
+fn step(trouble: Trouble) -> impl Strategy<Value = Step> {
+    let weight = |when: bool, weight: u32| if when { weight } else { 0 };
     prop_oneof![
-        8 => any::<u8>().prop_map(move |n| Step::Join(!weak || n % 4 != 0)),
+        8 => (any::<u8>(), 0_u8..8).prop_map(move |(n, capacity)| Step::Join {
+            relays: !trouble.weak || n % 4 != 0,
+            capacity: if trouble.weak { capacity } else { capacity.max(2) },
+        }),
         4 => proptest::collection::vec(any::<usize>(), 1..4).prop_map(Step::Leave),
         1 => Just(Step::Tick),
-        changes => (any::<usize>(), any::<bool>()).prop_map(|(which, relay)| Step::Relay(which, relay)),
-        changes / 2 => (any::<usize>(), any::<usize>()).prop_map(|(a, b)| Step::Fail(a, b)),
+        weight(trouble.weak, 2) => (any::<usize>(), any::<bool>()).prop_map(|(which, relay)| Step::Relay(which, relay)),
+        weight(trouble.demotions, 2) => any::<usize>().prop_map(Step::Underperform),
+        weight(trouble.failures, 1) => (any::<usize>(), any::<usize>()).prop_map(|(a, b)| Step::Fail(a, b)),
+        weight(trouble.fan_out, 1) => (1_u8..20).prop_map(Step::FanOut),
     ]
 }
 
+fn steps(trouble: Trouble) -> impl Strategy<Value = Vec<Step>> {
+    proptest::collection::vec(step(trouble), 1..150)
+}
+
 fn take(world: &mut World, step: Step) {
+    let pick = |world: &World, which: usize| world.pick(which);
     match step {
-        Step::Join(relay) => {
-            world.join(relay);
+        Step::Join { relays, capacity } => {
+            world.join_with(capacity, relays);
         }
         Step::Leave(which) => {
-            let nodes: Vec<_> = which.into_iter().filter_map(|which| world.pick(which)).collect();
+            let nodes: Vec<_> = which.into_iter().filter_map(|which| pick(world, which)).collect();
             world.leave(&nodes);
         }
-        Step::Relay(which, relay) => {
-            if let Some(node) = world.pick(which) {
-                world.relay(node, relay);
-            }
+        Step::Relay(which, relay) => pick(world, which).into_iter().for_each(|node| world.relay(node, relay)),
+        Step::Underperform(which) => {
+            pick(world, which).into_iter().for_each(|node| world.tell(&[Event::Underperforms(node)]));
         }
         Step::Fail(a, b) => {
-            if let (Some(a), Some(b)) = (world.pick(a), world.pick(b)) {
+            if let (Some(a), Some(b)) = (pick(world, a), pick(world, b)) {
                 world.tell(&[Event::LinkFailed { a, b }]);
             }
         }
+        Step::FanOut(room) => world.fan_out(room),
         Step::Tick => world.tell(&[Event::Tick]),
     }
 }
 
+fn any_config() -> impl Strategy<Value = Config> {
+    (any::<bool>(), any::<bool>()).prop_map(|(one, standby)| Config {
+        roots: if one { Roots::One } else { Roots::Two },
+        standby,
+        ..Config::default()
+    })
+}
+
+/// As many nodes as that start again from the topology, as after a rejected plan.
+fn start_again(world: &mut World) {
+    world.tell(&[Event::Rejected { group: 0, reason: Reject::TooLarge }]);
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn strong_nodes_stay_in_two_balanced_trees_with_the_old_above_the_young(
-        steps in proptest::collection::vec(step(false), 1..150)
-    ) {
-        let mut world = World::new();
+    fn strong_nodes_stay_in_two_balanced_trees_with_the_old_above_the_young(steps in steps(Trouble::default())) {
+        let mut world = World::of(0);
         for step in steps {
             take(&mut world, step);
             world.check();
         }
         world.rest();
         world.check();
-        prop_assert!(world.depth_max() <= optimum(world.topology.len()) + 1);
+        prop_assert!(world.levels_too_deep() <= 1);
         prop_assert!(world.inversions() as u64 <= world.strategy.counters().inversions);
     }
 
     #[test]
-    fn without_compaction_no_child_is_ever_older_than_its_parent(
-        steps in proptest::collection::vec(step(false), 1..150)
-    ) {
-        let mut world = World::new();
+    fn without_compaction_no_child_is_ever_older_than_its_parent(steps in steps(Trouble::default())) {
+        let mut world = World::of(0);
         for step in steps.into_iter().filter(|step| !matches!(step, Step::Tick)) {
             take(&mut world, step);
             prop_assert_eq!(world.inversions(), 0);
@@ -237,33 +113,44 @@ proptest! {
     }
 
     #[test]
-    fn with_weak_nodes_and_failing_pairs_the_trees_keep_their_shape(
-        steps in proptest::collection::vec(step(true), 1..150)
+    fn weak_and_underperforming_nodes_and_any_source_leave_every_edge_as_its_place_wants_it(
+        steps in steps(Trouble { failures: false, ..EVERYTHING }),
+        config in any_config(),
+        source in 1_u8..20,
     ) {
-        let mut world = World::new();
+        let mut world = World::new(Config { standby: true, ..config }, source);
         for step in steps {
             take(&mut world, step);
-            // A failed pair may keep two of a dumbbell from backing each other up.
-            world.topology.iter().for_each(|(node, _)| assert!(world.topology.depth(node).is_some() || world.strategy.place_of(node).is_none()));
+            world.check();
         }
         world.rest();
-        let mut fresh = Dumbbell::default();
-        let mut plan = Plan::default();
-        fresh.attach(&Context { topology: &world.topology, now: world.now, source: NodeId::SOURCE }, &mut plan);
-        for group in plan.groups() {
-            world.topology.commit(group).unwrap();
-        }
-        world.strategy = fresh;
+        world.check();
+        prop_assert!(world.levels_too_deep() <= 1, "{} too deep: {:?}", world.levels_too_deep(), world.places());
+        start_again(&mut world);
         world.check();
     }
 
     #[test]
-    fn weak_nodes_are_leaves_whatever_happens(steps in proptest::collection::vec(step(true), 1..150)) {
-        let mut world = World::new();
-        for step in steps.into_iter().filter(|step| !matches!(step, Step::Fail(..))) {
+    fn whatever_happens_plans_are_valid_and_everybody_with_a_place_is_fed(
+        steps in steps(EVERYTHING),
+        config in any_config(),
+        source in 1_u8..20,
+    ) {
+        let mut world = World::new(config, source);
+        for step in steps {
             take(&mut world, step);
-            world.check();
+            // A failed pair may keep two of a dumbbell from backing each other up.
+            for node in world.nodes() {
+                prop_assert_eq!(world.topology.depth(node).is_some(), world.strategy.place_of(node).is_some());
+            }
         }
+        world.rest();
+        let mut fresh = Dumbbell::new(Config { standby: true, ..config });
+        let mut plan = Plan::default();
+        fresh.attach(&Context { topology: &world.topology, now: world.now, source: S }, &mut plan);
+        plan.groups().iter().for_each(|group| world.topology.commit(group).unwrap());
+        world.strategy = fresh;
+        world.check();
     }
 }
 
@@ -296,7 +183,7 @@ fn a_node_without_a_twin_is_backed_up_from_above_across() {
 
 #[test]
 fn a_newcomer_that_relays_takes_the_place_of_a_weak_node_that_blocks() {
-    let mut world = World::new();
+    let mut world = World::of(0);
     let weak = [world.join(false), world.join(false)];
     let waits = world.join(false);
     assert_eq!(world.parent(waits), None);
@@ -308,13 +195,56 @@ fn a_newcomer_that_relays_takes_the_place_of_a_weak_node_that_blocks() {
 }
 
 #[test]
+fn a_gap_above_weak_children_is_filled_by_the_oldest_leaf_of_the_last_level_that_relays() {
+    let mut world = World::of(14);
+    let (a2, children) = (world.at("A2"), ["A4", "A5"].map(|place| world.at(place)));
+    children.into_iter().for_each(|child| world.relay(child, false));
+    let oldest = world.at("B4");
+    world.leave(&[a2]);
+    assert_eq!(world.at("A2"), oldest);
+    assert_eq!(children.map(|child| world.parent(child)), [Some(oldest); 2]);
+    world.check();
+}
+
+#[test]
 fn a_node_that_stops_relaying_becomes_a_leaf() {
     let mut world = World::of(14);
     let (a1, a2) = (world.at("A1"), world.at("A2"));
     world.relay(a1, false);
     assert_eq!(world.at("A1"), a2);
-    assert!(world.topology.get(a1).unwrap().children().is_empty());
+    assert!(world.member(a1).children().is_empty());
     world.check();
+}
+
+#[test]
+fn an_underperformer_goes_to_the_bottom_as_the_youngest_and_again_when_it_has_children_again() {
+    let mut world = World::of(14);
+    let (a1, a2, a3) = (world.at("A1"), world.at("A2"), world.at("A3"));
+    world.tell(&[Event::Underperforms(a1)]);
+    assert_eq!((world.at("A1"), world.at("A4")), (a2, a1));
+    world.tell(&[Event::Underperforms(a1)]);
+    assert_eq!((world.at("A4"), world.strategy.counters().demotions), (a1, 1), "a leaf stays");
+    for _ in 0..16 {
+        world.join(true);
+    }
+    assert_eq!(world.member(a1).children().len(), 2);
+    world.tell(&[Event::Underperforms(a1)]);
+    assert!(world.member(a1).children().is_empty());
+    world.leave(&[a2]);
+    assert_eq!(world.at("A1"), a3, "the demoted one is older by its joining only");
+    assert!(world.strategy.explain(a1).unwrap().contains("underperformed"));
+    world.check();
+}
+
+#[test]
+fn nobody_is_demoted_whose_place_nobody_could_take() {
+    let mut world = World::of(2);
+    let weak = [world.join(false), world.join(false)];
+    world.leave(&[world.at("B1")]);
+    let only = world.at("A1");
+    world.tell(&[Event::Underperforms(only)]);
+    assert_eq!((world.at("A1"), world.strategy.counters().demotions), (only, 0));
+    assert!(weak.iter().any(|weak| world.parent(*weak) == Some(only)));
 }
 
 #[test]
@@ -328,13 +258,100 @@ fn a_child_that_cannot_reach_its_parent_gets_another_one() {
 }
 
 #[test]
+fn with_one_root_a1_feeds_b1_and_the_source_is_at_hand_for_all_below_a1() {
+    for world in [World::new(Config { roots: Roots::One, ..Config::default() }, 2), World::new(Config::default(), 1)] {
+        let mut world = world.with(14);
+        let [a1, b1, a2, a3, b2] = ["A1", "B1", "A2", "A3", "B2"].map(|place| world.at(place));
+        assert_eq!([a1, b1, a2, a3].map(|node| world.parent(node)), [Some(S), Some(a1), Some(a1), Some(a1)]);
+        assert_eq!((world.backup(a1), world.backup(b1)), (None, Some(S)));
+        assert!([b1, a2, a3].iter().all(|node| world.member(*node).standby().contains(&S)));
+        assert!(world.member(b2).standby().contains(&a1));
+        assert_eq!(world.topology.get(S).unwrap().children().len(), 1);
+        world.check();
+        world.leave(&[a1]);
+        assert_eq!(world.at("A1"), b1, "the oldest of those it fed");
+        world.check();
+    }
+}
+
+#[test]
+fn the_single_root_is_the_best_uplink_of_the_old_not_the_oldest() {
+    let mut world = World::new(Config { roots: Roots::One, ..Config::default() }, 2).with(3);
+    let helper = world.join_with(6, true);
+    let far = (0..12).map(|_| world.join(true)).last().unwrap();
+    assert_eq!(world.strategy.place(helper).unwrap(), "B2");
+    world.leave(&[world.at("B1")]);
+    assert_eq!(world.at("B1"), helper);
+    world.tell(&[Event::Tick]);
+    assert_eq!(world.at("A1"), helper, "a better uplink next to the root takes its place");
+    assert!(world.strategy.place_of(far).is_some());
+    world.check();
+}
+
+#[test]
+fn a_source_with_room_feeds_a_small_audience_itself_and_more_through_several_dumbbells() {
+    let mut world = World::new(Config::default(), 7).with(6);
+    let fed = |world: &World| world.topology.get(S).unwrap().children().len();
+    assert_eq!((fed(&world), world.levels_too_deep()), (6, 0));
+    assert!(world.nodes().iter().all(|node| world.parent(*node) == Some(S) && world.backup(*node).is_some()));
+    let mut world_full = World::new(Config::default(), 7).with(60);
+    assert_eq!(fed(&world_full), 6);
+    world_full.leave(&["A1", "B2", "A3"].map(|place| world_full.at(place)));
+    assert_eq!(fed(&world_full), 6, "those below move up");
+    world_full.check();
+    world.leave(&["A2"].map(|place| world.at(place)));
+    assert_eq!(fed(&world), 5);
+    world.check();
+}
+
+#[test]
+fn a_source_that_gets_more_room_feeds_more_and_moves_nobody_down() {
+    let mut world = World::of(40);
+    let depth = |world: &World| world.nodes().iter().filter_map(|node| world.topology.depth(*node)).max().unwrap();
+    let before: Vec<_> = world.nodes().iter().map(|node| world.topology.depth(*node)).collect();
+    world.fan_out(8);
+    assert!(world.nodes().iter().zip(before).all(|(node, before)| world.topology.depth(*node) <= before));
+    world.rest();
+    assert_eq!((world.topology.get(S).unwrap().children().len(), depth(&world)), (8, 3));
+    world.check();
+    world.fan_out(2);
+    world.rest();
+    assert_eq!((world.topology.get(S).unwrap().children().len(), depth(&world)), (2, 5));
+    world.check();
+}
+
+#[test]
+fn helpers_are_few_clients_each_and_nearly_everybody_has_one() {
+    let world = World::of(1_000);
+    assert!(world.strategy.counters().unhelped <= 20, "{} have none", world.strategy.counters().unhelped);
+    world.check();
+}
+
+#[test]
 fn a_shrunken_audience_is_moved_up_a_few_at_a_time() {
     let mut world = World::of(200);
-    let every_third: Vec<_> = world.nodes().into_iter().filter(|node| node.0 % 3 != 0).collect();
-    world.leave(&every_third);
+    let most: Vec<_> = world.nodes().into_iter().filter(|node| node.0 % 4 != 0).collect();
+    world.leave(&most);
+    let before = world.strategy.counters();
+    world.tell(&[Event::Tick]);
+    let after = world.strategy.counters();
+    assert_eq!(after.compactions - before.compactions, u64::from(Config::default().compaction_moves_min));
     world.rest();
     world.check();
-    assert!(world.depth_max() <= optimum(world.topology.len()) + 1, "{}", world.depth_max());
+    assert!(world.levels_too_deep() <= 1);
+}
+
+#[test]
+fn compaction_fills_holes_beside_a_lone_twin_first() {
+    let mut world = World::new(Config { compaction_moves_min: 1, ..Config::default() }, 2).with(34);
+    let gone = ["A9", "B9", "A10", "B10", "A12"].map(|place| world.at(place));
+    let oldest_of_the_last_level = world.at("A16");
+    world.leave(&gone);
+    world.tell(&[Event::Tick]);
+    assert_eq!(world.at("A12"), oldest_of_the_last_level);
+    world.tell(&[Event::Tick]);
+    assert!(world.at("A9") > oldest_of_the_last_level);
+    world.check();
 }
 
 #[test]
@@ -360,7 +377,7 @@ fn a_strategy_that_takes_over_its_own_overlay_changes_nothing() {
     world.leave(&some);
     let mut fresh = Dumbbell::default();
     let mut plan = Plan::default();
-    fresh.attach(&Context { topology: &world.topology, now: world.now, source: NodeId::SOURCE }, &mut plan);
+    fresh.attach(&Context { topology: &world.topology, now: world.now, source: S }, &mut plan);
     let ops: usize = plan.groups().iter().map(|group| group.ops().len()).sum();
     assert!(ops <= 30, "{ops} of {} edges changed", world.topology.len() * 3);
     plan.groups().iter().for_each(|group| world.topology.commit(group).unwrap());
@@ -372,11 +389,63 @@ fn a_strategy_that_takes_over_its_own_overlay_changes_nothing() {
 fn a_rejected_plan_is_made_good() {
     let mut world = World::of(10);
     let lost = NodeId(5);
-    let member = world.topology.get(lost).unwrap().clone();
+    let member = world.member(lost).clone();
     world.topology.remove(lost);
     world.topology.insert(lost, member).unwrap();
     assert_eq!(world.parent(lost), None);
-    let reason = peerstream_sdk::overlay::Reject::Cycle(lost);
-    world.tell(&[Event::Rejected { group: 0, reason }]);
+    start_again(&mut world);
     assert!(world.parent(lost).is_some());
+    world.check();
+}
+
+/// The checks themselves can fail.
+mod checks {
+    use super::*;
+
+    fn broken(write: impl FnOnce(&World, &mut Group)) -> Vec<String> {
+        let mut world = World::of(30);
+        let mut group = Group::default();
+        write(&world, &mut group);
+        world.topology.commit(&group).unwrap();
+        faults(&world.topology, world.strategy.forest(), &world.places())
+    }
+
+    fn sees(what: &str, write: impl FnOnce(&World, &mut Group)) {
+        let faults = broken(write);
+        assert!(faults.iter().any(|fault| fault.contains(what)), "{what}: {faults:?}");
+    }
+
+    #[test]
+    fn each_wrong_edge_is_seen() {
+        assert_eq!(broken(|_, _| {}), Vec::<String>::new());
+        sees("not fed by whoever is above it", |world, group| {
+            let (a8, a9) = (world.at("A8"), world.at("A9"));
+            group.set_parent(a8, Stripes::ALL, a9);
+        });
+        sees("not backed up by its twin", |world, group| {
+            group.set_backup(world.at("A8"), None);
+        });
+        sees("no standby at its grandparent", |world, group| {
+            group.set_standby(world.at("A8"), []);
+        });
+        sees("its helper is no other part", |world, group| {
+            let (a8, a2, a1) = (world.at("A8"), world.at("A2"), world.at("A1"));
+            group.set_standby(a8, [a2, a1]);
+        });
+    }
+
+    #[test]
+    fn a_deep_or_inverted_tree_is_seen() {
+        let world = World::of(30);
+        let mut places = world.places();
+        assert_eq!(levels_too_deep(world.strategy.forest(), &places), 0);
+        places.retain(|place, _| ["A1", "B1", "A8"].contains(&place.to_string().as_str()));
+        assert_eq!(levels_too_deep(world.strategy.forest(), &places), 2);
+        let mut topology: Topology = world.topology.clone();
+        let mut swap = Group::default();
+        let [a8, a4, a2, a9] = ["A8", "A4", "A2", "A9"].map(|place| world.at(place));
+        swap.set_parent(a8, Stripes::ALL, a2).set_parent(a4, Stripes::ALL, a8).detach(a9);
+        topology.commit(&swap).unwrap();
+        assert_eq!(inversions(&topology).0, 1);
+    }
 }
