@@ -123,12 +123,13 @@ fn decisions(c: &mut Criterion) {
     type Measure = fn(&mut World) -> Duration;
     let kinds: [(&str, Measure); 2] = [("with topology", World::with_topology), ("strategy alone", World::alone)];
     for viewers in [1_000, 10_000, 100_000, 1_000_000] {
-        let mut world = World::new(viewers);
+        let mut world = None;
         for (name, measure) in kinds {
             group.bench_function(BenchmarkId::new(name, viewers), |b| {
+                let world = world.get_or_insert_with(|| World::new(viewers));
                 b.iter_custom(|changes| {
                     let batches = changes.div_ceil(BATCH);
-                    let taken: Duration = (0..batches).map(|_| measure(&mut world)).sum();
+                    let taken: Duration = (0..batches).map(|_| measure(world)).sum();
                     taken.mul_f64(changes as f64 / (batches * BATCH) as f64)
                 });
             });

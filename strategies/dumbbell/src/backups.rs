@@ -93,8 +93,7 @@ fn copies_for_lone(tree: &Tree, pairs: &Pairs, server: Slot) -> usize {
     if node.weak {
         return 0;
     }
-    let fed = tree.forest.children(node.place).filter(|child| tree.at(*child).is_some()).count();
     let twin = tree.at(node.place.twin());
     let backs_twin = twin.is_some_and(|twin| given(tree, pairs, twin) == Some(server));
-    COPIES.saturating_sub(fed + usize::from(backs_twin))
+    COPIES.saturating_sub(usize::from(node.children) + usize::from(backs_twin))
 }

@@ -168,7 +168,7 @@ impl Dumbbell {
             self.tree.forget_waiting(slot);
             self.tree.nodes[slot].weak = weak;
             self.tree.settle_in(slot, Cause::Joined);
-        } else if weak && !self.tree.is_leaf(place) {
+        } else if weak && self.tree.nodes[slot].children > 0 {
             self.tree.take(place);
             self.tree.fill(place);
             self.tree.tally.moves += 1;
@@ -184,7 +184,7 @@ impl Dumbbell {
     fn on_underperforms(&mut self, node: NodeId, now: Micros) {
         let Some(slot) = self.tree.nodes.find(node) else { return };
         let place = self.tree.nodes[slot].place;
-        if place == Place::NONE || self.tree.is_leaf(place) || !self.tree.has_successor(place) {
+        if self.tree.nodes[slot].children == 0 || !self.tree.has_successor(place) {
             return;
         }
         self.tree.take(place);
@@ -226,7 +226,7 @@ impl Dumbbell {
         let slots = self.tree.nodes.slots();
         let spot = |tries: usize| &self.tree.nodes[Slot(chance::below(slots, node.0, tries as u64) as u32)];
         let fits = |other: &&Node| {
-            let is_another_leaf = other.is_placed() && other.place != place && self.tree.is_leaf(other.place);
+            let is_another_leaf = other.is_leaf() && other.place != place;
             is_another_leaf && self.may_sit(node, other.place) && self.may_sit(other.id, place)
         };
         let other = (0..PLACES_TRIED).map(spot).find(fits).map(|other| other.place);

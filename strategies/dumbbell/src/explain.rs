@@ -10,7 +10,7 @@ pub(crate) fn story(tree: &Tree, slot: Slot) -> String {
         return "waits for a place: too few nodes relay".to_owned();
     }
     let (place, level) = (node.place, tree.forest.level(node.place));
-    let children = tree.forest.children(place).filter(|child| tree.at(*child).is_some()).count();
+    let children = node.children;
     let cause = cause(node);
     let kind = match (node.weak, children) {
         (true, _) => "It does not relay for two, so it stays a leaf.".to_owned(),

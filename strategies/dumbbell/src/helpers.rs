@@ -38,9 +38,8 @@ pub(crate) fn find(tree: &Tree, pairs: &Pairs, client: Slot) -> Slot {
         let from = chance::below(slots, node.id.0, tries);
         (from..slots.min(from + SPOT)).map(|slot| Slot(slot as u32))
     };
-    let is_leaf = |slot: &Slot| tree.is_leaf(tree.nodes[*slot].place);
     let above = |tries: u64| tree.at_index(chance::below(node.place.index().max(1), node.id.0, tries));
-    let leaf = (0..SPOTS).flat_map(spot).find(|slot| fits(slot) && is_leaf(slot));
+    let leaf = (0..SPOTS).flat_map(spot).find(|slot| tree.nodes[*slot].is_leaf() && fits(slot));
     let anybody = || (SPOTS..SPOTS + PLACES).filter_map(above).find(fits);
     leaf.or_else(anybody).unwrap_or(Slot::NONE)
 }

@@ -107,6 +107,8 @@ pub(crate) struct Node {
     pub(crate) backs: Clients,
     /// Those it is the helper of.
     pub(crate) helps: Clients,
+    /// How many it feeds.
+    pub(crate) children: u8,
     /// When it came to its place, in seconds.
     pub(crate) placed_s: u32,
     pub(crate) cause: Cause,
@@ -132,6 +134,7 @@ impl Node {
             helper: Slot::NONE,
             backs: Clients([Slot::NONE; COPIES]),
             helps: Clients([Slot::NONE; COPIES]),
+            children: 0,
             placed_s: 0,
             cause: Cause::Joined,
             capacity: member.capacity,
@@ -150,6 +153,11 @@ impl Node {
 
     pub(crate) fn is_placed(&self) -> bool {
         self.place != Place::NONE
+    }
+
+    /// Whether it has a place and feeds nobody.
+    pub(crate) fn is_leaf(&self) -> bool {
+        self.is_placed() && self.children == 0
     }
 }
 

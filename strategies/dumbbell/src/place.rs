@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Places this deep have nobody below them. Newcomers go to the shallowest place, so no audience comes near.
-const LEVEL_MAX: u32 = 26;
+/// There are no more places than this. Newcomers go to the shallowest one, so no audience comes near.
+const PLACES_MAX: u32 = 1 << 28;
 /// The source feeds at most this many dumbbells itself.
 pub const ROOT_PAIRS_MAX: u32 = 8;
 
@@ -98,7 +98,7 @@ impl Forest {
 
     /// The places that the occupant of this one feeds.
     pub fn children(self, place: Place) -> impl Iterator<Item = Place> {
-        let below = (self.level(place) < LEVEL_MAX).then(|| self.below(place));
+        let below = (place.0 < PLACES_MAX / 4).then(|| self.below(place));
         let other_root = (self.single_root && place == Place(0)).then_some(Place(1));
         below.into_iter().flatten().chain(other_root)
     }

@@ -77,6 +77,7 @@ impl Tree {
         self.at(place).map(|slot| &self.nodes[slot])
     }
 
+    /// Whether whoever is there, if anybody, feeds nobody.
     pub(crate) fn is_leaf(&self, place: Place) -> bool {
         self.forest.children(place).all(|child| self.at(child).is_none())
     }
@@ -239,12 +240,12 @@ impl Tree {
                 self.leaves.strike(level, leaf);
                 continue;
             }
-            let place = self.nodes[leaf.slot()].place;
-            if !self.is_leaf(place) {
-                self.nodes[leaf.slot()].listed = false;
+            let node = &mut self.nodes[leaf.slot()];
+            if !node.is_leaf() {
+                node.listed = false;
                 self.leaves.strike(level, leaf);
-            } else if Some(place) != feeder {
-                return Some(place);
+            } else if Some(node.place) != feeder {
+                return Some(node.place);
             }
         }
         None
@@ -277,14 +278,21 @@ impl Tree {
         true
     }
 
+    /// A node that relays and sits two levels deeper or more takes the place of the shallowest weak node: a leaf if there
+    /// is one, else one that feeds weak nodes of the last level.
     fn make_way(&mut self, last: u32) -> bool {
-        let blocks = |weak: &Place| self.forest.level(*weak) + 1 < last;
-        let Some(place) = self.weak.first().filter(blocks) else { return false };
-        let Some(leaf) = self.strong_leaf_for(place, last) else { return false };
-        let leaf = self.take(leaf).expect("it was found there");
+        let Some(place) = self.weak.first() else { return false };
+        let levels = self.forest.level(place) + 2..=last;
+        let mut riser = levels.clone().rev().find_map(|level| self.strong_leaf_for(place, level));
+        if riser.is_none() {
+            let above = self.leaf_of(last, Choice::Weak, place).and_then(|leaf| self.forest.parent(leaf));
+            riser = above.filter(|above| levels.contains(&self.forest.level(*above)));
+        }
+        let Some((from, riser)) = riser.and_then(|from| Some((from, self.take(from)?))) else { return false };
+        self.fill(from);
         self.tally.moves += 1;
         self.tally.compactions += 1;
-        self.displace(place, leaf, Cause::Compacted);
+        self.displace(place, riser, Cause::Compacted);
         true
     }
 
@@ -315,11 +323,15 @@ impl Tree {
         self.placed += 1;
         self.leaves.arrive(self.forest.level(place));
         let placed_s = self.now_s();
+        let children = self.forest.children(place).filter(|child| self.at(*child).is_some()).count() as u8;
         let node = &mut self.nodes[slot];
-        (node.place, node.placed_s, node.cause) = (place, placed_s, cause);
+        (node.place, node.placed_s, node.cause, node.children) = (place, placed_s, cause, children);
         let (weak, age) = (node.weak, node.age());
-        let parent = self.forest.parent(place).and_then(|parent| self.node_at(parent));
-        self.tally.inversions += u64::from(!weak && parent.is_some_and(|parent| parent.age() > age));
+        if let Some(parent) = self.forest.parent(place).and_then(|parent| self.at(parent)) {
+            let parent = &mut self.nodes[parent];
+            parent.children += 1;
+            self.tally.inversions += u64::from(!weak && parent.age() > age);
+        }
         self.close(place);
         if self.open.contains(place.twin()) {
             self.lone.insert(place.twin());
@@ -329,7 +341,7 @@ impl Tree {
         } else {
             self.open_below(place);
         }
-        self.list_if_leaf(place);
+        self.list_if_leaf(slot);
         self.changed.push(place);
     }
 
@@ -339,17 +351,20 @@ impl Tree {
         self.placed -= 1;
         self.leaves.depart(self.forest.level(place));
         let node = &mut self.nodes[slot];
-        (node.place, node.listed) = (Place::NONE, false);
+        (node.place, node.listed, node.children) = (Place::NONE, false, 0);
         self.weak.remove(place);
         self.lone.remove(place.twin());
         self.forest.children(place).for_each(|child| self.close(child));
-        match self.forest.parent(place) {
+        match self.forest.parent(place).map(|parent| self.at(parent)) {
             None => self.open_up(place),
-            Some(parent) if self.node_at(parent).is_some_and(|parent| !parent.weak) => {
-                self.open_up(place);
+            Some(Some(parent)) => {
+                self.nodes[parent].children -= 1;
+                if !self.nodes[parent].weak {
+                    self.open_up(place);
+                }
                 self.list_if_leaf(parent);
             }
-            Some(_) => {}
+            Some(None) => {}
         }
         self.changed.push(place);
         Some(slot)
@@ -367,7 +382,7 @@ impl Tree {
             self.weak.remove(place);
             self.open_below(place);
         }
-        self.list_if_leaf(place);
+        self.list_if_leaf(slot);
         self.changed.push(place);
     }
 
@@ -391,15 +406,15 @@ impl Tree {
         self.lone.remove(place);
     }
 
-    fn list_if_leaf(&mut self, place: Place) {
-        let Some(slot) = self.at(place).filter(|slot| !self.nodes[*slot].listed) else { return };
-        if !self.is_leaf(place) {
+    fn list_if_leaf(&mut self, slot: Slot) {
+        let node = &mut self.nodes[slot];
+        if node.listed || !node.is_leaf() {
             return;
         }
-        self.nodes[slot].listed = true;
-        let level = self.forest.level(place);
+        node.listed = true;
+        let (leaf, level) = (Leaf::of(slot, node), self.forest.level(node.place));
         let mut leaves = std::mem::take(&mut self.leaves);
-        leaves.list(level, Leaf::of(slot, &self.nodes[slot]), |leaf| self.is_entry_of(leaf, level));
+        leaves.list(level, leaf, |leaf| self.is_entry_of(leaf, level));
         self.leaves = leaves;
     }
 }

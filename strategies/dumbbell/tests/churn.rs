@@ -105,7 +105,7 @@ fn live_sessions_cost_half_a_move_per_departure_and_keep_the_old_above_the_young
     assert!(figures.moves <= 0.5, "{figures:?}");
     assert!(figures.inverted <= 0.001, "{figures:?}");
     assert!(figures.unbacked <= 0.01, "{figures:?}");
-    assert!(figures.unhelped <= 0.01, "{figures:?}");
+    assert!(figures.unhelped <= 0.005, "{figures:?}");
     assert!(figures.levels_too_deep <= 1, "{figures:?}");
 }
 

@@ -136,10 +136,10 @@ impl World {
 
 /// What is not as the places want it.
 pub fn faults(topology: &Topology, forest: Forest, places: &BTreeMap<Place, NodeId>) -> Vec<String> {
-    let mut faults: Vec<_> =
-        places.iter().flat_map(|(place, node)| faults_of(topology, forest, places, *place, *node)).collect();
-    let waiting: Vec<_> =
-        topology.iter().filter(|(node, _)| *node != S && !places.values().any(|p| p == node)).collect();
+    let seats: BTreeMap<_, _> = places.iter().map(|(place, node)| (*node, *place)).collect();
+    let shape = Shape { topology, forest, places, seats: &seats };
+    let mut faults: Vec<_> = places.iter().flat_map(|(place, node)| shape.faults_of(*place, *node)).collect();
+    let waiting: Vec<_> = topology.iter().filter(|(node, _)| *node != S && !seats.contains_key(node)).collect();
     for (node, member) in &waiting {
         if member.parent().is_some() || member.backup().is_some() || !member.children().is_empty() {
             faults.push(format!("{node} has edges and no place"));
@@ -154,55 +154,59 @@ pub fn faults(topology: &Topology, forest: Forest, places: &BTreeMap<Place, Node
     faults
 }
 
-fn faults_of(
-    topology: &Topology,
+struct Shape<'a> {
+    topology: &'a Topology,
     forest: Forest,
-    places: &BTreeMap<Place, NodeId>,
-    place: Place,
-    node: NodeId,
-) -> Vec<String> {
-    let member = topology.get(node).unwrap();
-    let feeder = |place: Place| forest.parent(place).map_or(Some(S), |above| places.get(&above).copied());
-    let single_root = forest.has_single_root().then(|| forest.roots().next()).flatten();
-    let mut faults = Vec::new();
-    let mut expect = |holds: bool, what: &str| {
-        if !holds {
-            faults.push(format!("{node} at {place}: {what}, {member:?}"));
-        }
-    };
-    expect(member.parent().is_some() && member.parent() == feeder(place), "not fed by whoever is above it");
-    let hops = forest.level(place) + 1;
-    let hops = hops + u32::from(single_root.is_some_and(|root| forest.is_below(place, root.twin())));
-    expect(topology.depth(node) == Some(hops), "not as deep as its place");
-    let spare_child = usize::from(single_root == Some(place));
-    let can = if member.room() >= 2 { 2 } else { 0 };
-    expect(member.children().len() <= can + spare_child, "feeds too many");
-    expect(member.children().len() + member.backs().len() <= member.room() + 1, "promises too many copies");
-    let twin = places.get(&place.twin()).copied().filter(|twin| topology.get(*twin).unwrap().room() >= 2);
-    match (single_root, twin, member.backup()) {
-        (Some(root), _, backup) if place == root => expect(backup.is_none(), "the single root has a backup"),
-        (Some(root), _, backup) if place == root.twin() => expect(backup == Some(S), "not backed up by the source"),
-        (_, Some(twin), backup) => expect(backup == Some(twin), "not backed up by its twin"),
-        (_, None, Some(backup)) => {
-            let across = forest.across(place).any(|above| places.get(&above) == Some(&backup));
-            expect(across, "backed up by somebody who is not above it in the other tree");
-        }
-        (_, None, None) => {}
-    }
-    let grandparent = forest.parent(place).and_then(feeder);
-    expect(grandparent.is_none_or(|above| member.standby().contains(&above)), "no standby at its grandparent");
-    for helper in member.standby().iter().filter(|standby| Some(**standby) != grandparent) {
-        let Some((there, _)) = places.iter().find(|(_, node)| *node == helper) else {
-            expect(false, "its helper has no place");
-            continue;
+    places: &'a BTreeMap<Place, NodeId>,
+    seats: &'a BTreeMap<NodeId, Place>,
+}
+
+impl Shape<'_> {
+    fn faults_of(&self, place: Place, node: NodeId) -> Vec<String> {
+        let Self { topology, forest, places, .. } = *self;
+        let member = topology.get(node).unwrap();
+        let feeder = |place: Place| forest.parent(place).map_or(Some(S), |above| places.get(&above).copied());
+        let single_root = forest.has_single_root().then(|| forest.roots().next()).flatten();
+        let mut faults = Vec::new();
+        let mut expect = |holds: bool, what: &str| {
+            if !holds {
+                faults.push(format!("{node} at {place}: {what}, {member:?}"));
+            }
         };
-        let helper = topology.get(*helper).unwrap();
-        expect(helper.room() >= 2, "its helper is weak");
-        expect(!forest.is_below(*there, place) && !forest.is_below(place, *there), "its helper is no other part");
-        let grandchildren = forest.children(*there).map(|child| forest.children(child).count()).sum::<usize>();
-        expect(helper.stands_by_for().len() <= grandchildren + CLIENTS_MAX, "its helper helps too many");
+        expect(member.parent().is_some() && member.parent() == feeder(place), "not fed by whoever is above it");
+        let hops = forest.level(place) + 1;
+        let hops = hops + u32::from(single_root.is_some_and(|root| forest.is_below(place, root.twin())));
+        expect(topology.depth(node) == Some(hops), "not as deep as its place");
+        let spare_child = usize::from(single_root == Some(place));
+        let can = if member.room() >= 2 { 2 } else { 0 };
+        expect(member.children().len() <= can + spare_child, "feeds too many");
+        expect(member.children().len() + member.backs().len() <= member.room() + 1, "promises too many copies");
+        let twin = places.get(&place.twin()).copied().filter(|twin| topology.get(*twin).unwrap().room() >= 2);
+        match (single_root, twin, member.backup()) {
+            (Some(root), _, backup) if place == root => expect(backup.is_none(), "the single root has a backup"),
+            (Some(root), _, backup) if place == root.twin() => expect(backup == Some(S), "not backed up by the source"),
+            (_, Some(twin), backup) => expect(backup == Some(twin), "not backed up by its twin"),
+            (_, None, Some(backup)) => {
+                let across = forest.across(place).any(|above| places.get(&above) == Some(&backup));
+                expect(across, "backed up by somebody who is not above it in the other tree");
+            }
+            (_, None, None) => {}
+        }
+        let grandparent = forest.parent(place).and_then(feeder);
+        expect(grandparent.is_none_or(|above| member.standby().contains(&above)), "no standby at its grandparent");
+        for helper in member.standby().iter().filter(|standby| Some(**standby) != grandparent) {
+            let Some(there) = self.seats.get(helper).copied() else {
+                expect(false, "its helper has no place");
+                continue;
+            };
+            let helper = topology.get(*helper).unwrap();
+            expect(helper.room() >= 2, "its helper is weak");
+            expect(!forest.is_below(there, place) && !forest.is_below(place, there), "its helper is no other part");
+            let grandchildren = forest.children(there).map(|child| forest.children(child).count()).sum::<usize>();
+            expect(helper.stands_by_for().len() <= grandchildren + CLIENTS_MAX, "its helper helps too many");
+        }
+        faults
     }
-    faults
 }
 
 /// How many levels more there are than a perfectly balanced pair of trees would have.
