@@ -9,9 +9,13 @@ pub mod coordinated;
 pub mod data;
 pub mod memo;
 pub mod network;
+pub mod player;
+mod quantiles;
+pub mod queue;
 pub mod report;
 pub mod scenario;
 pub mod script;
+mod wire;
 pub mod world;
 
 pub use conductor::Conductor;

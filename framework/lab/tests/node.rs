@@ -65,7 +65,7 @@ fn a_chain_gets_every_byte_once() {
 
 #[test]
 fn a_want_that_is_lost_with_the_first_frame_of_a_link_is_said_again() {
-    let (mut world, viewers) = world(2, Network { first_frames_lost_permille: 1_000, ..Network::default() });
+    let (mut world, viewers) = world(2, Network { first_frames_lost: 1.0, ..Network::default() });
     world.conductor.assign_tree(&tree(&[(1, 0, None), (2, 1, None)]));
     stream(&mut world, 5);
     viewers.iter().for_each(|viewer| check_whole(&world, *viewer, Micros::from_millis(250)));
