@@ -1,6 +1,6 @@
 //! The real coordinator as the conductor of a world.
 
-use peerstream_coordinator::{Config, ConnId, Coordinator, Input, Limits, Origin, Output, Overview};
+use peerstream_coordinator::{Config, ConnId, Coordinator, Counters, Input, Limits, Origin, Output, Overview};
 use peerstream_overlay::TreeStrategy;
 use peerstream_protocol::cert::EpochCert;
 use peerstream_protocol::id::Term;
@@ -10,6 +10,7 @@ use peerstream_protocol::time::Micros;
 use crate::conductor::{Conductor, Conn, Order};
 
 /// A coordinator with a strategy that the caller hands in.
+#[derive(Debug)]
 pub struct Coordinated(Coordinator);
 
 impl Coordinated {
@@ -26,6 +27,18 @@ impl Coordinated {
         strategy: Box<dyn TreeStrategy + Send>,
         now: Micros,
     ) -> Self {
+        Self::limited(Limits::default(), term, cert, kind, strategy, now)
+    }
+
+    /// The same with limits of its own.
+    pub fn limited(
+        limits: Limits,
+        term: Term,
+        cert: EpochCert,
+        kind: Kind,
+        strategy: Box<dyn TreeStrategy + Send>,
+        now: Micros,
+    ) -> Self {
         let config = Config {
             term,
             follows: term > Term(1),
@@ -34,9 +47,14 @@ impl Coordinated {
             ice: Vec::new(),
             secret: [3; 32],
             wall_at_zero_us: 0,
-            limits: Limits::default(),
+            limits,
         };
         Self(Coordinator::new(config, strategy, now))
+    }
+
+    /// What the coordinator has counted.
+    pub fn counters(&self) -> Counters {
+        self.0.counters()
     }
 
     /// What the coordinator shows people.

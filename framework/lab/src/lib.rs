@@ -2,17 +2,20 @@
 //!
 //! One seed reproduces everything. The network, the control channel and the faults are simulated; what decides is not.
 
+mod audience;
 pub mod chance;
 pub mod checkers;
 pub mod conductor;
 pub mod coordinated;
 pub mod data;
+mod measures;
 pub mod memo;
 pub mod network;
 pub mod player;
 mod quantiles;
 pub mod queue;
 pub mod report;
+mod run;
 pub mod scenario;
 pub mod script;
 mod wire;
@@ -23,5 +26,6 @@ pub use coordinated::Coordinated;
 pub use data::Data;
 pub use network::Network;
 pub use report::Report;
+pub use run::{Progress, run};
 pub use scenario::Scenario;
 pub use world::{ActorId, World};

@@ -29,6 +29,8 @@ pub struct Player {
     pub longest_freeze: u64,
     /// When the last freeze ended; the present one's last loss while it lasts.
     pub freeze_ended: Micros,
+    /// The longest one since [`Self::mark`], in segments.
+    pub longest_since_mark: u64,
     /// Segments of the present freeze.
     pub freezing: u64,
     /// From the source's clock to the screen, once it plays.
@@ -62,6 +64,11 @@ impl Player {
         self.target.unwrap_or_else(|| Micros(self.hop.0 * 4).clamp(TARGET.0, TARGET.1))
     }
 
+    /// The longest freeze is looked for anew.
+    pub fn mark(&mut self) {
+        (self.longest_since_mark, self.freezing) = (0, 0);
+    }
+
     /// Nothing before now counts any more.
     pub fn measure_from(&mut self, now: Micros) {
         self.measured_from = now;
@@ -79,16 +86,15 @@ impl Player {
         self.lag = now.since(*at);
         self.note_least(now);
         let Some(delay) = self.delay else { return self.start(seq, now) };
-        if seq < self.next {
-            return;
+        let in_time = self.lag <= delay;
+        if seq >= self.next {
+            self.judge_missing(self.next, seq, now);
+            self.judge(in_time, now);
+            self.next = seq.next();
         }
-        self.judge_missing(self.next, seq, now);
-        self.next = seq.next();
-        if self.lag <= delay {
-            self.judge(true, now);
+        if in_time {
             self.late_since = None;
         } else {
-            self.judge(false, now);
             let since = *self.late_since.get_or_insert(now);
             if now.since(since) > DRY {
                 self.late_since = None;
@@ -99,15 +105,15 @@ impl Player {
     }
 
     /// Segments are given up.
-    pub(crate) fn on_skip(&mut self, from: Seq, to: Seq, now: Micros, produced: &[Micros], _: Micros) {
+    pub(crate) fn on_skip(&mut self, from: Seq, to: Seq, now: Micros, produced: &[Micros]) {
         if self.delay.is_some() && to > self.next && from.0 < produced.len() as u64 {
             self.judge_missing(self.next, to, now);
             self.next = to;
         }
     }
 
-    /// The viewer goes, or the run is over: what was due and has not come is lost.
-    pub(crate) fn on_leaving(&mut self, now: Micros, produced: &[Micros], _: Micros) {
+    /// What was due and has not come is lost.
+    pub(crate) fn judge_overdue(&mut self, now: Micros, produced: &[Micros]) {
         let Some(delay) = self.delay else { return };
         while produced.get(self.next.0 as usize).is_some_and(|at| *at + delay < now) {
             self.judge(false, now);
@@ -140,8 +146,8 @@ impl Player {
 
     /// Plays a little faster or slower, by at most 5 %.
     fn drift(&mut self, segment: Micros) {
-        let (Some(delay), wanted) = (&mut self.delay, self.least[0].min(self.least[1])) else { return };
-        let wanted = wanted + self.target.unwrap_or_else(|| Micros(self.hop.0 * 4).clamp(TARGET.0, TARGET.1));
+        let wanted = self.wanted();
+        let Some(delay) = &mut self.delay else { return };
         let step = segment.0 / 20;
         *delay = match delay.0.abs_diff(wanted.0) {
             near if near <= DEAD_ZONE => *delay,
@@ -169,6 +175,7 @@ impl Player {
         self.freezing += 1;
         self.freeze_ended = now;
         self.longest_freeze = self.longest_freeze.max(self.freezing);
+        self.longest_since_mark = self.longest_since_mark.max(self.freezing);
     }
 }
 
@@ -217,7 +224,7 @@ mod tests {
     fn what_was_due_when_a_viewer_leaves_is_lost() {
         let mut player = watch(&[100; 20]);
         let produced: Vec<_> = (1..=40_u64).map(|n| Micros(SEGMENT.0 * n)).collect();
-        player.on_leaving(Micros(SEGMENT.0 * 40), &produced, SEGMENT);
+        player.judge_overdue(Micros(SEGMENT.0 * 40), &produced);
         assert_eq!(player.lost, 16, "4.0 s less 0.7 s");
     }
 }

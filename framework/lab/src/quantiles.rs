@@ -51,6 +51,10 @@ impl Distribution {
         self.max = self.max.max(other.max);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Self { counts: std::mem::take(&mut self.counts), ..Self::default() };
         self.counts.clear();

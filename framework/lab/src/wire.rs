@@ -39,8 +39,10 @@ pub(crate) struct Wire {
     pub(crate) loses_until: Micros,
     /// Nothing gets through before this time.
     pub(crate) cut_until: Micros,
-    /// When the other end last sent a piece that arrived here.
+    /// When a piece last came over it.
     pub(crate) fed: Micros,
+    /// When a piece or a header last came over it.
+    pub(crate) feeds: Micros,
     /// What the node believes it may send.
     pub(crate) credit: u64,
     /// A word about credit is under way.
@@ -61,6 +63,7 @@ impl Default for Wire {
             loses_until: Micros(0),
             cut_until: Micros(0),
             fed: Micros(0),
+            feeds: Micros(0),
             credit: 0,
             told: false,
             flight: VecDeque::new(),
@@ -119,7 +122,7 @@ mod tests {
             let wait = wire.wait_for_window(16_384, window_max(loss), now);
             wire.on_sent(16_384, now + wait + Micros::from_millis(round_trip_ms));
             sent += 16_384;
-            now = now + wait.max(Micros(1));
+            now += wait.max(Micros(1));
         }
         sent as f64 * 8.0 / now.0 as f64
     }

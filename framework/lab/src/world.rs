@@ -16,6 +16,7 @@ use crate::conductor::{Conductor, Conn, Order};
 use crate::memo::Memo;
 use crate::network::{Access, Network, on_the_line, sending};
 use crate::player::Player;
+use crate::quantiles::Distribution;
 use crate::queue::Queue;
 use crate::wire::{CREDIT, Wire, window_max};
 
@@ -41,6 +42,8 @@ const SCALED_PAYLOAD: usize = 48;
 const FEEDS: Micros = Micros::from_millis(300);
 /// A feeder that delivered within this time is another one, by the same.
 const FED: Micros = Micros::from_millis(1_200);
+/// Levels told apart; deeper ones count as the last.
+const LEVELS_MAX: usize = 64;
 /// Segments whose bytes are remembered.
 const PRODUCED_MAX: usize = 256;
 
@@ -52,6 +55,9 @@ impl ActorId {
     /// The source.
     pub const SOURCE: Self = Self(0);
 }
+
+/// The piece frames of one segment, as far as they have been sent.
+type Pieces = Vec<Option<Rc<[u8]>>>;
 
 /// The bytes of a frame. Those of a piece are the same on all links, and are kept once.
 #[derive(Debug)]
@@ -263,8 +269,10 @@ pub struct World<C> {
     produced_at: Vec<Micros>,
     segment: Micros,
     /// The pieces of late, each once, by segment modulo [`PRODUCED_MAX`].
-    pieces: Vec<(Seq, Vec<Option<Rc<[u8]>>>)>,
+    pieces: Vec<(Seq, Pieces)>,
     window_max: u64,
+    /// Lag of what viewers that play received, in ms, by level, since somebody took it.
+    pub(crate) lags: Vec<Distribution>,
     scratch: Vec<u8>,
 }
 
@@ -302,6 +310,7 @@ impl<C: Conductor> World<C> {
             segment: Micros::from_millis(100),
             pieces: (0..PRODUCED_MAX).map(|_| (Seq(u64::MAX), Vec::new())).collect(),
             window_max,
+            lags: vec![Distribution::default(); LEVELS_MAX],
             scratch: Vec::new(),
         };
         let (key, cert) = broadcast_keys();
@@ -418,6 +427,12 @@ impl<C: Conductor> World<C> {
         bytes as f64 * pieces as f64 / last.len() as f64
     }
 
+    /// Payload bytes per second that the segments stand for.
+    pub fn stream_bytes_per_second(&self) -> f64 {
+        let last = self.produced.last().map_or(0.0, |last| last.len() as f64);
+        last * self.payload_scale() * 1e6 / self.segment.0.max(1) as f64
+    }
+
     /// The source produces one segment of this many bytes.
     pub fn produce(&mut self, len: usize, join_point: bool) {
         let tag = self.produced_at.len();
@@ -453,7 +468,7 @@ impl<C: Conductor> World<C> {
         if how == Departure::Announced {
             self.tell(id, Input::Leave);
         }
-        self.actors[id.0].player.on_leaving(self.now, &self.produced_at, self.segment);
+        self.actors[id.0].player.judge_overdue(self.now, &self.produced_at);
         let actor = &mut self.actors[id.0];
         actor.node = None;
         let wires = std::mem::take(&mut actor.wires);
@@ -465,6 +480,11 @@ impl<C: Conductor> World<C> {
         for (other, link) in wires.into_iter().filter_map(|(_, wire)| wire.other.filter(|_| wire.open)) {
             self.schedule(LINK_SILENT_MAX, Event::LinkLost(other as u32, link));
         }
+    }
+
+    /// What was due at a viewer and has not come is counted as lost.
+    pub fn judge_overdue(&mut self, id: ActorId) {
+        self.actors[id.0].player.judge_overdue(self.now, &self.produced_at);
     }
 
     /// Nothing in this node runs for a while.
@@ -930,8 +950,8 @@ impl<C: Conductor> World<C> {
         let actor = &self.actors[id.0];
         let Some((_, wire)) = actor.wires.iter().find(|(known, _)| *known == link) else { return };
         let feeding = wire.fed > Micros(0) && now.since(wire.fed) < FEEDS;
-        let others = || actor.wires.iter().filter(|(known, _)| *known != link);
-        let fed = others().any(|(_, other)| other.fed > Micros(0) && now.since(other.fed) < FED);
+        let mut others = actor.wires.iter().filter(|(known, _)| *known != link);
+        let fed = others.any(|(_, other)| other.feeds > Micros(0) && now.since(other.feeds) < FED);
         if feeding && !fed {
             self.tally.releases_early += 1;
             if self.early_releases.len() < 8 {
@@ -960,6 +980,10 @@ impl<C: Conductor> World<C> {
         let now = self.now;
         let piece = self.piece_bytes.unwrap_or(body.bytes().len() as u64);
         let Some(wire) = self.actors[to.0].wire(link).filter(|wire| wire.open) else { return };
+        let header = body.bytes().len() > 64 && matches!(Frame::decode(body.bytes()), Ok(Frame::Header(_)));
+        if lane == Lane::Pieces || header {
+            wire.feeds = now;
+        }
         if lane == Lane::Pieces {
             wire.fed = now;
             match wire.other {
@@ -977,7 +1001,7 @@ impl<C: Conductor> World<C> {
                 let actor = &mut self.actors[id.0];
                 actor.received.skipped += to.0 - from.0;
                 actor.received.next = *to;
-                actor.player.on_skip(*from, *to, self.now, &self.produced_at, self.segment);
+                actor.player.on_skip(*from, *to, self.now, &self.produced_at);
             }
             Output::Ended => self.actors[id.0].received.ended = true,
             Output::Refused(reason) => {
@@ -1004,6 +1028,10 @@ impl<C: Conductor> World<C> {
         }
         (received.next, received.last_at) = (seq.next(), now);
         actor.player.on_segment(seq, now, &self.produced_at, self.segment);
+        if actor.player.is_live() {
+            let level = usize::from(actor.level).min(LEVELS_MAX - 1);
+            self.lags[level].add(actor.player.lag.0 as f64 / 1e3);
+        }
     }
 }
 

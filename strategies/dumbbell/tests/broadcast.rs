@@ -52,7 +52,7 @@ impl Broadcast {
 
     /// All living viewers play at the live edge, got the source's bytes in order, and never waited longer than this.
     fn check(&self, longest_gap: Micros) {
-        assert_eq!(self.checker.violations, Vec::<String>::new());
+        assert_eq!(self.checker.violations(), Vec::<String>::new());
         for id in self.world.living() {
             let received = &self.world.actor(id).received;
             let status = self.world.status(id);
@@ -238,7 +238,7 @@ fn whatever_happens(seed: u64) {
     // Quiet also means that nothing is lost any more: a lost offer costs ten seconds until it is made again.
     broadcast.world.network = Network::default();
     broadcast.run(Micros::from_secs(25));
-    assert_eq!(broadcast.checker.violations, Vec::<String>::new(), "seed {seed}");
+    assert_eq!(broadcast.checker.violations(), Vec::<String>::new(), "seed {seed}");
     for id in broadcast.world.living() {
         let received = &broadcast.world.actor(id).received;
         assert_eq!(received.wrong, 0, "{id:?}, seed {seed}");
