@@ -385,8 +385,111 @@ mod tests {
         let mut checker = Checker::default();
         checker.moves(0.5, 4.0, &Bounds::default());
         assert!(broken(&checker).is_empty());
-        checker.moves(1.5, 4.0, &Bounds::default());
+        checker.moves(2.5, 4.0, &Bounds::default());
         assert_eq!(broken(&checker), ["P9"]);
+    }
+
+    /// A small broadcast that has become quiet, as its coordinator and its survey show it, after something was done to
+    /// them; who is broken.
+    fn quiet(spoil: impl FnOnce(&mut Overview, &mut Survey)) -> Vec<String> {
+        let (_, cert) = crate::world::broadcast_keys();
+        let strategy = Box::new(peerstream_dumbbell::Dumbbell::default());
+        let conductor = crate::Coordinated::new(cert, peerstream_protocol::segment::Kind::Media, strategy);
+        let network = crate::Network::default();
+        let mut world = World::new(1, network, conductor, peerstream_protocol::segment::Kind::Media);
+        world.run_until(Micros::from_millis(200));
+        for _ in 0..8 {
+            world.join(true);
+            world.stream(Micros::from_secs(1), Micros::from_millis(200), 1_000, 5);
+        }
+        world.stream(Micros::from_secs(10), Micros::from_millis(200), 1_000, 5);
+        let (mut overview, mut survey) = (world.conductor.overview(), Survey::of(&world));
+        spoil(&mut overview, &mut survey);
+        let mut checker = Checker::default();
+        checker.quiet(&overview, &survey, &Bounds::default());
+        broken(&checker).into_iter().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_quiet_broadcast_breaks_nothing() {
+        assert!(quiet(|_, _| {}).is_empty());
+    }
+
+    #[test]
+    fn links_that_differ_from_the_overlay_break_p1() {
+        assert_eq!(quiet(|overview, _| overview.nodes[3].confirmed = false), ["P1"]);
+        assert_eq!(quiet(|_, survey| survey.nodes[3].status.feeders.push(NodeId(77))), ["P1"]);
+        assert_eq!(quiet(|_, survey| survey.nodes[1].status.fed.clear()), ["P1"]);
+    }
+
+    #[test]
+    fn an_assignment_that_never_arrived_breaks_p2() {
+        assert_eq!(quiet(|overview, _| overview.nodes[3].version_reported -= 1), ["P2"]);
+    }
+
+    #[test]
+    fn a_child_older_than_its_parent_breaks_p7() {
+        assert_eq!(quiet(|overview, _| overview.nodes[7].age = Micros::from_secs(1_000)), ["P7"]);
+    }
+
+    #[test]
+    fn a_chain_breaks_p8() {
+        assert_eq!(quiet(|overview, _| overview.depth_max = 8), ["P8"]);
+    }
+
+    /// 1 is fed by the source, 2 by 1; 3 is fed too, and 2 believes that 3 is its backup, which 3 is only when fed by a stranger.
+    fn betrayed() -> World<crate::script::Script> {
+        use peerstream_protocol::control::{Assignment, Edge, When};
+        let (_, cert) = crate::world::broadcast_keys();
+        let kind = peerstream_protocol::segment::Kind::Media;
+        let script = crate::script::Script::new(cert, kind);
+        let mut world = World::new(1, crate::Network::default(), script, kind);
+        world.run_until(Micros::from_millis(200));
+        for _ in 0..3 {
+            world.join(true);
+            world.run_until(world.now() + Micros::from_millis(200));
+        }
+        let edge = |id| Edge::now(NodeId(id));
+        let of = |parents: &[u64], children: &[u64]| Assignment {
+            parents: parents.iter().map(|id| edge(*id)).collect(),
+            children: children.iter().map(|id| edge(*id)).collect(),
+            ..Assignment::default()
+        };
+        world.conductor.assign(NodeId(0), of(&[], &[1, 3]));
+        world.conductor.assign(NodeId(1), of(&[0], &[2]));
+        let never = Edge { when: When::FedBy(NodeId(77)), ..edge(2) };
+        world.conductor.assign(NodeId(3), Assignment { children: vec![never], ..of(&[0], &[]) });
+        world.conductor.assign(NodeId(2), Assignment { backup: Some(edge(3)), ..of(&[1], &[]) });
+        world
+    }
+
+    #[test]
+    fn help_that_is_refused_breaks_p6() {
+        let mut world = betrayed();
+        let mut checker = Checker::default();
+        let mut watch = |world: &mut World<_>, quarters: usize| {
+            for _ in 0..quarters {
+                world.stream(Micros::from_millis(250), Micros::from_millis(125), 1_000, 8);
+                checker.watch_starving(world);
+            }
+            broken(&checker).len()
+        };
+        assert_eq!(watch(&mut world, 10), 0);
+        world.kill(ActorId(1));
+        assert_eq!(watch(&mut world, 10), 1);
+        assert_eq!(broken(&checker), ["P6"]);
+    }
+
+    #[test]
+    fn the_only_feeder_let_go_breaks_p5() {
+        let mut world = betrayed();
+        world.stream(Micros::from_secs(3), Micros::from_millis(100), 1_000, 10);
+        let mut checker = Checker::default();
+        checker.check(&world);
+        assert!(broken(&checker).is_empty());
+        world.release_everything(ActorId(2));
+        checker.check(&world);
+        assert_eq!(broken(&checker), ["P5"]);
     }
 
     #[test]

@@ -178,7 +178,7 @@ pub struct Uplinks {
 /// The trees, on average over the samples unless said otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tree {
-    /// Moves of nodes that already had a parent, in the measured time.
+    /// New parents of nodes that already had one, in the measured time: about two for each node that moves up.
     pub moves: u64,
     /// Departures in that time.
     pub departures: u64,

@@ -28,6 +28,8 @@ const SURVEY: Micros = Micros::from_secs(1);
 const WATCH: Micros = Micros::from_millis(250);
 /// The coordinator's whole view is taken this often, in surveys.
 const OVERVIEW_EVERY: u64 = 10;
+/// Fewer departures say nothing about the moves per departure.
+const DEPARTURES_MIN: u64 = 100;
 /// Viewers beyond those of the steady state that a coordinator admits.
 const ROOM: usize = 4;
 
@@ -358,7 +360,7 @@ impl<'a> Run<'a> {
         if self.scenario.settle_s > 0.0 {
             self.checker.quiet(&overview, &survey, bounds);
         }
-        if tree.departures > 0 {
+        if tree.departures >= DEPARTURES_MIN {
             self.checker.moves(tree.moves_per_departure, tree.assignments_per_change, bounds);
         }
         let tally = self.world.tally;

@@ -386,7 +386,7 @@ pub struct Bounds {
     pub inverted: f64,
     /// P8: levels beyond the optimum.
     pub levels: u32,
-    /// P9: moves per departure.
+    /// P9: new parents per departure, for nodes that had one: about two for each node that moves up.
     pub moves_per_departure: f64,
     /// P9: assignments sent per move, join or departure.
     pub assignments_per_move: f64,
@@ -394,7 +394,7 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { inverted: 0.001, levels: 1, moves_per_departure: 0.75, assignments_per_move: 16.0 }
+        Self { inverted: 0.001, levels: 1, moves_per_departure: 2.2, assignments_per_move: 16.0 }
     }
 }
 

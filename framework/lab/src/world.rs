@@ -960,6 +960,14 @@ impl<C: Conductor> World<C> {
         }
     }
 
+    /// As if the node had taken all its wants back.
+    #[cfg(test)]
+    pub(crate) fn release_everything(&mut self, id: ActorId) {
+        let unwant = PeerMessage::Unwant(peerstream_protocol::id::Stripes::ALL).encode();
+        let links: Vec<_> = self.actors[id.0].wires.iter().map(|(link, _)| *link).collect();
+        links.into_iter().for_each(|link| self.watch_release(id, link, &unwant));
+    }
+
     /// A frame is at the receiver's line and comes through it, after what is before it.
     fn arrive(&mut self, to: u32, link: LinkId, lane: Lane, size: u32, body: Body) {
         let actor = &mut self.actors[to as usize];

@@ -1,0 +1,128 @@
+//! Every scenario that comes along, small, with all checkers on.
+
+use peerstream_dumbbell::Dumbbell;
+use peerstream_lab::data::{Data, Matrix, Regions};
+use peerstream_lab::{Report, Scenario};
+
+fn scenario(name: &str) -> Scenario {
+    let file = format!("{}/scenarios/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+    Scenario::from_toml(&std::fs::read_to_string(file).unwrap()).unwrap()
+}
+
+/// A scenario with so many viewers for so many seconds after a short warm-up.
+fn small(name: &str, viewers: usize, seconds: f64) -> Scenario {
+    let whole = scenario(name);
+    let warm_up_s = whole.warm_up_s.min(20.0);
+    let mut faults = whole.faults.clone();
+    faults.retain(|fault| fault.at_s() < seconds);
+    assert_eq!(faults.len(), whole.faults.len(), "{name} shows what it is about");
+    Scenario { viewers, minutes: seconds / 60.0, warm_up_s, settle_s: 20.0, ..whole }
+}
+
+fn run(scenario: &Scenario, data: &Data, seed: u64) -> Report {
+    peerstream_lab::run(scenario, data, seed, &mut || Box::new(Dumbbell::default()), &mut |_| {}).unwrap()
+}
+
+fn broken(report: &Report) -> Vec<String> {
+    report.broken().map(|check| format!("{}: {:?}", check.name, check.examples)).collect()
+}
+
+/// All properties hold but those still open, and no more than this share of the viewing time was lost.
+fn check_but(open: &[&str], name: &str, viewers: usize, seconds: f64, lost_share: f64) -> Report {
+    let report = run(&small(name, viewers, seconds), &Data::default(), 1);
+    let mut broken = broken(&report);
+    broken.retain(|check| !open.iter().any(|open| check.starts_with(&format!("{open}:"))));
+    assert_eq!(broken, Vec::<String>::new(), "{name}");
+    let viewing = report.viewing;
+    assert!(viewing.lost_share <= lost_share, "{name}: {viewing:?}");
+    assert!(viewing.viewers as usize >= viewers / 2, "{name}: {viewing:?}");
+    assert_eq!(report.audience.never_started, 0, "{name}: {:?}", report.audience);
+    report
+}
+
+fn check(name: &str, viewers: usize, seconds: f64, lost_share: f64) -> Report {
+    check_but(&[], name, viewers, seconds, lost_share)
+}
+
+#[test]
+fn a_live_audience_is_fed_by_two_copies_of_the_source() {
+    let report = check("live", 100, 40.0, 0.002);
+    assert!(report.feeding.source_copies <= 2.2, "{:?}", report.feeding);
+    assert!(report.feeding.by_peers > 0.9, "{:?}", report.feeding);
+    assert!(report.audience.departed > 0 && report.tree.level_max <= report.tree.level_optimum + 1);
+    assert!(!report.series.is_empty() && report.snapshot.len() > 50 && report.lag_ms.p50 > 50.0);
+}
+
+#[test]
+fn a_memoryless_audience_is_fed() {
+    check("exponential", 80, 40.0, 0.002);
+}
+
+#[test]
+fn a_flash_crowd_is_fed() {
+    check("flash", 100, 60.0, 0.03);
+}
+
+#[test]
+fn weak_viewers_are_fed() {
+    check("weak", 80, 40.0, 0.01);
+}
+
+#[test]
+fn an_audience_that_stays_loses_nothing() {
+    check("lag", 60, 20.0, 0.0);
+}
+
+#[test]
+fn a_source_of_one_copy_serves_all() {
+    check("one-root", 60, 30.0, 0.005);
+}
+
+#[test]
+fn the_survivors_of_a_quarter_that_vanishes_are_fed_again() {
+    // Open: P6, a node whose backup is dead too loses more than a second before it asks its standby.
+    let report = check_but(&["P6"], "vanish", 100, 70.0, 0.05);
+    let recovery = report.recoveries[0];
+    assert!(recovery.vanished > 10 && recovery.survivors > 50, "{recovery:?}");
+    assert_eq!(recovery.not_recovered, 0, "{recovery:?}");
+}
+
+#[test]
+fn control_connections_that_drop_cost_nothing() {
+    // Open: P10, those that come back last are taken for dead.
+    let report = check_but(&["P10"], "control-drop", 60, 60.0, 0.01);
+    assert!(report.checks[9].looked > 0, "P10 was looked at");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_report_and_another_one_another() {
+    let scenario = small("live", 40, 20.0);
+    let [first, again, other] = [1, 1, 2].map(|seed| run(&scenario, &Data::default(), seed));
+    let text = |report: &Report| serde_json::to_string(report).unwrap();
+    assert_eq!(text(&first), text(&again));
+    assert_ne!(first.trace, other.trace);
+}
+
+#[test]
+fn delays_may_come_from_a_matrix_or_from_regions() {
+    let matrix = Matrix::parse("0 40 80\n40 0 120\n80 120 0\n").unwrap();
+    let text = "region,share_2019,lat2019_ms_to_A,lat2019_ms_to_B,down2019_mbps,up2019_mbps\n\
+                A,0.5,5,60,40,12\nB,0.5,60,5,40,12\n";
+    let data = Data { rtt: Some(matrix), regions: Some(Regions::parse(text).unwrap()), sessions: None };
+    for delays in ["{ kind = \"matrix\" }", "{ kind = \"regions\", bandwidth = true }"] {
+        let report = run(&small("live", 30, 15.0).with("network.delays", delays).unwrap(), &data, 1);
+        assert_eq!(broken(&report), Vec::<String>::new(), "{delays}");
+        assert!(report.viewing.lost_share < 0.01, "{delays}: {:?}", report.viewing);
+    }
+}
+
+#[test]
+fn losses_cost_lag_and_viewers_that_lie_cost_their_children_a_pause() {
+    let calm = small("lag", 40, 20.0);
+    let lossless = run(&calm, &Data::default(), 1);
+    let lossy = run(&calm.with("network.loss", "0.002").unwrap(), &Data::default(), 1);
+    assert!(lossy.lag_ms.p95 > lossless.lag_ms.p95, "{:?} and {:?}", lossy.lag_ms, lossless.lag_ms);
+    let lying = calm.with("faults", "[{ kind = \"lie\", at_s = 5.0, share = 0.3 }]").unwrap();
+    let report = run(&lying, &Data::default(), 1);
+    assert!(report.viewing.lost_s > 0.0, "what is not forwarded is missed for a while");
+}
