@@ -12,6 +12,7 @@ use peerstream_protocol::id::{NodeId, Stripes};
 use peerstream_protocol::time::Micros;
 
 use crate::coordinator::Coordinator;
+use crate::history::Happening;
 use crate::io::ConnId;
 
 /// The coordinator listens for at most this long; less when everyone it hears of has reported.
@@ -69,6 +70,8 @@ impl Coordinator {
             self.admit(node, hello.role, Target::new(capacity, hello.relay, joined_at));
         }
         self.attach(conn, node);
+        self.names.skip(node);
+        self.note(node, Happening::Adopted);
     }
 
     /// Whether the node, whose session is right, has its name of an earlier coordinator of this epoch and may keep it.

@@ -98,6 +98,8 @@ pub(crate) struct Carry {
     retry: bool,
     advanced_at: Micros,
     progress_at: Micros,
+    /// Who was told to take which parent since [`Self::take_moved`].
+    moved: Vec<(NodeId, NodeId)>,
     pub(crate) tally: Tally,
 }
 
@@ -295,6 +297,11 @@ impl Carry {
         !self.waiting.is_empty() || !self.overdue.is_empty() || !self.ghosts.is_empty()
     }
 
+    /// Who was told to take which parent since the last call.
+    pub(crate) fn take_moved(&mut self) -> Vec<(NodeId, NodeId)> {
+        std::mem::take(&mut self.moved)
+    }
+
     /// How many nodes wait for their parent to be issued.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
@@ -334,6 +341,7 @@ impl Carry {
         self.tally.moves += u64::from(std::mem::replace(&mut state.placed, true));
         state.issued = Some(parent);
         state.fresh = state.possible.insert(parent, NAMED).is_none();
+        self.moved.push((node, parent));
         self.dirty.extend([node, parent]);
         true
     }

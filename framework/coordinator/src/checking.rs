@@ -28,6 +28,7 @@ impl Coordinator {
             adoption: self.adoption.clone(),
             buried_earlier: self.buried_earlier.clone(),
             starters: self.starters.clone(),
+            history: self.history.clone(),
             ladder: Box::new(InBatches::default()),
             pace: self.pace,
             struggling: self.struggling.clone(),

@@ -12,6 +12,7 @@ use peerstream_protocol::time::Micros;
 use crate::adoption::{self, Adoption};
 use crate::carry::Carry;
 use crate::config::Config;
+use crate::history::{Happening, History};
 use crate::io::{ConnId, Input, Origin, Output};
 use crate::limits::{Addresses, Bucket, Rate};
 use crate::members::{Conn, Member, Names};
@@ -64,6 +65,7 @@ pub struct Coordinator {
     /// Nodes of an earlier term that are gone: they come back as newcomers.
     pub(crate) buried_earlier: BTreeSet<NodeId>,
     pub(crate) starters: Starters,
+    pub(crate) history: History,
     pub(crate) ladder: Box<dyn LadderPolicy + Send>,
     pub(crate) pace: Pace,
     pub(crate) struggling: Struggling,
@@ -107,6 +109,7 @@ impl Coordinator {
             events: Vec::new(),
             unanswered: BTreeSet::new(),
             watched: BTreeSet::new(),
+            history: History::default(),
             ladder: Box::new(InBatches::default()),
             pace: Pace::default(),
             struggling: Struggling::new(),
@@ -163,6 +166,8 @@ impl Coordinator {
     fn on_bytes(&mut self, conn: ConnId, bytes: &[u8]) {
         let (now, rate, limits) = (self.now, self.message_rate(), self.config.limits);
         let Some(state) = self.conns.get_mut(conn) else { return };
+        self.counters.messages_in += 1;
+        self.counters.bytes_in += bytes.len() as u64;
         if state.origin != Origin::Source && !state.messages.take(rate, now) {
             state.dropped += 1;
             self.counters.messages_dropped += 1;
@@ -218,6 +223,7 @@ impl Coordinator {
         (member.conn, member.lost_at) = (None, Some(self.now));
         self.watched.insert(node);
         self.carry.set_online(node, false);
+        self.note(node, Happening::Disconnected);
     }
 
     fn misbehaved(&mut self, conn: ConnId) {
@@ -226,7 +232,10 @@ impl Coordinator {
         self.refuse(conn, Reason::Misbehaved);
         match node {
             Some(NodeId::SOURCE) => self.lose(NodeId::SOURCE),
-            Some(node) => self.bury(node, Reason::Misbehaved),
+            Some(node) => {
+                self.note(node, Happening::TurnedAway { reason: Reason::Misbehaved });
+                self.bury(node, Reason::Misbehaved);
+            }
             None => {}
         }
     }
@@ -248,7 +257,10 @@ impl Coordinator {
     }
 
     pub(crate) fn send(&mut self, conn: ConnId, message: &Down) {
-        self.out.push_back(Output::Send(conn, message.encode()));
+        let bytes = message.encode();
+        self.counters.messages_out += 1;
+        self.counters.bytes_out += bytes.len() as u64;
+        self.out.push_back(Output::Send(conn, bytes));
     }
 
     // Coming and going.
@@ -271,6 +283,7 @@ impl Coordinator {
             return self.counters.unexpected += 1;
         }
         self.counters.left += 1;
+        self.note(node, Happening::Left);
         if let Some(conn) = self.members.get_mut(node).and_then(|member| member.conn.take()) {
             self.close(conn);
         }
@@ -387,6 +400,7 @@ impl Coordinator {
     }
 
     fn condemn(&mut self, node: NodeId, death: Death) {
+        self.note(node, Happening::Died { death });
         match death {
             Death::Suspected => self.counters.died_suspected += 1,
             Death::Disconnected => self.counters.died_disconnected += 1,
@@ -446,6 +460,9 @@ impl Coordinator {
             self.restart_strategy();
         }
         self.carry.advance(&self.topology, self.now);
+        for (node, parent) in self.carry.take_moved() {
+            self.note(node, Happening::Moved { to: parent });
+        }
         for (node, assignment) in self.carry.flush(&self.topology, self.now) {
             if let Some(conn) = self.members.get(node).and_then(|member| member.conn) {
                 self.send(conn, &Down::Assign(assignment));

@@ -7,6 +7,7 @@ use peerstream_protocol::id::{NodeId, Rendition};
 use peerstream_protocol::time::Micros;
 
 use crate::coordinator::Coordinator;
+use crate::history::Happening;
 use crate::io::{ConnId, Origin};
 use crate::limits::Join;
 
@@ -51,6 +52,7 @@ impl Coordinator {
 
     fn resume(&mut self, conn: ConnId, node: NodeId, hello: &Hello) {
         self.counters.resumed += 1;
+        self.note(node, Happening::Resumed);
         self.attach(conn, node);
         let capacity = self.clamp(hello.capacity);
         self.set_ability(node, capacity, hello.relay);
@@ -79,6 +81,7 @@ impl Coordinator {
         let target = Member::new(capacity, hello.relay, Micros(self.wall_us()));
         self.admit(node, hello.role, target);
         self.counters.joined += 1;
+        self.note(node, Happening::Joined);
         self.attach(conn, node);
         self.start(node);
     }

@@ -6,6 +6,7 @@ use peerstream_protocol::id::NodeId;
 use peerstream_protocol::time::Micros;
 
 use crate::coordinator::Coordinator;
+use crate::history::Happening;
 use crate::io::Output;
 
 /// Below this many members a share means nothing.
@@ -37,6 +38,7 @@ impl Coordinator {
             // There is one rendition, so lower is out.
             if rung != Rung::Stay && self.struggling.contains(&leaf) {
                 shed += 1;
+                self.note(leaf, Happening::TurnedAway { reason: Reason::NoLowerRendition });
                 self.bury(leaf, Reason::NoLowerRendition);
             }
         }

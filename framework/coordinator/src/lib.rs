@@ -13,6 +13,7 @@ mod coordinator;
 mod few;
 mod fuzz;
 mod greeting;
+mod history;
 mod io;
 mod ladder;
 mod limits;
@@ -31,6 +32,8 @@ pub use config::{Config, Limits};
 pub use coordinator::Coordinator;
 #[doc(hidden)]
 pub use fuzz::fuzz_messages;
+pub use history::{HISTORY_MAX, Happening, Moment, STORY_MAX, Story};
 pub use io::{ConnId, Input, Origin, Output};
 pub use overview::{Counters, NodeOverview, Overview};
 pub use performance::Fault;
+pub use verdicts::Death;

@@ -25,6 +25,8 @@ pub(crate) struct Member {
     pub(crate) lost_at: Option<Micros>,
     /// It was named by others after a change of coordinators and has not come back itself.
     pub(crate) placeholder: bool,
+    /// Somebody else than its parent feeds it.
+    pub(crate) rescued: bool,
     /// When another node last reported an open link to it.
     pub(crate) seen_open: Option<Micros>,
     pub(crate) suspicion: Option<Box<Suspicion>>,
@@ -43,6 +45,7 @@ impl Member {
             heard: now,
             lost_at: None,
             placeholder: false,
+            rescued: false,
             seen_open: None,
             suspicion: None,
             signals,
@@ -89,6 +92,11 @@ impl Names {
     pub(crate) fn next(&mut self) -> Option<NodeId> {
         self.last = self.last.checked_add(1)?;
         Some(NodeId((self.term.0 << 32) | u64::from(self.last)))
+    }
+
+    /// An adopted node has this name: no other shall read the same.
+    pub(crate) fn skip(&mut self, node: NodeId) {
+        self.last = self.last.max((node.0 & u64::from(u32::MAX)) as u32);
     }
 
     /// What proves that a node has that name.

@@ -172,6 +172,14 @@ pub struct Counters {
     pub addresses_shared: u64,
     /// Hellos that offered more children than is allowed.
     pub capacity_clamped: u64,
+    /// Control messages from nodes.
+    pub messages_in: u64,
+    /// Bytes of control messages from nodes.
+    pub bytes_in: u64,
+    /// Control messages to nodes.
+    pub messages_out: u64,
+    /// Bytes of control messages to nodes; `starter_bytes` of them are media.
+    pub bytes_out: u64,
     /// Messages beyond a connection's rate.
     pub messages_dropped: u64,
     /// Messages that could not be read.

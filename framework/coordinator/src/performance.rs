@@ -18,6 +18,7 @@ use peerstream_protocol::time::Micros;
 use serde::Serialize;
 
 use crate::coordinator::Coordinator;
+use crate::history::Happening;
 
 /// One report in this time is judged; those in between tell of links only.
 const JUDGE_EVERY: Micros = Micros::from_millis(900);
@@ -257,6 +258,7 @@ impl Coordinator {
         }
         (service.fault, service.demoted_at) = (Some(fault), Some(now));
         self.counters.underperforming += 1;
+        self.note(node, Happening::Underperforms { fault });
         self.events.push(Event::Underperforms(node));
         true
     }

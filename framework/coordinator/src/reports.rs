@@ -6,6 +6,7 @@ use peerstream_protocol::id::NodeId;
 use peerstream_protocol::time::Micros;
 
 use crate::coordinator::Coordinator;
+use crate::history::Happening;
 use crate::overview::{Counters, NodeOverview, Overview};
 use crate::verdicts::Suspicion;
 
@@ -35,8 +36,21 @@ impl Coordinator {
             member.figures = report.figures;
         }
         if self.adoption.is_none() {
+            self.note_rescue(node);
             self.assess(node);
         }
+    }
+
+    /// Remembers when somebody else than the parent begins to feed a node that has a parent.
+    fn note_rescue(&mut self, node: NodeId) {
+        let (parent, confirmed) = self.carry.issued(node);
+        let Some(member) = self.members.get_mut(node) else { return };
+        let feeders = || member.links.iter().filter(|link| link.feeds_me).map(|link| link.peer);
+        let rescuer = feeders().find(|feeder| Some(*feeder) != parent).filter(|_| confirmed);
+        if std::mem::replace(&mut member.rescued, rescuer.is_some()) {
+            return;
+        }
+        rescuer.into_iter().for_each(|by| self.note(node, Happening::Rescued { by }));
     }
 
     pub(crate) fn on_suspect(&mut self, witness: NodeId, suspect: NodeId) {
@@ -58,6 +72,7 @@ impl Coordinator {
             self.probe(conn);
         }
         self.watched.insert(suspect);
+        self.note(suspect, Happening::Suspected { by: witness });
         self.judge_one(suspect);
     }
 
@@ -71,11 +86,14 @@ impl Coordinator {
         if away && peer != NodeId::SOURCE {
             return self.suspect(node, peer);
         }
+        self.note(node, Happening::LinkFailed { with: peer });
+        self.note(peer, Happening::LinkFailed { with: node });
         self.events.push(Event::LinkFailed { a: node, b: peer });
     }
 
     pub(crate) fn on_starving(&mut self, node: NodeId) {
         self.counters.starving += 1;
+        self.note(node, Happening::Starving);
         let (parent, _) = self.carry.issued(node);
         let stale = |id: NodeId| {
             let (sent, reported, _) = self.carry.versions(id);
@@ -148,7 +166,7 @@ impl Coordinator {
         }
     }
 
-    fn node_overview(&self, id: NodeId) -> Option<NodeOverview> {
+    pub(crate) fn node_overview(&self, id: NodeId) -> Option<NodeOverview> {
         let (member, target) = (self.members.get(id)?, self.topology.get(id)?);
         let (issued_parent, confirmed) = self.carry.issued(id);
         let (version, version_reported, releases_enforced) = self.carry.versions(id);

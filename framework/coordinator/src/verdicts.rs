@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use peerstream_protocol::id::NodeId;
 use peerstream_protocol::time::Micros;
+use serde::Serialize;
 
 use crate::members::Member;
 
@@ -105,8 +106,9 @@ impl Suspicion {
 }
 
 /// Why a node is taken for dead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Death {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Death {
     /// Its neighbours say so.
     Suspected,
     /// Its connection ended.

@@ -359,3 +359,39 @@ fn only_the_source_may_start_newcomers_and_only_within_the_budget() {
     world.tell(S, &starter(nodes[0], 10));
     assert_eq!(world.coordinator.counters().starter_bytes, 2_500, "a starter ends by itself");
 }
+
+#[test]
+fn a_node_has_a_story_even_after_it_is_gone() {
+    use peerstream_coordinator::Happening;
+    let (mut world, nodes) = tree();
+    let [a, _, c, ..] = nodes[..] else { unreachable!() };
+    let name = |node: NodeId| node.to_string();
+    let happened = |world: &World, node| -> Vec<_> {
+        world.coordinator.story(&name(node)).unwrap().moments.iter().map(|moment| moment.happening).collect()
+    };
+    assert_eq!(happened(&world, c), [Happening::Joined, Happening::Moved { to: a }]);
+    world.tell(c, &Up::LinkFailed(a));
+    world.cut(c);
+    world.resume(c);
+    let later = [Happening::LinkFailed { with: a }, Happening::Disconnected, Happening::Resumed];
+    assert_eq!(happened(&world, c)[2..], later);
+    world.tell(c, &Up::Suspect(a));
+    assert_eq!(happened(&world, a).last(), Some(&Happening::Suspected { by: c }));
+    world.tell(c, &Up::Leave);
+    let story = world.coordinator.story(&name(c)).unwrap();
+    assert!(story.now.is_none() && story.moments.last().unwrap().happening == Happening::Left);
+    assert!(world.coordinator.story("n77").is_none());
+}
+
+#[test]
+fn control_traffic_is_counted() {
+    let mut world = World::new();
+    let before = world.coordinator.counters();
+    let conn = world.open(address(1));
+    let hello = Up::Hello(hello(Role::Viewer));
+    world.say(conn, &hello);
+    let after = world.coordinator.counters();
+    assert_eq!(after.messages_in - before.messages_in, 1);
+    assert_eq!(after.bytes_in - before.bytes_in, hello.encode().len() as u64);
+    assert!(after.messages_out > before.messages_out && after.bytes_out >= before.bytes_out + 100, "a welcome");
+}

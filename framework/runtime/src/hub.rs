@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use peerstream_coordinator::{ConnId, Coordinator, Input, Output, Overview};
+use peerstream_coordinator::{ConnId, Coordinator, Input, Output, Overview, Story};
 use peerstream_protocol::time::Micros;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, warn};
@@ -26,14 +26,6 @@ pub const SESSION_QUEUE_MAX: usize = 128;
 pub struct Counters {
     /// Control connections accepted.
     pub opened: AtomicU64,
-    /// Messages from nodes.
-    pub messages_in: AtomicU64,
-    /// Bytes of messages from nodes.
-    pub bytes_in: AtomicU64,
-    /// Messages to nodes.
-    pub messages_out: AtomicU64,
-    /// Bytes of messages to nodes.
-    pub bytes_out: AtomicU64,
     /// Connections closed because their node did not read [`SESSION_QUEUE_MAX`] messages.
     pub slow_readers: AtomicU64,
 }
@@ -42,6 +34,7 @@ enum Request {
     Open(ConnId, Origin, mpsc::Sender<Vec<u8>>),
     Message(ConnId, Vec<u8>),
     Overview(oneshot::Sender<Overview>),
+    Story(String, oneshot::Sender<Option<Story>>),
 }
 
 /// A handle to the task that owns a coordinator; cheap to clone. The task ends with the last handle and connection.
@@ -86,6 +79,13 @@ impl Hub {
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request::Overview(reply)).await.ok()?;
         answer.await.ok()
+    }
+
+    /// The story of the node of this name, such as `n5`; `None` when it is not known or the coordinator has stopped.
+    pub async fn story(&self, name: String) -> Option<Story> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Story(name, reply)).await.ok()?;
+        answer.await.ok().flatten()
     }
 
     /// The counters.
@@ -176,13 +176,14 @@ impl Task {
                 self.feed(Input::Opened { conn, origin });
             }
             Request::Message(conn, message) if self.sessions.contains_key(&conn) => {
-                self.counters.messages_in.fetch_add(1, Relaxed);
-                self.counters.bytes_in.fetch_add(message.len() as u64, Relaxed);
                 self.feed(Input::Message(conn, &message));
             }
             Request::Message(..) => {}
             Request::Overview(reply) => {
                 let _ = reply.send(self.coordinator.overview());
+            }
+            Request::Story(name, reply) => {
+                let _ = reply.send(self.coordinator.story(&name));
             }
         }
     }
@@ -222,13 +223,8 @@ impl Task {
     /// Queues a message, or gives the connection that must be closed because its node does not read.
     fn send(&mut self, conn: ConnId, message: Vec<u8>) -> Result<(), ConnId> {
         let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
-        let len = message.len() as u64;
         match session.try_send(message) {
-            Ok(()) => {
-                self.counters.messages_out.fetch_add(1, Relaxed);
-                self.counters.bytes_out.fetch_add(len, Relaxed);
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             // Its closing is on the way.
             Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => {

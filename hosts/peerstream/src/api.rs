@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use peerstream::broadcast;
@@ -56,6 +56,16 @@ pub async fn stream(State(shared): State<Arc<Shared>>) -> Response {
         control: "api/v1/control",
     })
     .into_response()
+}
+
+/// `GET /api/v1/nodes/NAME`: why a node is where it is, and what has happened to it lately.
+pub async fn node(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Response {
+    match shared.broadcast.hub().story(name).await {
+        Some(story) => Json(story).into_response(),
+        None => {
+            (StatusCode::NOT_FOUND, "no such node, neither here nor among those that left lately\n").into_response()
+        }
+    }
 }
 
 /// `GET /api/v1/overlay`

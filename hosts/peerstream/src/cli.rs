@@ -29,6 +29,8 @@ pub enum Command {
     Watch(WatchArgs),
     /// Take part in a stream only to relay it to others
     Relay(RelayArgs),
+    /// Tell why a node is where it is, and what has happened to it lately
+    Why(WhyArgs),
     /// Create a publisher's key
     Keygen {
         /// Where to write it [default: where `serve` looks for it]
@@ -128,6 +130,16 @@ pub struct RelayArgs {
     /// How many others to feed at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub capacity: u8,
+}
+
+/// Options of `why`.
+#[derive(Args, Debug)]
+pub struct WhyArgs {
+    /// The node's name, such as n5
+    pub node: String,
+    /// The stream's page
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/")]
+    pub url: String,
 }
 
 fn listen(text: &str) -> Result<SocketAddr, String> {

@@ -7,6 +7,7 @@ use peerstream::control::Endpoint;
 use peerstream::protocol::WIRE_VERSION;
 use peerstream::protocol::crypto::PublicKey;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::cli::{self, StreamArgs};
@@ -39,8 +40,9 @@ pub async fn locate(args: &StreamArgs) -> Result<Located> {
     let (base, pin) = address(args)?;
     let url = base.join("api/v1/stream").context("the address takes no path")?;
     let asked = url.clone();
-    let stream =
-        tokio::task::spawn_blocking(move || ask(&asked)).await.context("asking the host was interrupted")??;
+    let stream = tokio::task::spawn_blocking(move || ask::<Stream>(&asked))
+        .await
+        .context("asking the host was interrupted")??;
     let offered = cli::publisher(&stream.publisher).map_err(|problem| not_peerstream(&url, &problem))?;
     if let Some(pin) = pin.filter(|pin| *pin != offered) {
         bail!("{base} serves the stream of another publisher: {offered} instead of {pin}; nothing was accepted");
@@ -55,6 +57,12 @@ pub async fn locate(args: &StreamArgs) -> Result<Located> {
     let scheme = if base.scheme() == "https" { "wss" } else { "ws" };
     control.set_scheme(scheme).map_err(|()| anyhow!("{base} cannot be turned into a {scheme} address"))?;
     Ok(Located { endpoint: Endpoint::websocket(control.as_str())?, publisher: offered, pinned: pin.is_some() })
+}
+
+/// A page's folder.
+pub fn folder(url: &str) -> Result<Url> {
+    let (folder, _) = address(&StreamArgs { url: url.to_owned(), publisher: None })?;
+    Ok(folder)
 }
 
 /// The page's folder, and the key that must sign the stream.
@@ -94,7 +102,8 @@ fn address(args: &StreamArgs) -> Result<(Url, Option<PublicKey>)> {
     Ok((url, args.publisher.or(fragment)))
 }
 
-fn ask(url: &Url) -> Result<Stream> {
+/// Asks a host for a JSON document.
+pub fn ask<T: DeserializeOwned>(url: &Url) -> Result<T> {
     // The system's certificates, and one provider of cryptography for the whole process; a second call changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let certs = rustls_native_certs::load_native_certs().certs;

@@ -18,6 +18,7 @@ mod server;
 mod signals;
 mod stun;
 mod watch;
+mod why;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -56,6 +57,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             Command::Serve(args) => serve::run(args).await,
             Command::Watch(args) => watch::run(args).await,
             Command::Relay(args) => relay::run(args).await,
+            Command::Why(args) => why::run(args).await,
             Command::Keygen { .. } => unreachable!("handled above"),
         }
     });

@@ -80,10 +80,6 @@ impl Page {
     fn hub(&mut self, counters: &hub::Counters) {
         let value = |counter: &AtomicU64| counter.load(Relaxed);
         self.counter("control_connections", "control connections opened", value(&counters.opened));
-        self.counter("control_messages_in", "control messages from nodes", value(&counters.messages_in));
-        self.counter("control_bytes_in", "bytes of control messages from nodes", value(&counters.bytes_in));
-        self.counter("control_messages_out", "control messages to nodes", value(&counters.messages_out));
-        self.counter("control_bytes_out", "bytes of control messages to nodes", value(&counters.bytes_out));
         self.counter(
             "control_slow_readers",
             "connections closed because nobody read them",

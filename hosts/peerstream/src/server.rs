@@ -49,6 +49,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/metrics", get(metrics::respond))
         .route("/api/v1/stream", get(api::stream))
         .route("/api/v1/overlay", get(api::overlay))
+        .route("/api/v1/nodes/{name}", get(api::node))
         .route("/api/v1/control", get(control::upgrade))
         .fallback(asset)
         .layer(middleware::from_fn(common_headers))

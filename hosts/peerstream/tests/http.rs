@@ -43,6 +43,16 @@ fn api_describes_the_stream_and_its_overlay() {
 }
 
 #[test]
+fn a_node_has_a_story_and_a_stranger_has_none() {
+    let server = Server::data(&[]);
+    let (status, story) = get(&format!("{}api/v1/nodes/source", server.url));
+    let story: serde_json::Value = serde_json::from_str(&story).unwrap();
+    assert_eq!((status, story["id"].as_str(), story["now"]["role"].as_str()), (200, Some("source"), Some("Source")));
+    assert_eq!(get(&format!("{}api/v1/nodes/n99", server.url)).0, 404);
+    assert!(server.metric("peerstream_coordinator_bytes_in_total") > 0);
+}
+
+#[test]
 fn health_and_metrics_answer() {
     let server = Server::data(&[]);
     assert_eq!(get(&format!("{}healthz", server.url)), (200, "ok\n".into()));
