@@ -3,7 +3,23 @@
 //! Positions are numbered like a binary heap. Each has two places, A and B; the two nodes there are a *dumbbell* and
 //! back each other up. A newcomer takes the shallowest free place; when a node leaves, the older of its two children
 //! moves up, and so on down to a leaf. So old nodes rise, nobody else moves, and sessions being as heavy-tailed as they
-//! are, the nodes at the top are those that will stay.
+//! are, the nodes at the top are those that will stay. Nodes that cannot relay are leaves; underperforming inner nodes go to
+//! the bottom. `docs/placement.md` has all the rules.
+//!
+//! # The source's room
+//!
+//! The number of children the source can feed, its capacity in the topology, decides how many dumbbells there are at the
+//! top: one for two children, n for 2n ([`Forest`]). The positions are then those of n heaps side by side, and all else is as
+//! with one. A small audience is fed by the source alone, a larger one grows below. With [`Roots::One`] the source feeds A1
+//! alone, and A1 feeds B1 with its spare copy.
+//!
+//! Every other node feeds at most two, whatever its capacity.
+//!
+//! # Cost
+//!
+//! One record per node in one array, one entry per place in another, places as bits in sets that find their first member in
+//! a few steps, and the leaves of each level ordered by age. An event touches the nodes around the places that change
+//! and no others.
 //!
 //! ```
 //! use peerstream_dumbbell::Dumbbell;

@@ -1,6 +1,6 @@
 //! A whole broadcast in the simulator: the real node and coordinator under the dumbbell strategy.
 
-use peerstream_dumbbell::Dumbbell;
+use peerstream_dumbbell::{Config, Dumbbell, Roots};
 use peerstream_lab::chance::Chance;
 use peerstream_lab::checkers::Checker;
 use peerstream_lab::world::{broadcast_keys, do_not_relay};
@@ -22,8 +22,12 @@ struct Broadcast {
 
 impl Broadcast {
     fn new(seed: u64, network: Network) -> Self {
+        Self::of(Dumbbell::default(), seed, network)
+    }
+
+    fn of(strategy: Dumbbell, seed: u64, network: Network) -> Self {
         let (_, cert) = broadcast_keys();
-        let conductor = Coordinated::new(cert, Kind::Media, Box::new(Dumbbell::default()));
+        let conductor = Coordinated::new(cert, Kind::Media, Box::new(strategy));
         let mut world = World::new(seed, network, conductor, Kind::Media);
         world.run_until(Micros::from_millis(200));
         Self { world, checker: Checker::default() }
@@ -203,6 +207,22 @@ fn a_newcomer_plays_before_its_links_are_open_and_goes_on_without_a_gap() {
     assert!(status.feeders.iter().any(|feeder| *feeder != NodeId::SOURCE), "peers feed it in the end: {status:?}");
     let repeated = status.counters.payload_repeated;
     assert!(repeated <= 8 * BYTES as u64, "{repeated} bytes came twice while the parent took over");
+}
+
+#[test]
+fn with_one_root_the_source_sends_one_copy_and_the_root_may_die() {
+    let strategy = Dumbbell::new(Config { roots: Roots::One, ..Config::default() });
+    let (mut broadcast, viewers) = Broadcast::of(strategy, 9, Network::default()).joined(15, Micros::from_millis(300));
+    let before = broadcast.world.status(ActorId::SOURCE).counters;
+    broadcast.run(Micros::from_secs(10));
+    broadcast.check(Micros::from_millis(400));
+    let after = broadcast.world.status(ActorId::SOURCE).counters;
+    let copies = (after.payload_sent - before.payload_sent) as f64 / (after.produced - before.produced) as f64;
+    assert!(copies <= 1.02, "the source sent {copies} copies");
+    broadcast.world.kill(viewers[0]);
+    broadcast.run(Micros::from_secs(10));
+    broadcast.check(Micros::from_secs(1));
+    assert_eq!(broadcast.unsettled(), Vec::<String>::new());
 }
 
 /// Something happens to a broadcast, as chance will have it. Nodes that may not relay are leaves, and with too many of
