@@ -949,7 +949,9 @@ impl<C: Conductor> World<C> {
         let now = self.now;
         let actor = &self.actors[id.0];
         let Some((_, wire)) = actor.wires.iter().find(|(known, _)| *known == link) else { return };
-        let feeding = wire.fed > Micros(0) && now.since(wire.fed) < FEEDS;
+        let there = wire.other.map(|(other, _)| &self.actors[other]);
+        let lives = there.is_some_and(|other| other.is_alive() && !other.is_frozen(now));
+        let feeding = lives && wire.fed > Micros(0) && now.since(wire.fed) < FEEDS;
         let mut others = actor.wires.iter().filter(|(known, _)| *known != link);
         let fed = others.any(|(_, other)| other.feeds > Micros(0) && now.since(other.feeds) < FED);
         if feeding && !fed {
