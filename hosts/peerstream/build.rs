@@ -1,6 +1,8 @@
-//! Embeds the web client (`hosts/web/dist`) and the demo clip. Without them the command still builds and says so.
+//! Embeds the web client (`hosts/web/dist`) and the demo clip; without them the command still builds and says so. Hashes
+//! the sources of what the lab simulates, so that reports of other sources are not taken for its own.
 
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -9,6 +11,7 @@ fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo")).join("embedded.rs");
     let code = files(&here.join("../web/dist")) + &clip(&here.join("assets/demo.mp4"));
     fs::write(out, code).expect("cargo's output folder is writable");
+    println!("cargo::rustc-env=PEERSTREAM_LAB_SOURCES={:016x}", hash_of_sources(&here.join("../..")));
 }
 
 /// The files of the web client, by name.
@@ -33,4 +36,36 @@ fn clip(path: &Path) -> String {
         true => format!("static DEMO: Option<&[u8]> = Some(include_bytes!({path:?}));\n"),
         false => "static DEMO: Option<&[u8]> = None;\n".into(),
     }
+}
+
+/// Over all that decides what a simulated run finds, the dependencies' versions among it.
+fn hash_of_sources(root: &Path) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let rooms = ["framework/protocol", "framework/node", "framework/overlay", "framework/coordinator", "framework/lab"];
+    for room in rooms.into_iter().chain(["plugin-sdk", "strategies"]) {
+        hash_folder(&root.join(room), &mut hasher);
+    }
+    hash_file(&root.join("Cargo.lock"), &mut hasher);
+    hasher.finish()
+}
+
+/// All sources below a folder, in the order of their names.
+fn hash_folder(folder: &Path, hasher: &mut DefaultHasher) {
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let mut paths: Vec<_> = fs::read_dir(folder)
+        .map(|entries| entries.filter_map(|it| Some(it.ok()?.path())).collect())
+        .unwrap_or_default();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            hash_folder(&path, hasher);
+        } else if path.extension().is_some_and(|extension| extension == "rs" || extension == "toml") {
+            hash_file(&path, hasher);
+        }
+    }
+}
+
+fn hash_file(path: &Path, hasher: &mut DefaultHasher) {
+    println!("cargo::rerun-if-changed={}", path.display());
+    fs::read(path).unwrap_or_default().hash(hasher);
 }

@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use peerstream::SharedTransport;
 use peerstream::overlay::TreeStrategy;
 use peerstream::traits::ingest::Ingest;
@@ -16,19 +16,39 @@ use serde::Deserialize;
 use crate::cli::{KindArg, ServeArgs};
 use crate::config::Config;
 
+/// Makes strategies, each for an empty overlay; the lab makes one per coordinator.
+pub type MakeStrategy = Box<dyn Fn() -> Box<dyn TreeStrategy + Send> + Send + Sync>;
+
+type StrategyFromOptions = fn(toml::Table) -> Result<MakeStrategy>;
+
+const STRATEGIES: &[(&str, StrategyFromOptions)] = &[("dumbbell", |options| {
+    let options: Result<DumbbellOptions, toml::de::Error> = options.try_into();
+    let options = options.map_err(|error| anyhow!("{}", error.message()))?.try_into()?;
+    Ok(Box::new(move || Box::new(Dumbbell::new(options))))
+})];
+
 /// The strategy that a config names.
 pub fn strategy(config: &Config) -> Result<Box<dyn TreeStrategy + Send>> {
-    type Make = fn(&Config) -> Result<Box<dyn TreeStrategy + Send>>;
-    let known: &[(&str, Make)] = &[("dumbbell", |config| {
-        let options: DumbbellOptions = config.strategy.options("strategy", &config.origin)?;
-        let options = options.try_into().with_context(|| config.strategy.place("strategy", &config.origin))?;
-        Ok(Box::new(Dumbbell::new(options)))
-    })];
-    config.strategy.choose("strategy", &config.origin, known)?(config)
+    let from_options = config.strategy.choose("strategy", &config.origin, STRATEGIES)?;
+    let make =
+        from_options(config.strategy.table()).with_context(|| config.strategy.place("strategy", &config.origin))?;
+    Ok(make())
+}
+
+/// The strategy that a flag names, with options if need be, such as `dumbbell` or `dumbbell:standby=false`.
+pub fn strategy_from_flag(flag: &str) -> Result<MakeStrategy> {
+    let (name, options) = flag.split_once(':').unwrap_or((flag, ""));
+    let Some((_, from_options)) = STRATEGIES.iter().find(|(known, _)| *known == name) else {
+        let names: Vec<_> = STRATEGIES.iter().map(|(name, _)| format!("`{name}`")).collect();
+        bail!("--strategy `{flag}`: `{name}` is not known, expected {}", names.join(" or "));
+    };
+    let table = options.replace(',', "\n").parse::<toml::Table>();
+    let table = table.map_err(|_| anyhow!("--strategy `{flag}`: expected NAME or NAME:OPTION=VALUE,OPTION=VALUE"))?;
+    from_options(table).with_context(|| format!("--strategy `{flag}`"))
 }
 
 /// `[strategy.config]` of the dumbbell.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct DumbbellOptions {
     /// Nodes the source feeds: 1, or 2 and more as far as its room goes.
@@ -95,4 +115,26 @@ fn pipe(config: &Config, args: &ServeArgs) -> Result<Box<dyn Ingest>> {
 /// A clip in memory as a live input.
 pub fn clip(bytes: &'static [u8]) -> Box<dyn Ingest> {
     Box::new(Pipe::from_bytes(bytes, true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_names_a_strategy_with_its_options() {
+        assert!(strategy_from_flag("dumbbell").is_ok());
+        assert!(strategy_from_flag("dumbbell:standby=false,roots=1").is_ok());
+        for (flag, word) in [
+            ("mesh", "`dumbbell`"),
+            ("dumbbell:standbye=false", "`standby`"),
+            ("dumbbell:standby=2", "boolean"),
+            ("dumbbell:roots=3", "expected 1 or 2"),
+            ("dumbbell:standby", "OPTION=VALUE"),
+        ] {
+            let error = strategy_from_flag(flag).err().expect("refused");
+            let error = format!("{error:#}");
+            assert!(error.contains(flag) && error.contains(word), "{error}");
+        }
+    }
 }

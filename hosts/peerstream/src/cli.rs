@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use peerstream::protocol::crypto::PublicKey;
 
+use crate::lab::LabCommand;
+
 /// Live streams that their viewers relay to each other.
 #[derive(Debug, Parser)]
 #[command(name = "peerstream", version, about, arg_required_else_help = true)]
@@ -35,6 +37,12 @@ pub enum Command {
     Keygen {
         /// Where to write it [default: where `serve` looks for it]
         file: Option<PathBuf>,
+    },
+    /// Simulate broadcasts and compare strategies
+    Lab {
+        /// What to do in the lab
+        #[command(subcommand)]
+        command: LabCommand,
     },
 }
 

@@ -185,12 +185,14 @@ impl Component {
         format!("{at}[{section}.config]")
     }
 
+    /// The options as they are written; empty when there are none.
+    pub fn table(&self) -> toml::Table {
+        self.config.as_ref().map(|table| table.get_ref().clone()).unwrap_or_default()
+    }
+
     /// The options as the plug-in's own type.
     pub fn options<T: DeserializeOwned + Default>(&self, section: &str, origin: &Origin) -> Result<T> {
-        let Some(table) = &self.config else { return Ok(T::default()) };
-        table
-            .get_ref()
-            .clone()
+        self.table()
             .try_into()
             .map_err(|error: toml::de::Error| anyhow!("{} {}", self.place(section, origin), error.message()))
     }

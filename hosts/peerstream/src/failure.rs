@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 /// Bytes of a data stream were lost for good.
 pub const EXIT_GAP: u8 = 3;
+/// A property did not hold in the lab.
+pub const EXIT_BROKEN: u8 = 4;
 
 /// Why a command stopped. Exit code 1, or 2 when the command line or the config must be changed.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod control;
 mod failure;
+mod lab;
 mod locate;
 mod metrics;
 mod paths;
@@ -50,6 +51,9 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     if let Command::Keygen { file } = command {
         return keygen(file);
     }
+    if let Command::Lab { command } = command {
+        return lab::run(command);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to run in")?;
     let result = runtime.block_on(async {
         match command {
@@ -58,7 +62,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             Command::Watch(args) => watch::run(args).await,
             Command::Relay(args) => relay::run(args).await,
             Command::Why(args) => why::run(args).await,
-            Command::Keygen { .. } => unreachable!("handled above"),
+            Command::Keygen { .. } | Command::Lab { .. } => unreachable!("handled above"),
         }
     });
     // A thread may still wait for standard input, or for a paused reader of standard output.
