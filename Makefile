@@ -3,7 +3,7 @@
 CARGO ?= cargo
 CHECKED := --workspace --all-targets
 
-.PHONY: test check tools unit web browser licences wasm fuzz bench
+.PHONY: test check tools unit web browser licences wasm fuzz bench lab-quick lab-full
 
 test: tools check unit web browser licences
 
@@ -35,3 +35,20 @@ wasm:
 
 bench:
 	$(CARGO) bench -p peerstream-node --bench engine
+
+# Simulated broadcasts (docs/lab.md). What is in target/lab and was made from the same inputs is not run again.
+LAB := $(CARGO) run --release --locked -- lab
+SCENARIOS := live exponential vanish flash weak underperform control-drop lag
+
+lab-quick:
+	$(LAB) run $(SCENARIOS) --viewers 200 --minutes 1 --into target/lab/quick
+	$(LAB) run one-root --strategy dumbbell:roots=1 --viewers 200 --minutes 1 --into target/lab/quick
+
+# Goes on when a property does not hold; fails at the end.
+lab-full:
+	failed=0; \
+	for scale in "10000 --minutes 10 --seeds 5" "1000 --minutes 30 --seeds 20"; do \
+		name=target/lab/$${scale%% *}; mkdir -p target/lab; \
+		$(LAB) run $(SCENARIOS) --viewers $$scale --into target/lab --html $$name.html || failed=1; \
+		$(LAB) run one-root --strategy dumbbell:roots=1 --viewers $$scale --into target/lab --html $$name-one-root.html || failed=1; \
+	done; exit $$failed
