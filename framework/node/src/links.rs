@@ -136,13 +136,10 @@ impl<V: Verifier> Node<V> {
         let peer = link.peer;
         let named = self.reconciler.names(peer);
         self.remove_link(id);
-        if named && was_open {
-            self.tell_suspect(peer);
-        } else if named {
-            self.tell(&Up::LinkFailed(peer));
-        }
         self.report_soon();
+        // A link that was open ends because the other side closed it, or after a silence that was told long before.
         if named && !was_open {
+            self.tell(&Up::LinkFailed(peer));
             self.try_again_later(peer);
         }
     }
