@@ -183,8 +183,8 @@ fn filled(name: &str, nodes: u64, all_report: bool) -> Audience {
     audience.orders = VecDeque::new();
     let bytes = (USED.load(Relaxed) - before) as u64 / nodes;
     println!("{name}, {nodes} nodes: {bytes} bytes per node, {micros:.2} us per join while filling");
-    let overview = audience.coordinator.overview();
-    assert_eq!((overview.members as u64, overview.waiting, overview.without_parent), (nodes, 0, 0));
+    let counters = audience.coordinator.counters();
+    assert_eq!((counters.joined, counters.groups_rejected, counters.starving), (nodes, 0, 0));
     audience
 }
 

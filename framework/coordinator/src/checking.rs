@@ -31,6 +31,7 @@ impl Coordinator {
             history: self.history.clone(),
             ladder: Box::new(InBatches::default()),
             pace: self.pace,
+            source_budget: self.source_budget,
             struggling: self.struggling.clone(),
             looked_at: self.looked_at,
             rejections: self.rejections,

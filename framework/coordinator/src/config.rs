@@ -57,6 +57,9 @@ pub struct Limits {
     /// Bytes per second that newcomers are sent over the control connection, all together, until a parent feeds them; 0
     /// for none (`starters_refused`).
     pub starter_bytes_per_second: u64,
+    /// Bits per second that the source may send to nodes it feeds; it gets room for as many children as that is worth at
+    /// the stream's measured bitrate, at least as many as its hello says and at most `capacity_max`. 0: no more than it says.
+    pub source_bits_per_second: u64,
     /// Children a node may offer to feed; more is taken as this (`capacity_clamped`).
     pub capacity_max: u8,
 }
@@ -78,6 +81,7 @@ impl Default for Limits {
             signals_burst: 300,
             signals_per_second: 60,
             starter_bytes_per_second: 500_000,
+            source_bits_per_second: 0,
             capacity_max: 16,
         }
     }

@@ -19,6 +19,7 @@ use crate::members::{Conn, Member, Names};
 use crate::overview::Counters;
 use crate::performance::{Pace, Struggling};
 use crate::roster::Roster;
+use crate::source_budget::SourceBudget;
 use crate::starter::Starters;
 use crate::verdicts::{self, Death};
 
@@ -68,6 +69,7 @@ pub struct Coordinator {
     pub(crate) history: History,
     pub(crate) ladder: Box<dyn LadderPolicy + Send>,
     pub(crate) pace: Pace,
+    pub(crate) source_budget: SourceBudget,
     pub(crate) struggling: Struggling,
     /// Where the search for silent members goes on.
     pub(crate) looked_at: NodeId,
@@ -112,6 +114,7 @@ impl Coordinator {
             history: History::default(),
             ladder: Box::new(InBatches::default()),
             pace: Pace::default(),
+            source_budget: SourceBudget::default(),
             struggling: Struggling::new(),
             looked_at: NodeId::SOURCE,
             rejections: 0,

@@ -46,7 +46,7 @@ impl Coordinator {
     /// The source feeds at least the two roots; a strategy may count on that.
     fn on_source(&mut self, conn: ConnId, hello: &Hello) {
         let capacity = self.clamp(hello.capacity).max(2);
-        self.topology.set_ability(NodeId::SOURCE, capacity, true);
+        self.source_says(capacity);
         self.attach(conn, NodeId::SOURCE);
     }
 

@@ -24,6 +24,7 @@ mod reports;
 mod roster;
 mod signalling;
 mod slots;
+mod source_budget;
 mod starter;
 mod told;
 mod verdicts;

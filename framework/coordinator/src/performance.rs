@@ -131,6 +131,7 @@ impl Coordinator {
     pub(crate) fn assess(&mut self, node: NodeId) {
         let Some(figures) = self.members.get(node).map(|member| member.figures) else { return };
         if node == NodeId::SOURCE {
+            self.measure_bitrate(figures.payload_received);
             return self.pace.on_report(figures.next, self.now);
         }
         let Some(parent) = self.settled_parent(node) else { return };

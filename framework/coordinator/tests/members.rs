@@ -395,3 +395,21 @@ fn control_traffic_is_counted() {
     assert_eq!(after.bytes_in - before.bytes_in, hello.encode().len() as u64);
     assert!(after.messages_out > before.messages_out && after.bytes_out >= before.bytes_out + 100, "a welcome");
 }
+
+#[test]
+fn the_source_feeds_as_many_as_its_budget_is_worth_at_the_measured_bitrate() {
+    let limits = Limits { source_bits_per_second: 10_000_000, ..Limits::default() };
+    let mut world = World::with(peerstream_coordinator::Config { limits, ..config() }, 1, None);
+    let run = |world: &mut World, bytes_per_second: u64| {
+        for _ in 0..24 {
+            world.run(1_000);
+            world.nodes.get_mut(&S).unwrap().produced += bytes_per_second;
+        }
+        world.shown(S).unwrap().capacity
+    };
+    assert_eq!(run(&mut world, 125_000), 8, "1 Mbit/s");
+    assert_eq!(run(&mut world, 150_000), 8, "within the margin");
+    assert_eq!(run(&mut world, 250_000), 4, "2 Mbit/s");
+    assert_eq!(run(&mut world, 2_000_000), 2, "never fewer than the source offers");
+    assert_eq!(run(&mut world, 1_000), 16, "never more than the limit");
+}

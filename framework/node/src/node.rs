@@ -385,7 +385,8 @@ impl<V: Verifier> Node<V> {
             next: self.position.unwrap_or_default(),
             received_lag_ms: self.delivery.received_lag_ms,
             lag_ms: self.delivery.lag_ms,
-            payload_received: counters.payload_received,
+            // What the source takes in is what it produces.
+            payload_received: counters.payload_received + counters.produced,
             payload_repeated: counters.payload_repeated,
             payload_sent: counters.payload_sent,
             overhead_sent: counters.overhead_sent,

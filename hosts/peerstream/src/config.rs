@@ -20,6 +20,8 @@ pub struct Config {
     pub serve: Serve,
     /// Where the stream comes from.
     pub ingest: Component,
+    /// How much the source itself sends.
+    pub source: Source,
     /// What places the nodes.
     pub strategy: Component,
     /// How nodes are linked.
@@ -53,6 +55,15 @@ impl Default for Serve {
     fn default() -> Self {
         Self { listen: SocketAddr::from(([0, 0, 0, 0], 8080)), key: None, title: None, linger_s: 60 }
     }
+}
+
+/// How much the source itself sends.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Source {
+    /// Megabits per second for viewers that the source feeds itself; a small audience is fed directly up to that, a larger
+    /// one grows below them. 0 means two viewers, whatever the bitrate.
+    pub budget_mbps: u32,
 }
 
 /// A plug-in by name, with its options.

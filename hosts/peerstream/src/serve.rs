@@ -64,7 +64,8 @@ async fn broadcast(config: &Config, publisher: Publisher, ingest: Box<dyn Ingest
     let listen = listener.local_addr().context("the port has no address")?;
     let stun = Stun::start(&config.stun).await?;
     let ice = stun.iter().map(Stun::url).chain(config.ice.servers.iter().cloned()).collect();
-    let limits = config.limits.coordinator();
+    let mut limits = config.limits.coordinator();
+    limits.source_bits_per_second = u64::from(config.source.budget_mbps) * 1_000_000;
     let term = publisher.begin_term();
     let shared = Arc::new(Shared {
         broadcast: Broadcast::start(broadcast::Config { publisher, ingest, term, strategy, transport, ice, limits }),

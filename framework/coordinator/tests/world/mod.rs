@@ -89,6 +89,8 @@ pub struct Model {
     pub mute: bool,
     /// Segments behind the source, by its own figures.
     pub behind: u64,
+    /// Bytes it has produced or received, by its own figures.
+    pub produced: u64,
     /// Segments ahead of the source, by its own figures.
     pub ahead: u64,
     /// It feeds whom it backs up without being asked.
@@ -495,7 +497,7 @@ impl World {
         let term = model.assignment.term;
         let backup = model.assignment.backup.map(|edge| edge.peer);
         let next = Seq((now.0 / 100_000).saturating_sub(model.behind) + model.ahead);
-        let figures = Figures { next, ..Figures::default() };
+        let figures = Figures { next, payload_received: model.produced, ..Figures::default() };
         let report = Report { term, version: state.0, backup, links: state.1, figures, ..Report::default() };
         self.send(node, false, Up::Report(report).encode());
     }
