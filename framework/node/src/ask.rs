@@ -10,8 +10,8 @@ use crate::io::LinkId;
 use crate::link::Link;
 use crate::node::Node;
 
-/// A parent that has been silent for this long, or for twice L, is not waited for.
-const PARENT_SILENT_MIN: Micros = Micros::from_millis(250);
+/// A parent that has been silent for this long, or for one and a half L, is not waited for.
+const PARENT_SILENT_MIN: Micros = Micros::from_millis(300);
 /// A feeder that delivers nothing new for this long, while another does, is none.
 const FEEDER_IDLE_MAX: Micros = Micros::from_secs(1);
 /// A refused or futile request is not made again of the same peer within this time.
@@ -163,9 +163,10 @@ impl<V: Verifier> Node<V> {
         let idle = FEEDER_IDLE_MAX.max(Micros(self.latency.hop().0 * 4));
         let (now, moved) = (self.now, self.moved);
         for link in self.links.values().filter(|link| now.since(link.fed) > idle && moved > link.fed + idle) {
-            let state = self.reconciler.link_mut(link.peer);
-            self.pressing |= state.feeds_me;
-            state.feeds_me = false;
+            if self.reconciler.link(link.peer).feeds_me {
+                self.reconciler.link_mut(link.peer).feeds_me = false;
+                self.pressing = true;
+            }
         }
     }
 
@@ -181,19 +182,19 @@ impl<V: Verifier> Node<V> {
         }
     }
 
-    /// F: a parent that has been silent for this long has failed.
+    /// F: a parent that has been silent for this long has failed. It speaks every 200 ms, but what it says waits behind the
+    /// segments in its uplink.
     fn silent_after(&self) -> Micros {
-        PARENT_SILENT_MIN.max(Micros(self.latency.hop().0 * 2))
+        PARENT_SILENT_MIN.max(Micros(self.latency.hop().0 * 3 / 2))
     }
 
-    /// How long to wait for a parent before a helper is asked: not at all when its link is gone, F when it is silent,
-    /// twice F when it still answers (then an ancestor has failed, and that one's children act first), and longer when
-    /// helpers were asked in vain before: on a busy machine every rescue is one more load.
+    /// How long a helper must have had what this node lacks before it is asked: any time will do when the parent's link is
+    /// gone or silent for F; twice F while the parent answers (then an ancestor has failed, and that one's children act
+    /// first), and longer when helpers were asked in vain before: on a busy machine every rescue is one more load.
     fn patience(&self, parents: Parents) -> Micros {
         match parents {
             Parents::Gone if self.position.is_none() || self.is_starting() => JOIN_PATIENCE,
-            Parents::Gone => Micros(0),
-            Parents::Silent => Micros(self.latency.hop().0 * 2),
+            Parents::Gone | Parents::Silent => Micros(0),
             Parents::Answer => Micros((self.silent_after().0 * 2) << self.false_alarms.count(self.now)),
         }
     }
@@ -295,7 +296,8 @@ impl<V: Verifier> Node<V> {
     fn confirm_parents(&mut self) {
         let paced: Vec<_> = self.links.values().filter(|link| self.keeps_up(link)).map(|link| link.peer).collect();
         for peer in paced {
-            if !std::mem::replace(&mut self.reconciler.link_mut(peer).feeds_me, true) {
+            if !self.reconciler.link(peer).feeds_me {
+                self.reconciler.link_mut(peer).feeds_me = true;
                 self.report_soon();
             }
         }

@@ -302,9 +302,9 @@ impl<V: Verifier> Node<V> {
         let now = self.now;
         let Some(link) = self.links.get_mut(&id) else { return };
         link.fed = now;
-        let state = self.reconciler.link_mut(link.peer);
+        let (peer, state) = (link.peer, self.reconciler.link(link.peer));
         if state.wanted && !state.feeds_me {
-            state.feeds_me = true;
+            self.reconciler.link_mut(peer).feeds_me = true;
             self.report_soon();
         }
     }

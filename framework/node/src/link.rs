@@ -229,7 +229,9 @@ impl Link {
 
     /// For how long the peer has been known to have `next`, which this node lacks; none when it does not have it.
     pub(crate) fn ahead_of(&self, next: Seq, now: Micros) -> Option<Micros> {
-        self.marks.iter().find(|(progress, _)| *progress > next).map(|(_, at)| now.since(*at))
+        self.marks.back().filter(|(newest, _)| *newest > next)?;
+        let first = self.marks.partition_point(|(progress, _)| *progress <= next);
+        self.marks.get(first).map(|(_, at)| now.since(*at))
     }
 
     /// Forgets marks that this node has passed.

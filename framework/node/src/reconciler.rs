@@ -42,6 +42,8 @@ pub struct Reconciler {
     assignment: Assignment,
     peers: BTreeSet<NodeId>,
     links: BTreeMap<NodeId, Link>,
+    /// Nothing has changed since [`Self::step`] found nothing to do.
+    settled: bool,
 }
 
 impl Reconciler {
@@ -57,6 +59,7 @@ impl Reconciler {
         }
         self.peers = assignment.peers();
         self.assignment = assignment;
+        self.settled = false;
         true
     }
 
@@ -67,6 +70,7 @@ impl Reconciler {
 
     /// The state of the link with a peer, to be changed as facts come in.
     pub fn link_mut(&mut self, peer: NodeId) -> &mut Link {
+        self.settled = false;
         self.links.entry(peer).or_default()
     }
 
@@ -77,7 +81,7 @@ impl Reconciler {
 
     /// The link with a peer is gone.
     pub fn forget(&mut self, peer: NodeId) {
-        self.links.remove(&peer);
+        self.settled &= self.links.remove(&peer).is_none();
     }
 
     /// Who feeds this node.
@@ -138,12 +142,15 @@ impl Reconciler {
 
     /// The next step towards the assignment, if any is left. Steps are carried out by the node, which tells the facts
     /// back through [`Self::link_mut`].
-    pub fn step(&self) -> Option<Action> {
-        self.connect()
-            .or_else(|| self.want())
-            .or_else(|| self.release())
-            .or_else(|| self.drop())
-            .or_else(|| self.close())
+    pub fn step(&mut self) -> Option<Action> {
+        if self.settled {
+            return None;
+        }
+        let step = self.connect();
+        let step = step.or_else(|| self.want()).or_else(|| self.release());
+        let step = step.or_else(|| self.drop()).or_else(|| self.close());
+        self.settled = step.is_none();
+        step
     }
 
     fn holds(&self, when: When) -> bool {

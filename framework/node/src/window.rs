@@ -1,7 +1,6 @@
 //! The segments a node retains: to play, to forward, to repair others.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::VecDeque;
 
 use peerstream_protocol::bitmap::Bitmap;
 use peerstream_protocol::crypto::Hash;
@@ -83,10 +82,12 @@ impl Segment {
     }
 }
 
-/// Retained segments by number.
+/// Retained segments by number: one slot for each from the first to the newest, empty where a segment is missing.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
-    segments: BTreeMap<Seq, Segment>,
+    slots: VecDeque<Option<Segment>>,
+    /// The number of the first slot.
+    base: Seq,
     spare: Vec<Vec<u8>>,
     bytes: usize,
     /// Segments up to here have been retained and let go.
@@ -94,12 +95,24 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    fn slot(&self, seq: Seq) -> Option<usize> {
+        let slot = usize::try_from(seq.0.checked_sub(self.base.0)?).ok()?;
+        (slot < self.slots.len()).then_some(slot)
+    }
+
+    fn numbered(&self, slots: std::ops::Range<usize>) -> impl DoubleEndedIterator<Item = (Seq, &Segment)> {
+        let base = self.base.0 + slots.start as u64;
+        let slots = self.slots.range(slots).enumerate();
+        slots.filter_map(move |(at, segment)| Some((Seq(base + at as u64), segment.as_ref()?)))
+    }
+
     pub(crate) fn get(&self, seq: Seq) -> Option<&Segment> {
-        self.segments.get(&seq)
+        self.slots[self.slot(seq)?].as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, seq: Seq) -> Option<&mut Segment> {
-        self.segments.get_mut(&seq)
+        let slot = self.slot(seq)?;
+        self.slots[slot].as_mut()
     }
 
     /// Payload bytes that the retained segments take up when whole.
@@ -109,16 +122,18 @@ impl Window {
 
     /// Segments from `seq` on, in order.
     pub(crate) fn from(&self, seq: Seq) -> impl DoubleEndedIterator<Item = (Seq, &Segment)> {
-        self.segments.range(seq..).map(|(seq, segment)| (*seq, segment))
+        let skipped = usize::try_from(seq.0.saturating_sub(self.base.0)).unwrap_or(usize::MAX).min(self.slots.len());
+        self.numbered(skipped..self.slots.len())
     }
 
     pub(crate) fn newest(&self) -> Option<(Seq, &Segment)> {
-        self.segments.last_key_value().map(|(seq, segment)| (*seq, segment))
+        let newest = self.slots.back()?.as_ref().expect("the last slot is filled");
+        Some((newest.header.core.seq, newest))
     }
 
     /// The number of the first segment that could still be here.
     pub(crate) fn first(&self) -> Seq {
-        self.segments.first_key_value().map_or(self.evicted_to, |(seq, _)| *seq)
+        if self.slots.is_empty() { self.evicted_to } else { self.base }
     }
 
     pub(crate) fn is_evicted(&self, seq: Seq) -> bool {
@@ -127,7 +142,7 @@ impl Window {
 
     /// The newest join point.
     pub(crate) fn join_point(&self) -> Option<Seq> {
-        self.segments.iter().rev().find(|(_, segment)| segment.is_join_point()).map(|(seq, _)| *seq)
+        self.numbered(0..self.slots.len()).rev().find(|(_, segment)| segment.is_join_point()).map(|(seq, _)| seq)
     }
 
     /// The first join point from `seq` on.
@@ -135,9 +150,9 @@ impl Window {
         self.from(seq).find(|(_, segment)| segment.is_join_point()).map(|(seq, _)| seq)
     }
 
-    /// Opens a segment for its pieces. A number that is already here is left alone.
+    /// Opens a segment for its pieces. A number that is already here, or too far from those that are, is left alone.
     pub(crate) fn insert(&mut self, header: Header, chain: Hash, now: Micros) {
-        let Entry::Vacant(entry) = self.segments.entry(header.core.seq) else { return };
+        let Some(slot) = self.make_slot(header.core.seq) else { return };
         let missing = header.core.piece_count();
         // Only the last slot is shorter than the others.
         let needed = missing * PIECE_PREFIX + header.core.payload_len as usize;
@@ -147,37 +162,72 @@ impl Window {
             frames.resize(needed, 0);
         }
         self.bytes += header.core.payload_len as usize;
-        entry.insert(Segment { header, chain, have: Bitmap::default(), missing, frames, since: now, touched: now });
+        let segment = Segment { header, chain, have: Bitmap::default(), missing, frames, since: now, touched: now };
+        self.slots[slot] = Some(segment);
+    }
+
+    /// The empty slot of this number. What lies behind a gap beyond all bounds is let go.
+    fn make_slot(&mut self, seq: Seq) -> Option<usize> {
+        if self.newest().is_some_and(|(newest, _)| seq.0.saturating_sub(newest.0) > RETAIN_SEGMENTS_MAX as u64) {
+            self.evicted_to = self.base.max(Seq(self.base.0 + self.slots.len() as u64));
+            (self.slots, self.bytes) = (VecDeque::new(), 0);
+        }
+        if self.slots.is_empty() {
+            self.base = seq;
+        }
+        if self.base.0.saturating_sub(seq.0) > RETAIN_SEGMENTS_MAX as u64 {
+            return None;
+        }
+        while seq < self.base {
+            self.slots.push_front(None);
+            self.base = Seq(self.base.0 - 1);
+        }
+        let slot = (seq.0 - self.base.0) as usize;
+        if self.slots.len() <= slot {
+            self.slots.resize_with(slot + 1, || None);
+        }
+        self.slots[slot].is_none().then_some(slot)
     }
 
     /// Lets go of what need not be retained; true when something went.
     pub(crate) fn evict(&mut self, kind: Kind) -> bool {
         let before = self.evicted_to;
         while self.first_is_old(kind) {
-            let (seq, segment) = self.segments.pop_first().expect("first_is_old found one");
-            self.bytes -= segment.payload_len();
-            self.evicted_to = seq.next();
-            if self.spare.len() < SPARE_BUFFERS_MAX {
-                self.spare.push(segment.frames);
+            if let Some(segment) = self.slots.pop_front().flatten() {
+                self.bytes -= segment.payload_len();
+                if self.spare.len() < SPARE_BUFFERS_MAX {
+                    self.spare.push(segment.frames);
+                }
             }
+            self.base = self.base.next();
+            self.evicted_to = self.base;
+            self.drop_empty_front();
         }
         self.evicted_to != before
     }
 
+    /// The first slot is filled, so that the first segment is what its number says.
+    fn drop_empty_front(&mut self) {
+        while self.slots.front().is_some_and(Option::is_none) {
+            self.slots.pop_front();
+            self.base = self.base.next();
+        }
+    }
+
     fn first_is_old(&self, kind: Kind) -> bool {
-        let (Some((seq, first)), Some((newest_seq, newest))) = (self.segments.first_key_value(), self.newest()) else {
-            return false;
-        };
-        if *seq == newest_seq {
+        let (Some(first), Some((newest_seq, newest))) = (self.slots.front(), self.newest()) else { return false };
+        let Some(first) = first else { return true };
+        let seq = first.header.core.seq;
+        if seq == newest_seq {
             return false;
         }
-        if self.bytes > RETAIN_BYTES_MAX || self.segments.len() > RETAIN_SEGMENTS_MAX {
+        if self.bytes > RETAIN_BYTES_MAX || self.slots.len() > RETAIN_SEGMENTS_MAX {
             return true;
         }
         let age = Micros(newest.header.core.wall_us).since(Micros(first.header.core.wall_us));
         match kind {
             Kind::Data => age > RETAIN_DATA,
-            Kind::Media => age > RETAIN_MEDIA && self.join_point().is_some_and(|join| *seq < join),
+            Kind::Media => age > RETAIN_MEDIA && self.join_point().is_some_and(|join| seq < join),
         }
     }
 }

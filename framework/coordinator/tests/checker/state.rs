@@ -423,7 +423,7 @@ impl State {
     fn reconcile(&mut self, node: NodeId) {
         let Some(peer) = self.peers.get(&node) else { return };
         peer.held.clone().into_iter().for_each(|asker| self.begin_feed(node, asker));
-        while let Some(step) = self.peers.get(&node).and_then(|peer| peer.reconciler.step()) {
+        while let Some(step) = self.peers.get_mut(&node).and_then(|peer| peer.reconciler.step()) {
             match step {
                 Step::Connect(peer) => self.call(node, peer),
                 Step::Want(peer) => {
