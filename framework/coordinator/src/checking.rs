@@ -35,7 +35,7 @@ impl Coordinator {
             struggling: self.struggling.clone(),
             looked_at: self.looked_at,
             rejections: self.rejections,
-            mass_loss: self.mass_loss,
+            mass_until: self.mass_until,
             ticked: self.ticked,
             grace_until: self.grace_until,
             timer: self.timer,
@@ -48,7 +48,7 @@ impl Coordinator {
     #[doc(hidden)]
     pub fn fingerprint(&self, state: &mut impl Hasher) {
         (&self.topology, &self.carry, &self.events, &self.watched).hash(state);
-        (self.now, self.timer, self.ticked, self.grace_until, self.mass_loss, self.rejections).hash(state);
+        (self.now, self.timer, self.ticked, self.grace_until, self.mass_until, self.rejections).hash(state);
         for (node, member) in self.members.iter() {
             (node, member.conn, member.lost_at, &member.suspicion).hash(state);
         }

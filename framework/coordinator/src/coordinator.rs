@@ -37,6 +37,8 @@ const GRACE: Micros = Micros::from_secs(1);
 const SILENT_PARTS: usize = 8;
 /// A part is no smaller than this.
 const SILENT_LOOKED_AT_MIN: usize = 1_024;
+/// For how long a lost connection says nothing after most were lost: the last nodes come back after their longest pause.
+const MASS_GRACE: Micros = Micros::from_secs(6);
 /// Plans in a row that may be rejected before the strategy starts afresh.
 const REJECTIONS_MAX: u32 = 3;
 /// Below this many members the vanishing of most connections means nothing.
@@ -74,7 +76,8 @@ pub struct Coordinator {
     /// Where the search for silent members goes on.
     pub(crate) looked_at: NodeId,
     pub(crate) rejections: u32,
-    pub(crate) mass_loss: bool,
+    /// Most connections were lost at once; until then that is taken for the coordinator's own trouble.
+    pub(crate) mass_until: Micros,
     pub(crate) ticked: Micros,
     pub(crate) grace_until: Micros,
     pub(crate) timer: Option<Micros>,
@@ -118,7 +121,7 @@ impl Coordinator {
             struggling: Struggling::new(),
             looked_at: NodeId::SOURCE,
             rejections: 0,
-            mass_loss: false,
+            mass_until: now,
             ticked: now,
             grace_until: now,
             timer: None,
@@ -380,7 +383,7 @@ impl Coordinator {
             self.watched.remove(&node);
             return;
         };
-        if let Some(death) = verdicts::verdict(member, self.mass_loss, self.now) {
+        if let Some(death) = verdicts::verdict(member, self.now < self.mass_until, self.now) {
             return self.condemn(node, death);
         }
         member.suspicion = member.suspicion.take().filter(|suspicion| !suspicion.is_over(member, self.now));
@@ -416,8 +419,10 @@ impl Coordinator {
         let lost = self.watched.iter().filter(|node| self.members.get(**node).is_some_and(|m| m.lost_at.is_some()));
         let members = self.topology.len();
         let mass = members >= MASS_MEMBERS_MIN && lost.count() * 2 > members;
-        self.counters.mass_losses += u64::from(mass && !self.mass_loss);
-        self.mass_loss = mass;
+        if mass {
+            self.counters.mass_losses += u64::from(self.now >= self.mass_until);
+            self.mass_until = self.now + MASS_GRACE;
+        }
     }
 
     fn set_timer(&mut self) {
@@ -462,6 +467,7 @@ impl Coordinator {
         if self.rejections >= REJECTIONS_MAX {
             self.restart_strategy();
         }
+        self.begin_starters();
         self.carry.advance(&self.topology, self.now);
         for (node, parent) in self.carry.take_moved() {
             self.note(node, Happening::Moved { to: parent });

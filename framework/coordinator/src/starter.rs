@@ -14,10 +14,17 @@ const SPAN_MAX: Micros = Micros::from_secs(5);
 /// The budget saves up for this long.
 const SAVED_MAX: Micros = Micros::from_secs(2);
 
+/// What a hop is taken to cost before its child has said what it does.
+const HOP_MS: u32 = 150;
+/// No starter stays farther behind the live edge; the source does not keep much more.
+const BEHIND_MS_MAX: u32 = 4_000;
+
 /// Who is being started, and what may still be spent.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Starters {
     active: BTreeMap<NodeId, Micros>,
+    /// Newcomers of this moment, to be started once they have a place.
+    placing: Vec<NodeId>,
     /// Bytes; below zero when the last frame took more than was left.
     budget: i64,
     filled: Micros,
@@ -35,7 +42,7 @@ impl Starters {
 }
 
 impl Coordinator {
-    /// A newcomer gets a starter if the budget allows.
+    /// A newcomer gets a starter if the budget allows, once it has a place.
     pub(crate) fn start(&mut self, node: NodeId) {
         let (now, per_second) = (self.now, self.config.limits.starter_bytes_per_second);
         self.starters.refill(per_second, now);
@@ -47,14 +54,40 @@ impl Coordinator {
             return;
         }
         self.counters.starters += 1;
-        self.starters.active.insert(node, now);
-        self.tell_source(&Down::Start { node, on: true });
+        self.starters.placing.push(node);
+    }
+
+    /// Newcomers have got their places: their starters begin.
+    pub(crate) fn begin_starters(&mut self) {
+        for node in std::mem::take(&mut self.starters.placing) {
+            self.starters.active.insert(node, self.now);
+            let behind_ms = self.expected_lag_ms(node);
+            self.tell_source(&Down::Start { node, behind_ms });
+        }
+    }
+
+    /// How far behind the live edge a node's place is: as far as the nearest node above says that it is, and some for each
+    /// hop from there.
+    fn expected_lag_ms(&self, node: NodeId) -> u32 {
+        let (mut lag_ms, mut at) = (0, node);
+        while let Some(above) =
+            self.topology.get(at).and_then(|member| member.parent()).filter(|_| lag_ms < BEHIND_MS_MAX)
+        {
+            lag_ms += HOP_MS;
+            let said = self.members.get(above).map_or(0, |member| member.figures.received_lag_ms);
+            if said > 0 || above == NodeId::SOURCE {
+                lag_ms += said;
+                break;
+            }
+            at = above;
+        }
+        lag_ms.min(BEHIND_MS_MAX)
     }
 
     /// The newcomer has a parent that feeds it, or is gone.
     pub(crate) fn end_starter(&mut self, node: NodeId) {
         if self.starters.active.remove(&node).is_some() {
-            self.tell_source(&Down::Start { node, on: false });
+            self.tell_source(&Down::EndStart(node));
         }
     }
 

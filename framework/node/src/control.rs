@@ -14,7 +14,7 @@ use crate::node::{Node, Stream};
 /// The first pause before a new connection; doubled with every failure.
 const RETRY_FIRST: Micros = Micros::from_millis(250);
 /// The longest pause before a new connection.
-const RETRY_MAX: Micros = Micros::from_secs(8);
+const RETRY_MAX: Micros = Micros::from_secs(3);
 /// The pause after having been turned away.
 const RETRY_REFUSED: Micros = Micros::from_secs(10);
 /// The least pause after having been turned away because too many could not keep up; chance adds up to as much again.
@@ -127,7 +127,8 @@ impl<V: Verifier> Node<V> {
             Down::Assign(assignment) => self.on_assign(assignment),
             Down::Signal { from, attempt, payload } => self.on_signal(from, attempt, payload),
             Down::Probe => self.report_now(),
-            Down::Start { node, on } => self.on_start(node, on),
+            Down::Start { node, behind_ms } => self.on_start(node, Micros::from_millis(behind_ms.into())),
+            Down::EndStart(node) => self.on_end_start(node),
             Down::Starter(frames) => frames.iter().for_each(|frame| self.on_starter(frame)),
             Down::Pong { nonce, wall_us } => self.on_control_pong(nonce, wall_us),
         }

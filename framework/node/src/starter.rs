@@ -34,6 +34,7 @@ const STARTER_SILENT: Micros = Micros::from_secs(1);
 #[derive(Debug)]
 struct Serving {
     feed: Feed,
+    behind: Micros,
     since: Micros,
     init: InitId,
 }
@@ -49,16 +50,27 @@ pub(crate) struct Starters {
 }
 
 impl<V: Verifier> Node<V> {
-    /// The coordinator asks the source for a starter, or to end one.
-    pub(crate) fn on_start(&mut self, node: NodeId, on: bool) {
-        if !on {
-            self.starters.serving.remove(&node);
-        } else if self.producer.is_some() && self.starters.serving.len() < STARTERS_MAX && self.is_backlog_small() {
-            let want = Want { stripes: Stripes::ALL, from: Resume::JoinPoint, until: None, have: Vec::new() };
-            let feed = Feed::new(&want, &self.window);
-            self.starters.serving.insert(node, Serving { feed, since: self.now, init: InitId::NONE });
-            self.pump_starters();
+    /// The coordinator asks the source for a starter.
+    pub(crate) fn on_start(&mut self, node: NodeId, behind: Micros) {
+        if self.producer.is_none() || self.starters.serving.len() >= STARTERS_MAX || !self.is_backlog_small() {
+            return;
         }
+        let edge = self.edge(behind);
+        let begin = self.window.join_point_up_to(edge).map_or(Resume::JoinPoint, Resume::Seq);
+        let want = Want { stripes: Stripes::ALL, from: begin, until: None, have: Vec::new() };
+        let feed = Feed::new(&want, &self.window);
+        self.starters.serving.insert(node, Serving { feed, behind, since: self.now, init: InitId::NONE });
+        self.pump_starters();
+    }
+
+    /// The coordinator asks the source to end one.
+    pub(crate) fn on_end_start(&mut self, node: NodeId) {
+        self.starters.serving.remove(&node);
+    }
+
+    /// The source's wall clock so long ago.
+    fn edge(&self, behind: Micros) -> u64 {
+        self.wall_us().unwrap_or(u64::MAX).saturating_sub(behind.0)
     }
 
     /// Whether what a newcomer would be sent at once is within bounds.
@@ -70,11 +82,15 @@ impl<V: Verifier> Node<V> {
 
     /// Sends what is new to all newcomers that are served.
     pub(crate) fn pump_starters(&mut self) {
-        let now = self.now;
+        let (now, wall_us) = (self.now, self.edge(Micros(0)));
         self.starters.serving.retain(|_, serving| now.since(serving.since) < STARTER_SPAN_MAX);
         for (to, serving) in &mut self.starters.serving {
             let mut batch = Batch { to: *to, frames: Vec::new(), bytes: 0 };
+            let edge = wall_us.saturating_sub(serving.behind.0);
             while let Some(next) = serving.feed.next(&self.window, self.position) {
+                if is_after(next, edge, &self.window) {
+                    break;
+                }
                 for frame in frames_of(next, &self.window, &self.inits, &mut serving.init) {
                     self.counters.starters_sent += frame.len() as u64;
                     batch.push(frame, &mut self.out);
@@ -176,6 +192,12 @@ pub(crate) enum Stored {
         /// Nothing of its segment is missing now.
         completes: bool,
     },
+}
+
+/// Whether a step of a feed is about a segment that was taken in after this time of the source's wall clock.
+fn is_after(next: Next, edge_us: u64, window: &Window) -> bool {
+    let (Next::Header(seq) | Next::Piece(seq, _) | Next::Gap(seq, _)) = next;
+    window.get(seq).is_some_and(|segment| segment.header.core.wall_us > edge_us)
 }
 
 /// The frames of one step of a feed. Headers are written in full, since nothing is known of what came before.

@@ -145,6 +145,13 @@ impl Window {
         self.numbered(0..self.slots.len()).rev().find(|(_, segment)| segment.is_join_point()).map(|(seq, _)| seq)
     }
 
+    /// The newest join point that was taken in by this time of the source's wall clock, else the oldest one.
+    pub(crate) fn join_point_up_to(&self, edge_us: u64) -> Option<Seq> {
+        let joins = || self.numbered(0..self.slots.len()).filter(|(_, segment)| segment.is_join_point());
+        let by_then = joins().rev().find(|(_, segment)| segment.header.core.wall_us <= edge_us);
+        by_then.or_else(|| joins().next()).map(|(seq, _)| seq)
+    }
+
     /// The first join point from `seq` on.
     pub(crate) fn join_point_from(&self, seq: Seq) -> Option<Seq> {
         self.from(seq).find(|(_, segment)| segment.is_join_point()).map(|(seq, _)| seq)

@@ -283,13 +283,15 @@ pub enum Down {
         /// Opaque to the coordinator.
         payload: Vec<u8>,
     },
-    /// To the source only: send this newcomer the stream, from the last join point on, through the coordinator; or no more.
+    /// To the source only: send this newcomer the stream, from a join point on, through the coordinator.
     Start {
         /// The newcomer.
         node: NodeId,
-        /// Begin, or stop.
-        on: bool,
+        /// Milliseconds to stay behind the live edge, so that the stream goes on at its place in the tree without a gap.
+        behind_ms: u32,
     },
+    /// To the source only: no more of that.
+    EndStart(NodeId),
     /// Frames of the stream, as they would come over a link, until a parent feeds.
     Starter(Vec<Vec<u8>>),
     /// Answers a ping.
