@@ -10,7 +10,7 @@ use crate::io::LinkId;
 use crate::link::Link;
 use crate::node::Node;
 
-/// A parent that has been silent for this long, or for one and a half L, is not waited for.
+/// A parent that has been silent for this long, or for one and a half segments, is not waited for.
 const PARENT_SILENT_MIN: Micros = Micros::from_millis(300);
 /// A feeder that delivers nothing new for this long, while another does, is none.
 const FEEDER_IDLE_MAX: Micros = Micros::from_secs(1);
@@ -24,7 +24,7 @@ const RESCUE_FUTILE_AFTER: Micros = Micros::from_millis(700);
 const RESCUE_MUTE_AFTER: Micros = Micros::from_millis(100);
 /// The round trip to a helper of which none was measured.
 const ROUND_TRIP_UNKNOWN: Micros = Micros::from_millis(200);
-/// A parent that turned out to be well after a rescue is given twice the time, up to this many times over.
+/// A parent that turned out to be well after a rescue is given half as much time again, up to this many times.
 const FALSE_ALARMS_MAX: u32 = 3;
 /// One false alarm is forgotten in this time.
 const FALSE_ALARM_AGE: Micros = Micros::from_secs(20);
@@ -182,10 +182,11 @@ impl<V: Verifier> Node<V> {
         }
     }
 
-    /// F: a parent that has been silent for this long has failed. It speaks every 200 ms, but what it says waits behind the
-    /// segments in its uplink.
+    /// F: a parent that has been silent for this long has failed. It speaks every 200 ms; segments longer than that may hold
+    /// its words up. A parent that only seemed to have failed is given more time.
     fn silent_after(&self) -> Micros {
-        PARENT_SILENT_MIN.max(Micros(self.latency.hop().0 * 3 / 2))
+        let least = PARENT_SILENT_MIN.max(Micros(self.latency.segment().0 * 3 / 2));
+        Micros(least.0 + least.0 / 2 * u64::from(self.false_alarms.count(self.now)))
     }
 
     /// How long a helper must have had what this node lacks before it is asked: any time will do when the parent's link is
@@ -195,7 +196,7 @@ impl<V: Verifier> Node<V> {
         match parents {
             Parents::Gone if self.position.is_none() || self.is_starting() => JOIN_PATIENCE,
             Parents::Gone | Parents::Silent => Micros(0),
-            Parents::Answer => Micros((self.silent_after().0 * 2) << self.false_alarms.count(self.now)),
+            Parents::Answer => Micros(self.silent_after().0 * 2),
         }
     }
 
@@ -229,7 +230,7 @@ impl<V: Verifier> Node<V> {
         let helper = self.reconciler.helpers().find(|peer| self.may_rescue(*peer, parents));
         if let Some(helper) = helper {
             self.counters.takeovers += 1;
-            self.false_alarms.pending = parents == Parents::Answer;
+            self.false_alarms.pending = parents != Parents::Gone;
             self.ask_for_feed(helper);
             self.suspend_silent_parents();
         }

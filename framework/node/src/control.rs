@@ -207,6 +207,7 @@ impl<V: Verifier> Node<V> {
     fn on_assign(&mut self, assignment: Assignment) {
         if self.control.state == State::Welcomed && self.reconciler.assign(assignment) {
             self.forget_refusals();
+            self.begin_lingering();
             self.report_soon();
             self.pressing = true;
         }

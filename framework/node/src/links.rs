@@ -264,7 +264,8 @@ impl<V: Verifier> Node<V> {
     fn end_overdue(&mut self, id: LinkId) {
         let Some(link) = self.links.get(&id) else { return };
         let (peer, age) = (link.peer, self.now.since(link.created));
-        let stranger = !self.reconciler.names(peer) && !self.reconciler.link(peer).feeds_me;
+        let state = self.reconciler.link(peer);
+        let stranger = !self.reconciler.names(peer) && !state.feeds_me && !state.fed_by_me;
         if stranger && age > STRANGER_MAX {
             self.close_link_with(peer, true);
         } else if !link.open && link.attempt == 0 && age > OFFER_WAIT_MAX {

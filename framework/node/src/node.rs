@@ -109,6 +109,8 @@ pub struct Node<V: Verifier = Strict> {
     pub(crate) links_opened: u32,
     /// Peers whose link failed, and when; tried again after a pause.
     pub(crate) lost: BTreeMap<NodeId, Micros>,
+    /// Peers that are helped although the assignment names them no more, and until when.
+    pub(crate) lingers: BTreeMap<NodeId, Micros>,
     /// Peers that were cut off, and until when.
     pub(crate) banned: BTreeMap<NodeId, Micros>,
     pub(crate) window: Window,
@@ -202,6 +204,7 @@ impl<V: Verifier> Node<V> {
             links: BTreeMap::new(),
             links_opened: 0,
             lost: BTreeMap::new(),
+            lingers: BTreeMap::new(),
             banned: BTreeMap::new(),
             window: Window::default(),
             inits: Inits::default(),
@@ -259,6 +262,7 @@ impl<V: Verifier> Node<V> {
     /// What must be looked at now and then: links towards the assignment, silence, holes, reports.
     fn upkeep(&mut self) {
         self.pressing = false;
+        self.end_lingering();
         self.reconcile();
         self.look_after_links();
         self.look_for_feeders();
@@ -305,6 +309,7 @@ impl<V: Verifier> Node<V> {
         self.close_all_links();
         self.lost.clear();
         self.banned.clear();
+        self.lingers.clear();
         self.reconciler = Reconciler::default();
         self.window = Window::default();
         self.inits = Inits::default();

@@ -42,6 +42,8 @@ pub struct Reconciler {
     assignment: Assignment,
     peers: BTreeSet<NodeId>,
     links: BTreeMap<NodeId, Link>,
+    /// Nodes this one helps although the assignment does not say so any more, until they have a parent that feeds them.
+    lingering: BTreeSet<NodeId>,
     /// Nothing has changed since [`Self::step`] found nothing to do.
     settled: bool,
 }
@@ -57,8 +59,12 @@ impl Reconciler {
         if (assignment.term, assignment.version) <= (self.assignment.term, self.assignment.version) {
             return false;
         }
+        let helped = |peer: &NodeId| !self.is_child(*peer) && self.rescues(*peer);
+        let helped: Vec<_> = self.fed().filter(helped).collect();
         self.peers = assignment.peers();
         self.assignment = assignment;
+        self.lingering.retain(|peer| !self.peers.contains(peer));
+        self.lingering.extend(helped.into_iter().filter(|peer| !self.peers.contains(peer)));
         self.settled = false;
         true
     }
@@ -106,6 +112,16 @@ impl Reconciler {
     /// Whether this peer may ask for pieces in need: its backup or standby is here.
     pub fn rescues(&self, peer: NodeId) -> bool {
         self.assignment.backs.iter().chain(&self.assignment.standby).any(|edge| edge.peer == peer)
+    }
+
+    /// Nodes that are helped although the assignment says so no more: the owner of the clock ends that after a while.
+    pub fn lingering(&self) -> impl Iterator<Item = NodeId> {
+        self.lingering.iter().copied()
+    }
+
+    /// No more help for this peer than the assignment says.
+    pub fn end_lingering(&mut self, peer: NodeId) {
+        self.settled &= !self.lingering.remove(&peer);
     }
 
     /// Whether this peer is a parent, asked or to be asked.
@@ -185,7 +201,7 @@ impl Reconciler {
     fn drop(&self) -> Option<Action> {
         let stale = |(peer, link): &(&NodeId, &Link)| {
             let child = self.assignment.children.iter().any(|edge| edge.peer == **peer);
-            link.fed_by_me && !child && !self.rescues(**peer)
+            link.fed_by_me && !child && !self.rescues(**peer) && !self.lingering.contains(*peer)
         };
         self.links.iter().find(stale).map(|(peer, _)| Action::Drop(*peer))
     }

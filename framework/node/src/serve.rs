@@ -14,6 +14,8 @@ use crate::node::Node;
 
 /// A want that cannot be answered yet waits this long.
 const HOLD_MAX: Micros = Micros::from_secs(2);
+/// A node that was helped is helped on for this long when the assignment has changed: no longer than a release may last.
+const LINGER: Micros = Micros::from_secs(2);
 /// Repairs under way at once.
 const REPAIRS_MAX: usize = 4;
 /// A repair may ask for this many segments.
@@ -129,6 +131,27 @@ impl<V: Verifier> Node<V> {
             self.refuse(id, Refusal::Stranger);
         }
         self.report_soon();
+    }
+
+    /// Who was helped and is not named any more is helped a little longer: its new parent has yet to feed it.
+    pub(crate) fn begin_lingering(&mut self) {
+        let until = self.now + LINGER;
+        for peer in self.reconciler.lingering() {
+            self.lingers.entry(peer).or_insert(until);
+        }
+    }
+
+    /// Ends what has lingered long enough.
+    pub(crate) fn end_lingering(&mut self) {
+        let now = self.now;
+        let reconciler = &mut self.reconciler;
+        self.lingers.retain(|peer, until| {
+            let stays = now < *until && reconciler.link(*peer).fed_by_me && !reconciler.names(*peer);
+            if !stays {
+                reconciler.end_lingering(*peer);
+            }
+            stays
+        });
     }
 
     pub(crate) fn stop_all_feeds(&mut self) {
