@@ -280,14 +280,15 @@ impl<V: Verifier> Node<V> {
         }
     }
 
-    /// Whether a parent sends headers no farther than L behind this node's own position.
+    /// Whether a parent sends pieces no farther than L behind this node's own position. Headers prove nothing: they overtake
+    /// the pieces in a slow uplink.
     fn keeps_up(&self, link: &Link) -> bool {
         let (hop, segment) = (self.latency.hop(), self.latency.segment());
         let slack = hop.0.div_ceil(segment.0.max(1));
         let position = self.position.unwrap_or_default();
         link.open
             && link.refused.is_none()
-            && link.header_in.is_some_and(|last| last.seq.next().0.saturating_add(slack) >= position.0)
+            && link.piece_in.is_some_and(|last| last.next().0.saturating_add(slack) >= position.0)
             && self.reconciler.is_parent(link.peer)
             && self.reconciler.link(link.peer).wanted
             && self.now.since(link.heard) <= hop + hop

@@ -47,6 +47,11 @@ impl Feed {
         Self { cursor, until: want.until, sent }
     }
 
+    /// The first segment that is not done.
+    pub(crate) fn cursor(&self) -> Option<Seq> {
+        self.cursor
+    }
+
     /// Whether a bounded feed has sent all it was asked for.
     pub(crate) fn is_done(&self) -> bool {
         matches!((self.cursor, self.until), (Some(cursor), Some(until)) if cursor >= until)

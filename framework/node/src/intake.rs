@@ -247,6 +247,9 @@ impl<V: Verifier> Node<V> {
             return;
         }
         self.counters.payload_received += bytes.len() as u64;
+        if self.window.get(seq).is_some() || self.is_past(seq) {
+            self.note_piece(id, seq);
+        }
         if self.window.get(seq).is_some() {
             self.keep_piece(id, seq, index, bytes);
             self.pump();
@@ -255,6 +258,12 @@ impl<V: Verifier> Node<V> {
         } else {
             let orphan = Orphan { link: id, seq, index, bytes: bytes.to_vec() };
             self.counters.orphans_dropped += self.orphans.keep(orphan);
+        }
+    }
+
+    fn note_piece(&mut self, id: LinkId, seq: Seq) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.piece_in = link.piece_in.max(Some(seq));
         }
     }
 

@@ -21,6 +21,7 @@ pub mod reconciler;
 mod serve;
 mod source;
 mod starter;
+mod uplink;
 mod window;
 
 pub use io::{Config, Input, LinkId, Output, Payload, PlayerState, Produced, Side, Source};

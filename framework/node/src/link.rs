@@ -76,6 +76,8 @@ pub(crate) struct Link {
     pinged: Micros,
     pub(crate) header_out: Option<Previous>,
     pub(crate) header_in: Option<Previous>,
+    /// The newest segment of which a piece came, new or not.
+    pub(crate) piece_in: Option<Seq>,
     pub(crate) init_in: Option<(InitId, Vec<u8>)>,
     pub(crate) feed: Option<Feed>,
     pub(crate) repair: Option<Feed>,
@@ -111,6 +113,7 @@ impl Link {
             pinged: Micros(0),
             header_out: None,
             header_in: None,
+            piece_in: None,
             init_in: None,
             feed: None,
             repair: None,

@@ -24,6 +24,7 @@ use crate::live::Live;
 use crate::reconciler::Reconciler;
 use crate::source::Producer;
 use crate::starter::Starters;
+use crate::uplink::Uplink;
 use crate::window::Window;
 
 /// Upkeep runs at least this often.
@@ -75,6 +76,8 @@ pub struct Counters {
     pub orphans_dropped: u64,
     /// Segments not sent because a child was too slow or asked too late.
     pub feed_gaps: u64,
+    /// Times the uplink was found too weak for the children.
+    pub weak_uplinks: u64,
     /// Peers cut off.
     pub cut_off: u64,
     /// Segments delivered.
@@ -128,6 +131,7 @@ pub struct Node<V: Verifier = Strict> {
     pub(crate) repair_from: Option<LinkId>,
     pub(crate) false_alarms: FalseAlarms,
     pub(crate) latency: Latency,
+    pub(crate) uplink: Uplink,
     pub(crate) delivery: Delivery,
     pub(crate) live: Live,
     pub(crate) producer: Option<Producer>,
@@ -217,6 +221,7 @@ impl<V: Verifier> Node<V> {
             repair_from: None,
             false_alarms: FalseAlarms::default(),
             latency: Latency::default(),
+            uplink: Uplink::default(),
             delivery: Delivery::default(),
             live: Live::default(),
             producer: config.source.map(Producer::new),
@@ -269,6 +274,7 @@ impl<V: Verifier> Node<V> {
         self.look_for_holes();
         self.deliver();
         self.pump();
+        self.watch_uplink();
         self.look_after_control();
         self.upkeep_at = self.next_upkeep();
         if self.timer != Some(self.upkeep_at) {

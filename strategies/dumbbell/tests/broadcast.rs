@@ -3,7 +3,8 @@
 use peerstream_dumbbell::{Config, Dumbbell, Roots};
 use peerstream_lab::chance::Chance;
 use peerstream_lab::checkers::Checker;
-use peerstream_lab::world::{broadcast_keys, do_not_relay};
+use peerstream_lab::network::Access;
+use peerstream_lab::world::{Newcomer, broadcast_keys, do_not_relay};
 use peerstream_lab::{ActorId, Coordinated, Network, World};
 use peerstream_sdk::protocol::id::NodeId;
 use peerstream_sdk::protocol::id::Term;
@@ -222,6 +223,25 @@ fn with_one_root_the_source_sends_one_copy_and_the_root_may_die() {
     broadcast.world.kill(viewers[0]);
     broadcast.run(Micros::from_secs(10));
     broadcast.check(Micros::from_secs(1));
+    assert_eq!(broadcast.unsettled(), Vec::<String>::new());
+}
+
+#[test]
+fn a_viewer_whose_uplink_does_not_carry_its_children_becomes_a_leaf() {
+    let (mut broadcast, viewers) = Broadcast::new(9, Network::default()).joined(3, Micros::from_millis(500));
+    // A segment each 100 ms is 1 Mbit/s; two copies do not fit.
+    let access = Access { uplink: 160_000, ..Access::default() };
+    let slow = broadcast.world.join_as(Newcomer { access, relay: true, capacity: 2 });
+    broadcast.world.kill(viewers[0]);
+    broadcast.world.kill(viewers[1]);
+    for _ in 0..9 {
+        broadcast.world.join(true);
+        broadcast.run(Micros::from_millis(500));
+    }
+    broadcast.run(Micros::from_secs(30));
+    let status = broadcast.world.status(slow);
+    assert!(status.relay && status.counters.weak_uplinks > 0, "it would relay, and found out that it cannot");
+    assert_eq!(status.fed, []);
     assert_eq!(broadcast.unsettled(), Vec::<String>::new());
 }
 
