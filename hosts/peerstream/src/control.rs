@@ -24,6 +24,10 @@ use crate::server::Shared;
 const SILENCE_MAX: Duration = Duration::from_secs(90);
 /// A message that cannot be written in this time will never be.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Bytes read from a socket at a time; each connection has a buffer of this size, and most messages are far smaller.
+const READ_BUFFER: usize = 4 * 1024;
+/// Messages that are ready together are written together, up to this many bytes at a time.
+const WRITE_BUFFER: usize = 16 * 1024;
 /// Bytes of a socket that wait to be written; what comes beyond waits in the coordinator's bounded queue.
 const WRITE_BUFFER_MAX: usize = 8 * CONTROL_BYTES_MAX;
 
@@ -40,7 +44,8 @@ pub async fn upgrade(
     upgrade
         .max_message_size(CONTROL_BYTES_MAX)
         .max_frame_size(CONTROL_BYTES_MAX)
-        .write_buffer_size(0)
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
         .max_write_buffer_size(WRITE_BUFFER_MAX)
         .on_upgrade(move |socket| session(socket, address, shared, place))
 }
@@ -72,9 +77,22 @@ async fn read(mut stream: SplitStream<WebSocket>, sender: ConnectionSender<'_>) 
 
 async fn write(mut sink: SplitSink<WebSocket, Message>, messages: &mut mpsc::Receiver<Vec<u8>>) {
     while let Some(message) = messages.recv().await {
-        if !matches!(timeout(WRITE_TIMEOUT, sink.send(Message::Binary(message.into()))).await, Ok(Ok(()))) {
+        if !matches!(timeout(WRITE_TIMEOUT, write_ready(&mut sink, message, messages)).await, Ok(Ok(()))) {
             return;
         }
     }
     let _ = timeout(WRITE_TIMEOUT, sink.send(Message::Close(None))).await;
+}
+
+/// Writes a message and all that are ready behind it.
+async fn write_ready(
+    sink: &mut SplitSink<WebSocket, Message>,
+    first: Vec<u8>,
+    messages: &mut mpsc::Receiver<Vec<u8>>,
+) -> Result<(), axum::Error> {
+    sink.feed(Message::Binary(first.into())).await?;
+    while let Ok(next) = messages.try_recv() {
+        sink.feed(Message::Binary(next.into())).await?;
+    }
+    sink.flush().await
 }
