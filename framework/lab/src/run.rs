@@ -114,10 +114,10 @@ impl<'a> Run<'a> {
         let strategy = strategies();
         let name = strategy.name().to_owned();
         let (_, cert) = broadcast_keys();
-        let conductor = Coordinated::limited(limits(scenario), Term(1), cert, Kind::Media, strategy, Micros(0));
+        let conductor = Coordinated::limited(limits(scenario), Term(1), cert, kind(scenario), strategy, Micros(0));
         let source = audience.source(&mut chance);
         let network = network(scenario, &audience, seed);
-        let mut world = World::with_source(seed, network, conductor, Kind::Media, source);
+        let mut world = World::with_source(seed, network, conductor, kind(scenario), source);
         let pieces = scenario.stream.pieces;
         let payload = world.scale(pieces, scenario.stream.segment_bytes() / pieces as u64);
         world.set_segment(Micros::from_millis(scenario.stream.segment_ms));
@@ -210,7 +210,8 @@ impl<'a> Run<'a> {
         let now = self.world.now();
         match action {
             Action::Produce => {
-                let join_point = self.world.produced().is_multiple_of(self.scenario.stream.gop);
+                let stream = &self.scenario.stream;
+                let join_point = stream.data || self.world.produced().is_multiple_of(stream.gop);
                 self.world.produce(self.payload, join_point);
                 self.actions.push(now + self.world.segment(), Action::Produce);
             }
@@ -288,6 +289,10 @@ impl<'a> Run<'a> {
     fn fail(&mut self, fault: &Fault) {
         match *fault {
             Fault::Vanish { share, .. } => self.vanish(share),
+            Fault::Kill { viewer, .. } if viewer < self.world.actors() => {
+                self.depart(ActorId(viewer), Departure::Closed);
+            }
+            Fault::Kill { .. } => {}
             Fault::ControlDrop { for_s, .. } => {
                 self.checker.on_control_dropped();
                 self.world.cut_control(seconds_to_micros(for_s));
@@ -334,7 +339,8 @@ impl<'a> Run<'a> {
         let (_, cert) = broadcast_keys();
         let (strategy, now) = ((self.strategies)(), self.world.now());
         let term = Term(self.terms);
-        let next = Coordinated::limited(limits(self.scenario), term, cert, Kind::Media, strategy, now);
+        let kind = kind(self.scenario);
+        let next = Coordinated::limited(limits(self.scenario), term, cert, kind, strategy, now);
         self.world.replace_conductor(next, span);
     }
 
@@ -397,6 +403,10 @@ impl<'a> Run<'a> {
 fn limits(scenario: &Scenario) -> Limits {
     let room = scenario.viewers * ROOM + 1_000;
     Limits { nodes_max: room, connections_max: room * 2, addresses_max: room * 2, ..Limits::default() }
+}
+
+fn kind(scenario: &Scenario) -> Kind {
+    if scenario.stream.data { Kind::Data } else { Kind::Media }
 }
 
 fn network(scenario: &Scenario, audience: &Audience, seed: u64) -> Network {

@@ -69,15 +69,17 @@ pub struct Stream {
     /// Pieces per segment. A source makes four of 62.5 kB; each costs 4 KiB of memory per retained segment and node. One is
     /// fast, small and pessimistic: a segment is forwarded only when it is whole.
     pub pieces: usize,
-    /// Segments from one join point to the next.
+    /// Segments from one join point to the next; plain data has one in each segment.
     pub gop: usize,
+    /// Plain data, each segment being one record, instead of media: nodes wait longer for what is missing.
+    pub data: bool,
     /// The playout target; `max(4 L, 400 ms)` of each node's own L when absent.
     pub playout_ms: Option<f64>,
 }
 
 impl Default for Stream {
     fn default() -> Self {
-        Self { bitrate_mbps: 2.5, segment_ms: 200, pieces: 4, gop: 5, playout_ms: None }
+        Self { bitrate_mbps: 2.5, segment_ms: 200, pieces: 4, gop: 5, data: false, playout_ms: None }
     }
 }
 
@@ -298,6 +300,13 @@ pub enum Fault {
         /// Share of the viewers.
         share: f64,
     },
+    /// One viewer's program dies: the system ends its control connection, links just fall silent.
+    Kill {
+        /// When.
+        at_s: f64,
+        /// Which: 1 for the first that ever joined.
+        viewer: usize,
+    },
     /// All control connections break, and none can be opened for a while.
     ControlDrop {
         /// When.
@@ -355,7 +364,8 @@ impl Fault {
     /// When it begins, in seconds from the end of the warm-up.
     pub fn at_s(&self) -> f64 {
         match self {
-            Self::Vanish { at_s, .. } | Self::ControlDrop { at_s, .. } | Self::CoordinatorRestart { at_s, .. } => *at_s,
+            Self::Vanish { at_s, .. } | Self::Kill { at_s, .. } => *at_s,
+            Self::ControlDrop { at_s, .. } | Self::CoordinatorRestart { at_s, .. } => *at_s,
             Self::Freeze { at_s, .. } | Self::OneWay { at_s, .. } => *at_s,
             Self::Underperform { at_s, .. } | Self::Lie { at_s, .. } => *at_s,
         }
@@ -365,7 +375,7 @@ impl Fault {
         match self {
             Self::ControlDrop { for_s, .. } | Self::CoordinatorRestart { for_s, .. } => *for_s,
             Self::Freeze { for_s, .. } | Self::OneWay { for_s, .. } => *for_s,
-            Self::Vanish { .. } | Self::Underperform { .. } | Self::Lie { .. } => 0.0,
+            Self::Vanish { .. } | Self::Kill { .. } | Self::Underperform { .. } | Self::Lie { .. } => 0.0,
         }
     }
 
@@ -373,7 +383,7 @@ impl Fault {
         match self {
             Self::Vanish { share, .. } | Self::Freeze { share, .. } | Self::OneWay { share, .. } => *share,
             Self::Underperform { share, .. } | Self::Lie { share, .. } => *share,
-            Self::ControlDrop { .. } | Self::CoordinatorRestart { .. } => 0.0,
+            Self::Kill { .. } | Self::ControlDrop { .. } | Self::CoordinatorRestart { .. } => 0.0,
         }
     }
 }
@@ -461,6 +471,7 @@ impl Scenario {
                 fault.at_s() >= 0.0 && fault.at_s() <= self.minutes * 60.0,
                 "a fault's `at_s` is not within the run",
             );
+            expect(!matches!(fault, Fault::Kill { viewer: 0, .. }), "a fault's `viewer` is 0, the source");
             expect((0.0..=1.0).contains(&fault.share()), "a fault's `share` is not within 0 to 1");
             expect((0.0..=3_600.0).contains(&fault.span_s()), "a fault's `for_s` is not within 0 to 3600");
         }

@@ -268,6 +268,7 @@ pub struct World<C> {
     /// When each segment was produced, and how long it lasts.
     produced_at: Vec<Micros>,
     segment: Micros,
+    kind: Kind,
     /// The pieces of late, each once, by segment modulo [`PRODUCED_MAX`].
     pieces: Vec<(Seq, Pieces)>,
     window_max: u64,
@@ -308,6 +309,7 @@ impl<C: Conductor> World<C> {
             produced: Vec::new(),
             produced_at: Vec::new(),
             segment: Micros::from_millis(100),
+            kind,
             pieces: (0..PRODUCED_MAX).map(|_| (Seq(u64::MAX), Vec::new())).collect(),
             window_max,
             lags: vec![Distribution::default(); LEVELS_MAX],
@@ -442,7 +444,7 @@ impl<C: Conductor> World<C> {
             None => self.produced.push(payload.clone()),
         }
         self.produced_at.push(self.now);
-        let duration_us = self.segment.0 as u32;
+        let duration_us = if self.kind == Kind::Data { 0 } else { self.segment.0 as u32 };
         let pts_us = tag as u64 * self.segment.0;
         let unit = Produced::Unit { payload: &payload, pts_us, duration_us, join_point, discontinuity: false };
         self.tell(ActorId::SOURCE, Input::Produced(unit));

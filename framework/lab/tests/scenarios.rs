@@ -2,6 +2,7 @@
 
 use peerstream_dumbbell::Dumbbell;
 use peerstream_lab::data::{Data, Matrix, Regions};
+use peerstream_lab::scenario::Fault;
 use peerstream_lab::{Report, Scenario};
 
 fn scenario(name: &str) -> Scenario {
@@ -51,6 +52,17 @@ fn a_live_audience_is_fed_by_two_copies_of_the_source() {
     assert!(report.feeding.by_peers > 0.9, "{:?}", report.feeding);
     assert!(report.audience.departed > 0 && report.tree.level_max <= report.tree.level_optimum + 1);
     assert!(!report.series.is_empty() && report.snapshot.len() > 50 && report.lag_ms.p50 > 50.0);
+}
+
+#[test]
+fn one_killed_viewer_is_the_one_that_goes_and_plain_data_goes_on_whole_at_the_others() {
+    let live = small("live", 30, 20.0).with("people.sessions", "{ kind = \"stay\" }").unwrap();
+    let faults = vec![Fault::Kill { at_s: 5.0, viewer: 1 }];
+    let scenario = Scenario { faults, ..live.with("stream.data", "true").unwrap() };
+    let report = run(&scenario, &Data::default(), 1);
+    assert_eq!((report.audience.joined, report.audience.departed), (30, 1));
+    assert_eq!((report.viewing.segments_lost_for_good, broken(&report)), (0, Vec::new()));
+    assert!(report.snapshot.iter().all(|node| node.node != "n1") && report.snapshot.len() >= 29);
 }
 
 #[test]

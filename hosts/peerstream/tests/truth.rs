@@ -3,7 +3,8 @@
 //!     cargo build --release
 //!     PEERSTREAM_BIN=target/release/peerstream cargo test --release --test truth -- --ignored --nocapture
 //!
-//! `PEERSTREAM_WATCHERS` (50), `PEERSTREAM_SECONDS` (60) and `PEERSTREAM_KILLS` (6) scale it.
+//! `PEERSTREAM_WATCHERS` (50), `PEERSTREAM_SECONDS` (60) and `PEERSTREAM_KILLS` (6) scale it, `PEERSTREAM_SEED` (1) is the
+//! lab's.
 
 #![cfg(target_os = "linux")]
 
@@ -18,6 +19,10 @@ use std::time::{Duration, Instant};
 
 use common::wires::{Hosts, Wires};
 use common::{Process, command, get, noise, until};
+use peerstream_dumbbell::Dumbbell;
+use peerstream_lab::data::Data;
+use peerstream_lab::scenario::{Class, Delays, Fault, Network, People, Sessions, Stream};
+use peerstream_lab::{Report, Scenario};
 
 /// Bytes of one record, one segment each; it begins with the microseconds at which it was written.
 const RECORD: usize = 16 * 1024;
@@ -32,21 +37,69 @@ struct Scale {
     kills: usize,
 }
 
-/// Lags of each level in milliseconds, and records that survivors did not get.
-#[derive(Debug, Default)]
+impl Scale {
+    /// Seconds from one kill to the next.
+    fn apart(&self) -> u64 {
+        (self.seconds / (self.kills as u64 + 1)).max(1)
+    }
+
+    /// Which watcher dies at a kill, both from 1: every third, and so inner ones.
+    fn victim(kill: usize) -> usize {
+        kill * 3 - 1
+    }
+}
+
+/// Lag of one level in milliseconds.
+#[derive(Clone, Copy, Debug)]
+struct Lag {
+    segments: u64,
+    p50: f64,
+    p95: f64,
+}
+
+impl Lag {
+    fn of(mut lags: Vec<f64>) -> Self {
+        lags.sort_by(f64::total_cmp);
+        let at = |part: f64| lags[((lags.len() - 1) as f64 * part) as usize];
+        Self { segments: lags.len() as u64, p50: at(0.5), p95: at(0.95) }
+    }
+}
+
+/// Lag by level, 0 being the roots, and records that watchers did not get.
+#[derive(Debug)]
 struct Outcome {
-    lags: BTreeMap<u32, Vec<f64>>,
+    levels: BTreeMap<u32, Lag>,
     lost: u64,
 }
 
 impl Outcome {
-    fn print(&mut self, name: &str) {
-        for (level, lags) in &mut self.lags {
-            lags.sort_by(f64::total_cmp);
-            let at = |part: f64| lags[((lags.len() - 1) as f64 * part) as usize];
-            println!("{name}: level {level}: {} segments, p50 {:.1} ms, p95 {:.1} ms", lags.len(), at(0.5), at(0.95));
+    fn of_lab(report: &Report) -> Self {
+        let levels = report.levels.iter().filter(|level| level.lag_ms.count > 0);
+        let lag = |it: &peerstream_lab::report::Quantiles| Lag { segments: it.count, p50: it.p50, p95: it.p95 };
+        Self {
+            levels: levels.map(|level| (level.level, lag(&level.lag_ms))).collect(),
+            lost: report.viewing.segments_lost_for_good,
         }
-        println!("{name}: {} segments lost", self.lost);
+    }
+
+    /// A table of this and the lab's, with the lab's ratio to this and its difference.
+    fn print_beside(&self, lab: &Self) {
+        let compare =
+            |real: f64, lab: f64| format!("{real:.0} / {lab:.0} ms ({:.2}, {:+.0} ms)", lab / real, lab - real);
+        println!("real / lab\n| level | segments | p50 | p95 |\n|---|---|---|---|");
+        for level in 0..64 {
+            let line = match (self.levels.get(&level), lab.levels.get(&level)) {
+                (None, None) => continue,
+                (Some(real), Some(lab)) => {
+                    let (p50, p95) = (compare(real.p50, lab.p50), compare(real.p95, lab.p95));
+                    format!("{} / {} | {p50} | {p95}", real.segments, lab.segments)
+                }
+                (Some(real), None) => format!("{} / 0 | {:.0} / - | {:.0} / -", real.segments, real.p50, real.p95),
+                (None, Some(lab)) => format!("0 / {} | - / {:.0} | - / {:.0}", lab.segments, lab.p50, lab.p95),
+            };
+            println!("| {level} | {line} |");
+        }
+        println!("segments lost: {} / {}", self.lost, lab.lost);
     }
 }
 
@@ -68,14 +121,14 @@ fn read(mut stdout: ChildStdout, origin: Instant) -> Vec<Arrival> {
     all
 }
 
-/// The level of each node, by name, at a time.
+/// The level of each node, by name, at a time; 0 for the roots.
 type Levels = BTreeMap<u64, u32>;
 
 fn levels(hosts: &Hosts) -> Levels {
     let overlay = hosts.inside(0, || get("http://10.77.0.1:8080/api/v1/overlay").1);
     let overlay: serde_json::Value = serde_json::from_str(&overlay).unwrap();
     let nodes = overlay["nodes"].as_array().unwrap().iter();
-    nodes.filter_map(|node| Some((name(&node["id"])?, node["level"].as_u64()? as u32))).collect()
+    nodes.filter_map(|node| Some((name(&node["id"])?, node["level"].as_u64()?.saturating_sub(1) as u32))).collect()
 }
 
 fn name(id: &serde_json::Value) -> Option<u64> {
@@ -117,8 +170,9 @@ fn produce(mut input: ChildStdin, origin: Instant, stopped: &mpsc::Receiver<()>)
     }
 }
 
-/// A broadcast over wires: the host at host 0, a watcher at each of the others; some are killed, evenly spread.
-fn broadcast(scale: &Scale) -> Outcome {
+/// A broadcast over wires: the host at host 0, a watcher at each of the others; some are killed, evenly spread. Tells how
+/// long it took until all had joined, too.
+fn broadcast(scale: &Scale) -> (Outcome, Duration) {
     let hosts = Hosts::new(scale.watchers + 1, WIRES);
     let origin = Instant::now();
     let folder = tempfile::tempdir().unwrap();
@@ -131,38 +185,40 @@ fn broadcast(scale: &Scale) -> Outcome {
     let input = server.child.stdin.take().unwrap();
     let (stop, stopped) = mpsc::channel();
     let source = spawn(move || produce(input, origin, &stopped));
-    let mut watchers: Vec<Watcher> = Vec::new();
+    let (mut watchers, begin_joining) = (Vec::<Watcher>::new(), Instant::now());
     for host in 1..=scale.watchers {
         let known = watchers.iter().map(|watcher| (watcher.name, 0)).chain([(0, 0)]).collect();
         watchers.push(join(&hosts, host, &known, origin));
     }
+    let joining = begin_joining.elapsed();
     sleep(SETTLE);
     let begin = origin.elapsed();
     let samples = observe(&hosts, &mut watchers, scale, origin);
     stop.send(()).unwrap();
     source.join().unwrap();
-    sum_up(watchers, begin, &samples)
+    (sum_up(watchers, begin, &samples), joining)
 }
 
 /// Lets time pass; kills; notes the levels every second.
 fn observe(hosts: &Hosts, watchers: &mut [Watcher], scale: &Scale, origin: Instant) -> Vec<(Duration, Levels)> {
     let mut samples = Vec::new();
-    let apart = scale.seconds / (scale.kills as u64 + 1);
+    let start = Instant::now();
     for second in 0..scale.seconds {
-        let kill = (second / apart.max(1)) as usize;
-        if second % apart.max(1) == 0 && (1..=scale.kills).contains(&kill) {
-            let watcher = &mut watchers[kill * 3 - 2];
+        sleep(Duration::from_secs(second).saturating_sub(start.elapsed()));
+        let kill = (second / scale.apart()) as usize;
+        if second % scale.apart() == 0 && (1..=scale.kills).contains(&kill) {
+            let watcher = &mut watchers[Scale::victim(kill) - 1];
             watcher.process.signal("KILL");
             watcher.killed = true;
         }
         samples.push((origin.elapsed(), levels(hosts)));
-        sleep(Duration::from_secs(1));
     }
+    sleep(Duration::from_secs(scale.seconds).saturating_sub(start.elapsed()));
     samples
 }
 
 fn sum_up(watchers: Vec<Watcher>, begin: Duration, samples: &[(Duration, Levels)]) -> Outcome {
-    let mut outcome = Outcome::default();
+    let (mut lags, mut lost) = (BTreeMap::<u32, Vec<f64>>::new(), 0);
     for mut watcher in watchers {
         if !watcher.killed {
             watcher.process.wait();
@@ -170,15 +226,60 @@ fn sum_up(watchers: Vec<Watcher>, begin: Duration, samples: &[(Duration, Levels)
         drop(watcher.process);
         let arrivals = watcher.arrivals.join().unwrap();
         let ordered = arrivals.windows(2).map(|pair| pair[1].index.saturating_sub(pair[0].index + 1));
-        outcome.lost += if watcher.killed { 0 } else { ordered.sum() };
+        lost += if watcher.killed { 0 } else { ordered.sum() };
         for arrival in arrivals.iter().filter(|arrival| arrival.at >= begin) {
             let known = samples.iter().rev().find(|(at, _)| *at <= arrival.at);
             if let Some(level) = known.and_then(|(_, levels)| levels.get(&watcher.name)) {
-                outcome.lags.entry(*level).or_default().push(arrival.lag.as_secs_f64() * 1_000.0);
+                lags.entry(*level).or_default().push(arrival.lag.as_secs_f64() * 1_000.0);
             }
         }
     }
-    outcome
+    Outcome { levels: lags.into_iter().map(|(level, lags)| (level, Lag::of(lags))).collect(), lost }
+}
+
+/// The same for the lab: as many viewers joining one after the other in the same time, the same ones killed, the same
+/// wires. Nobody's line is a bottleneck inwards.
+fn scenario(scale: &Scale, joining: Duration) -> Scenario {
+    let delay_ms = WIRES.delay.as_secs_f64() * 1e3;
+    let uplink_mbps = WIRES.uplink / 1e6;
+    let kill = |kill| Fault::Kill { at_s: (kill as u64 * scale.apart()) as f64, viewer: Scale::victim(kill) };
+    Scenario {
+        name: "truth".to_owned(),
+        viewers: scale.watchers,
+        minutes: scale.seconds as f64 / 60.0,
+        // The lab's audience comes in the first half of it.
+        warm_up_s: joining.as_secs_f64().max(SETTLE.as_secs_f64()) * 2.0,
+        settle_s: 0.0,
+        stream: Stream {
+            bitrate_mbps: RECORD as f64 * 8.0 / PERIOD.as_secs_f64() / 1e6,
+            segment_ms: PERIOD.as_millis() as u64,
+            pieces: RECORD.div_ceil(4096),
+            data: true,
+            ..Stream::default()
+        },
+        network: Network {
+            delays: Delays::Uniform { min_ms: delay_ms, max_ms: delay_ms },
+            access_ms: [0.0; 2],
+            jitter_ms: 0.0,
+            classes: vec![Class { uplink_mbps, downlink_mbps: 1e3, ..Class::default() }],
+            source_uplink_mbps: uplink_mbps,
+            coordinator_ms: [delay_ms; 2],
+            // TCP and the upgrade; there is no TLS.
+            control_round_trips: 2,
+            clock_drift_ppm: 0.0,
+            ..Network::default()
+        },
+        people: People { sessions: Sessions::Stay, ..People::default() },
+        faults: (1..=scale.kills).map(kill).collect(),
+        ..Scenario::default()
+    }
+}
+
+fn simulate(scenario: &Scenario) -> Outcome {
+    let seed = setting("PEERSTREAM_SEED", 1);
+    let report =
+        peerstream_lab::run(scenario, &Data::default(), seed, &mut || Box::new(Dumbbell::default()), &mut |_| {});
+    Outcome::of_lab(&report.unwrap())
 }
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -193,5 +294,6 @@ fn the_lab_and_real_nodes_agree() {
         seconds: setting("PEERSTREAM_SECONDS", 60),
         kills: setting("PEERSTREAM_KILLS", 6) as usize,
     };
-    broadcast(&scale).print("real");
+    let (real, joining) = broadcast(&scale);
+    real.print_beside(&simulate(&scenario(&scale, joining)));
 }

@@ -210,6 +210,7 @@ fn copies(series: &Series) -> Vec<[f64; 2]> {
 fn fault_name(fault: &Fault) -> &'static str {
     match fault {
         Fault::Vanish { .. } => "vanish",
+        Fault::Kill { .. } => "kill",
         Fault::ControlDrop { .. } => "control drop",
         Fault::CoordinatorRestart { .. } => "coordinator restart",
         Fault::Freeze { .. } => "freeze",
