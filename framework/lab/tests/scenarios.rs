@@ -130,6 +130,20 @@ fn delays_may_come_from_a_matrix_or_from_regions() {
 }
 
 #[test]
+fn a_viewer_whose_link_to_its_parent_is_too_slow_for_the_stream_gets_another_parent() {
+    // A window of 256 KiB in a round trip of 1.5 s is two thirds of the stream.
+    let row = |slow: usize| {
+        let cells = (0..6).map(|host| if host == slow { "1500" } else { "60" });
+        cells.collect::<Vec<_>>().join(" ")
+    };
+    let rows: Vec<_> = [1, 0, 6, 6, 6, 6].into_iter().map(row).collect();
+    let matrix = Matrix::parse(&rows.join("\n")).unwrap();
+    let data = Data { rtt: Some(matrix), ..Data::default() };
+    let report = run(&small("lag", 40, 30.0).with("network.delays", "{ kind = \"matrix\" }").unwrap(), &data, 1);
+    assert_eq!(broken(&report), Vec::<String>::new());
+}
+
+#[test]
 fn losses_cost_lag_and_viewers_that_lie_cost_their_children_a_pause() {
     let calm = small("lag", 40, 20.0);
     let lossless = run(&calm, &Data::default(), 1);

@@ -24,6 +24,9 @@ const RESCUE_FUTILE_AFTER: Micros = Micros::from_millis(700);
 const RESCUE_MUTE_AFTER: Micros = Micros::from_millis(100);
 /// The round trip to a helper of which none was measured.
 const ROUND_TRIP_UNKNOWN: Micros = Micros::from_millis(200);
+/// A link to a parent that does not carry the stream for this long, although the parent answers, has failed: the coordinator
+/// finds another one. Time for it to see first that the fault is the parent's.
+const RESCUE_MAX: Micros = Micros::from_secs(15);
 /// A parent that turned out to be well after a rescue is given half as much time again, up to this many times.
 const FALSE_ALARMS_MAX: u32 = 3;
 /// One false alarm is forgotten in this time.
@@ -117,7 +120,8 @@ impl<V: Verifier> Node<V> {
             self.confirm_parents();
         }
         match self.rescuer() {
-            Some(helper) => self.end_rescue_when_parent_is_back(helper),
+            Some(helper) if self.is_parent_back(helper) => self.end_rescue(helper),
+            Some(helper) => self.give_up_the_slow(helper),
             None => self.begin_rescue(),
         }
         self.report_starvation();
@@ -267,16 +271,34 @@ impl<V: Verifier> Node<V> {
         }
     }
 
-    /// The helper is let go once a parent delivers what the helper has had for no longer than L.
-    fn end_rescue_when_parent_is_back(&mut self, helper: NodeId) {
+    /// Whether a parent delivers what the helper has had for no longer than L.
+    fn is_parent_back(&self, helper: NodeId) -> bool {
         let (now, hop) = (self.now, self.latency.hop());
-        let Some((_, rescuer)) = self.link_with(helper) else { return };
-        let keeps_up = self.links.values().any(|link| self.keeps_up(link));
-        let delivered_long = rescuer.asked.since.is_some_and(|since| now.since(since) > hop);
-        if keeps_up && delivered_long {
-            self.confirm_parents();
-            self.release(helper);
-            self.false_alarms.on_parent_back(now);
+        let since = self.link_with(helper).and_then(|(_, rescuer)| rescuer.asked.since);
+        since.is_some_and(|since| now.since(since) > hop) && self.links.values().any(|link| self.keeps_up(link))
+    }
+
+    fn end_rescue(&mut self, helper: NodeId) {
+        self.confirm_parents();
+        self.release(helper);
+        self.false_alarms.on_parent_back(self.now);
+    }
+
+    /// A parent that answers and still does not keep up after a long rescue never will: its link is too slow for the stream.
+    fn give_up_the_slow(&mut self, helper: NodeId) {
+        let now = self.now;
+        let begun = self.link_with(helper).and_then(|(_, link)| link.asked.since);
+        if begun.is_none_or(|begun| now.since(begun.max(self.complained)) < RESCUE_MAX) {
+            return;
+        }
+        let silent = self.silent_after();
+        let slow = |link: &&Link| {
+            let asked = link.asked.since.is_some_and(|since| now.since(since) >= RESCUE_MAX);
+            asked && link.open && now.since(link.heard) <= silent && self.reconciler.is_parent(link.peer)
+        };
+        if let Some(parent) = self.links.values().find(slow).map(|link| link.peer) {
+            self.complained = now;
+            self.tell(&Up::LinkFailed(parent));
         }
     }
 

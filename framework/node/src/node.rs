@@ -126,6 +126,8 @@ pub struct Node<V: Verifier = Strict> {
     pub(crate) moved: Micros,
     /// When the coordinator was last told of starvation.
     pub(crate) starved: Micros,
+    /// When the coordinator was last told that the link to a parent is too slow.
+    pub(crate) complained: Micros,
     /// When a repair was last asked for, and of which link.
     pub(crate) repair_asked: Micros,
     pub(crate) repair_from: Option<LinkId>,
@@ -217,6 +219,7 @@ impl<V: Verifier> Node<V> {
             position: None,
             moved: now,
             starved: now,
+            complained: now,
             repair_asked: now,
             repair_from: None,
             false_alarms: FalseAlarms::default(),
