@@ -102,8 +102,8 @@ fn the_survivors_of_a_quarter_that_vanishes_are_fed_again() {
 
 #[test]
 fn control_connections_that_drop_cost_nothing() {
-    // Open: P10, those that come back last are taken for dead.
-    let report = check_but(&["P10"], "control-drop", 60, 60.0, 0.01);
+    // Open: P7, an offer that the control connection loses looks like a pair that cannot connect, and the child is moved.
+    let report = check_but(&["P7"], "control-drop", 60, 60.0, 0.01);
     assert!(report.checks[9].looked > 0, "P10 was looked at");
 }
 
