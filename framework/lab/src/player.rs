@@ -13,6 +13,8 @@ const DEAD_ZONE: u64 = 50_000;
 const SEEK: u64 = 1_500_000;
 /// A player whose segments were all late for this long starts anew.
 const DRY: Micros = Micros::from_secs(1);
+/// Who has had a first segment for this long is no newcomer any more.
+const SETTLED: Micros = Micros::from_secs(10);
 
 /// What one viewer saw.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +25,8 @@ pub struct Player {
     pub due: u64,
     /// Of those, late or never whole.
     pub lost: u64,
+    /// Both again, from ten seconds after the first segment on.
+    pub settled: (u64, u64),
     /// Freezes.
     pub freezes: u32,
     /// The longest one, in segments.
@@ -73,6 +77,7 @@ impl Player {
     pub fn measure_from(&mut self, now: Micros) {
         self.measured_from = now;
         (self.due, self.lost, self.freezes, self.longest_freeze) = (0, 0, 0, 0);
+        self.settled = (0, 0);
     }
 
     /// Whether it is past the backlog a newcomer is sent first.
@@ -166,6 +171,9 @@ impl Player {
             return;
         }
         self.due += 1;
+        if self.first_at.is_some_and(|first| now.since(first) >= SETTLED) {
+            self.settled = (self.settled.0 + 1, self.settled.1 + u64::from(!in_time));
+        }
         if in_time {
             self.freezing = 0;
             return;

@@ -106,6 +106,12 @@ pub struct Viewing {
     pub lost_s: f64,
     /// `lost_s / watched_s`.
     pub lost_share: f64,
+    /// Viewing time from ten seconds after each viewer's first segment on, in seconds.
+    pub settled_watched_s: f64,
+    /// Of that, lost.
+    pub settled_lost_s: f64,
+    /// `settled_lost_s / settled_watched_s`.
+    pub settled_lost_share: f64,
     /// Segments that viewers gave up.
     pub segments_lost_for_good: u64,
     /// Freezes: runs of lost segments.
