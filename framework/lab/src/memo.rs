@@ -47,6 +47,8 @@ struct Memory {
 pub struct Memo(Rc<RefCell<Memory>>);
 
 impl Verifier for Memo {
+    const SIMULATED: bool = true;
+
     fn verify(&mut self, key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
         let Memory { strict, verdicts, .. } = &mut *self.0.borrow_mut();
         let same = |known: &(PublicKey, Signature, Box<[u8]>)| {
@@ -66,9 +68,10 @@ impl Verifier for Memo {
 fn print(bytes: &[u8]) -> u64 {
     let step = (bytes.len() / 512).max(1);
     let mix = |all: u64, word: u64| (all.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
-    let words = bytes.chunks(8).step_by(step);
-    let word = |chunk: &[u8]| chunk.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte));
-    let all = words.fold(bytes.len() as u64, |all, chunk| mix(all, word(chunk)));
+    let (words, rest) = bytes.as_chunks::<8>();
+    let words = words.iter().step_by(step).map(|word| u64::from_le_bytes(*word));
+    let rest = rest.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte));
+    let all = mix(words.fold(bytes.len() as u64, mix), rest);
     all ^ (all >> 32)
 }
 

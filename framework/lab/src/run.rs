@@ -18,7 +18,7 @@ use crate::network::{Network, from_ms};
 use crate::queue::Queue;
 use crate::report::{Report, SAMPLES_MAX};
 use crate::scenario::{Arrivals, Fault, Problems, Scenario};
-use crate::world::{ActorId, Departure, Flaw, World, broadcast_keys};
+use crate::world::{ActorId, Departure, Flaw, Scale, World, broadcast_keys};
 
 /// The source is there before anybody else.
 const SOURCE_ALONE: Micros = Micros::from_secs(1);
@@ -117,9 +117,9 @@ impl<'a> Run<'a> {
         let conductor = Coordinated::limited(limits(scenario), Term(1), cert, kind(scenario), strategy, Micros(0));
         let source = audience.source(&mut chance);
         let network = network(scenario, &audience, seed);
-        let mut world = World::with_source(seed, network, conductor, kind(scenario), source);
         let pieces = scenario.stream.pieces;
-        let payload = world.scale(pieces, scenario.stream.segment_bytes() / pieces as u64);
+        let scale = Scale { pieces, piece_bytes: scenario.stream.segment_bytes() / pieces as u64 };
+        let mut world = World::with_source(seed, network, conductor, kind(scenario), source, Some(scale));
         world.set_segment(Micros::from_millis(scenario.stream.segment_ms));
         let begin = SOURCE_ALONE + seconds_to_micros(scenario.warm_up_s);
         let end = begin + seconds_to_micros(scenario.minutes * 60.0);
@@ -135,7 +135,7 @@ impl<'a> Run<'a> {
             actions: Queue::default(),
             checker: Checker::default(),
             measures,
-            payload,
+            payload: scale.payload(),
             begin,
             end,
             settled,

@@ -23,6 +23,10 @@ pub struct Script {
     pub reports: BTreeMap<NodeId, Report>,
     /// Who was reported silent, by whom.
     pub suspects: Vec<(NodeId, NodeId)>,
+    /// Who said that a link to whom failed.
+    pub failures: Vec<(NodeId, NodeId)>,
+    /// Set-up messages are lost before this time.
+    pub loses_signals_until: Micros,
 }
 
 impl Script {
@@ -37,6 +41,8 @@ impl Script {
             orders: VecDeque::new(),
             reports: BTreeMap::new(),
             suspects: Vec::new(),
+            failures: Vec::new(),
+            loses_signals_until: Micros(0),
         }
     }
 
@@ -94,12 +100,14 @@ impl Conductor for Script {
         let from = self.names.get(&conn).copied();
         match (Up::decode(bytes), from) {
             (Ok(Up::Hello(hello)), _) => self.welcome(now, conn, hello.resume),
+            (Ok(Up::Signal { .. }), _) if now < self.loses_signals_until => {}
             (Ok(Up::Signal { to, attempt, payload }), Some(from)) => {
                 self.send(to, &Down::Signal { from, attempt, payload });
             }
             (Ok(Up::Report(report)), Some(from)) => {
                 self.reports.insert(from, report);
             }
+            (Ok(Up::LinkFailed(peer)), Some(from)) => self.failures.push((from, peer)),
             (Ok(Up::Suspect(peer)), Some(from)) => self.suspects.push((from, peer)),
             (Ok(Up::Ping { nonce }), Some(from)) => self.send(from, &Down::Pong { nonce, wall_us: now.0 }),
             _ => {}

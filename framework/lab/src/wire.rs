@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 
 use peerstream_node::LinkId;
+use peerstream_protocol::frame::Lane;
 use peerstream_protocol::time::Micros;
 
 use crate::network::PACKET;
@@ -31,6 +32,8 @@ pub(crate) struct Wire {
     /// The other end: node and its name for the link.
     pub(crate) other: Option<(usize, LinkId)>,
     pub(crate) open: bool,
+    /// There is nobody at the other end any more.
+    pub(crate) deserted: bool,
     /// One way to the other end.
     pub(crate) delay: Micros,
     /// When the last frame of each lane arrives, to keep order within a lane.
@@ -39,7 +42,7 @@ pub(crate) struct Wire {
     pub(crate) loses_until: Micros,
     /// Nothing gets through before this time.
     pub(crate) cut_until: Micros,
-    /// When a piece last came over it.
+    /// When a piece last came over it that was not too late.
     pub(crate) fed: Micros,
     /// When a piece or a header last came over it.
     pub(crate) feeds: Micros,
@@ -58,6 +61,7 @@ impl Default for Wire {
         Self {
             other: None,
             open: false,
+            deserted: false,
             delay: Micros(0),
             arrives: [Micros(0); 2],
             loses_until: Micros(0),
@@ -80,6 +84,15 @@ impl Wire {
             self.in_flight -= self.flight.pop_front().map_or(0, |(_, bytes)| u64::from(bytes));
         }
         self.in_flight
+    }
+
+    /// When what would travel until then arrives: after what was sent before it on its lane, and not while nothing gets
+    /// through.
+    pub(crate) fn in_order(&mut self, lane: Lane, travels: Micros, now: Micros) -> Micros {
+        let cut = if self.cut_until > now { self.cut_until + self.delay + self.delay } else { Micros(0) };
+        let arrives = travels.max(self.arrives[lane as usize]).max(cut);
+        self.arrives[lane as usize] = arrives;
+        arrives
     }
 
     /// When the next bytes will have been acknowledged.

@@ -46,6 +46,17 @@ fn check_whole(world: &World<Script>, viewer: ActorId, longest_gap: Micros) {
 }
 
 #[test]
+fn an_offer_that_gets_lost_is_made_again() {
+    let (mut world, viewers) = world(2, Network::default());
+    world.conductor.loses_signals_until = world.now() + Micros::from_secs(1);
+    world.conductor.assign_tree(&tree(&[(1, 0, None), (2, 1, None)]));
+    stream(&mut world, 5);
+    assert_eq!(world.conductor.failures, Vec::new(), "nobody is taken for unreachable");
+    assert!(viewers.iter().all(|viewer| world.actor(*viewer).received.first_at < Micros::from_secs(4)));
+    assert!(viewers.iter().all(|viewer| world.status(*viewer).links > 0));
+}
+
+#[test]
 fn a_chain_gets_every_byte_once() {
     let (mut world, viewers) = world(3, Network::default());
     world.conductor.assign_tree(&tree(&[(1, 0, None), (2, 1, None), (3, 2, None)]));

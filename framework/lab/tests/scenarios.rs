@@ -139,7 +139,7 @@ fn a_viewer_whose_link_to_its_parent_is_too_slow_for_the_stream_gets_another_par
     let rows: Vec<_> = [1, 0, 6, 6, 6, 6].into_iter().map(row).collect();
     let matrix = Matrix::parse(&rows.join("\n")).unwrap();
     let data = Data { rtt: Some(matrix), ..Data::default() };
-    let report = run(&small("lag", 40, 30.0).with("network.delays", "{ kind = \"matrix\" }").unwrap(), &data, 1);
+    let report = run(&small("lag", 40, 45.0).with("network.delays", "{ kind = \"matrix\" }").unwrap(), &data, 1);
     assert_eq!(broken(&report), Vec::<String>::new());
 }
 

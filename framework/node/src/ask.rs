@@ -204,6 +204,16 @@ impl<V: Verifier> Node<V> {
         }
     }
 
+    /// While the parent answers and is waited for, since something has been short from then on: when that will end.
+    pub(crate) fn patient_until(&self, short: Micros) -> Option<Micros> {
+        let waits = self.parents() == Parents::Answer && self.rescuer().is_none() && self.hole().is_none();
+        let silent_after = self.silent_after();
+        let wanted = self.links.values().filter(|link| link.open && self.reconciler.link(link.peer).wanted);
+        let silent = wanted.map(|link| link.heard + silent_after + Micros(1)).max()?;
+        let until = silent.min(short + self.patience(Parents::Answer));
+        (waits && until > self.now).then_some(until)
+    }
+
     /// The helper that feeds this node at present.
     fn rescuer(&self) -> Option<NodeId> {
         self.reconciler.helpers().find(|peer| self.reconciler.link(*peer).wanted && !self.reconciler.is_parent(*peer))
@@ -259,7 +269,7 @@ impl<V: Verifier> Node<V> {
     /// What a silent parent would send when it wakes up has come from the helper by then: it is asked anew.
     fn suspend_silent_parents(&mut self) {
         let now = self.now;
-        for (id, link) in &mut self.links {
+        for (id, link) in self.links.iter_mut() {
             let silent = link.open && now.since(link.heard) > PARENT_SILENT_MIN && link.asked.since.is_some();
             if silent && self.reconciler.is_parent(link.peer) {
                 link.refused = Some(now);

@@ -1,11 +1,10 @@
 //! What one peer has been sent, and what it is still to be sent.
 
-use std::collections::BTreeMap;
-
 use peerstream_protocol::bitmap::Bitmap;
 use peerstream_protocol::frame::{Partial, Resume, Want};
 use peerstream_protocol::id::Seq;
 
+use crate::few::Few;
 use crate::window::Window;
 
 /// How far one segment has been sent.
@@ -32,7 +31,7 @@ pub(crate) struct Feed {
     /// Everything before this is done; absent until there is a join point to begin with.
     cursor: Option<Seq>,
     until: Option<Seq>,
-    sent: BTreeMap<Seq, Sent>,
+    sent: Few<Seq, Sent>,
 }
 
 impl Feed {
@@ -112,13 +111,13 @@ impl Feed {
     /// Notes that `next` was sent, and moves the cursor over all that is done.
     pub(crate) fn on_sent(&mut self, next: Next, window: &Window) {
         match next {
-            Next::Header(seq) => self.sent.entry(seq).or_default().header = true,
+            Next::Header(seq) => self.sent.get_or_insert_with(seq, Sent::default).header = true,
             Next::Piece(seq, index) => {
-                self.sent.entry(seq).or_default().pieces.insert(index);
+                self.sent.get_or_insert_with(seq, Sent::default).pieces.insert(index);
             }
             Next::Gap(_, to) => {
                 self.cursor = Some(to);
-                self.sent = self.sent.split_off(&to);
+                self.sent.retain(|seq, _| *seq >= to);
             }
         }
         self.advance(window);

@@ -6,7 +6,7 @@ use peerstream_protocol::crypto::{Hash, Verifier};
 use peerstream_protocol::frame::{Frame, Lane, PeerMessage, decode_header};
 use peerstream_protocol::header::{Flags, Header, Previous, Signed};
 use peerstream_protocol::id::Seq;
-use peerstream_protocol::segment::{Init, InitId};
+use peerstream_protocol::segment::{Init, InitId, PieceSize};
 use peerstream_protocol::time::Micros;
 
 use crate::io::LinkId;
@@ -152,13 +152,13 @@ impl<V: Verifier> Node<V> {
         let Some(link) = self.links.get(&id) else { return };
         let Ok(header) = decode_header(inner, link.header_in.as_ref()) else { return self.on_unreadable_header(id) };
         let core = header.core;
-        let Some(chain) = self.chain_of(&header) else { return };
+        let Some((signed, chain)) = self.signed(&header) else { return };
         let last = Previous { seq: core.seq, hash: chain, init: core.init };
         match self.window.get(core.seq).map(|segment| segment.chain) {
             Some(known) if known == chain => self.note_header(id, last),
             Some(_) => self.on_forged(id),
             None if self.is_past(core.seq) => self.note_header(id, last),
-            None => self.take_new_header(id, header, last),
+            None => self.take_new_header(id, header, &signed, last),
         }
     }
 
@@ -178,8 +178,8 @@ impl<V: Verifier> Node<V> {
         seq >= self.window.first()
     }
 
-    fn take_new_header(&mut self, id: LinkId, header: Header, last: Previous) {
-        if !self.is_acceptable(&header, last.hash) {
+    fn take_new_header(&mut self, id: LinkId, header: Header, signed: &Signed, last: Previous) {
+        if !self.is_acceptable(&header, signed, last.hash) {
             return self.on_forged(id);
         }
         let offered = self.links.get_mut(&id).and_then(|link| link.init_in.take());
@@ -190,18 +190,21 @@ impl<V: Verifier> Node<V> {
         self.open_segment(header, last.hash);
     }
 
-    /// What the next header's `prev` must be; none before this node was welcomed to a stream.
-    pub(crate) fn chain_of(&self, header: &Header) -> Option<Hash> {
-        let stream = self.stream.as_ref()?;
-        Some(Signed::new(&stream.context, &header.core, &header.hashes).hash())
+    /// What is to be signed of a header, and what the next one's `prev` must be; none before this node was welcomed to a
+    /// stream.
+    pub(crate) fn signed(&mut self, header: &Header) -> Option<(Signed, Hash)> {
+        let signed = header.signed(&self.stream.as_ref()?.context, &mut self.verifier);
+        let chain = signed.hash(&mut self.verifier);
+        Some((signed, chain))
     }
 
     /// Whether a header is the publisher's, of this stream and in its time, and continues its neighbours.
-    pub(crate) fn is_acceptable(&mut self, header: &Header, chain: Hash) -> bool {
+    pub(crate) fn is_acceptable(&mut self, header: &Header, signed: &Signed, chain: Hash) -> bool {
         let Some(stream) = &self.stream else { return false };
-        let genuine = header.verify(&stream.key, &stream.context, &mut self.verifier).is_some();
+        let genuine = header.is_genuine(signed, &stream.key, &mut self.verifier);
         let expired = header.core.wall_us / 1_000_000 > stream.expiry_s;
-        genuine && !expired && header.core.kind == stream.kind && self.is_chained(header, chain)
+        let size_fits = V::SIMULATED || header.core.piece_size != PieceSize::Scaled;
+        genuine && !expired && size_fits && header.core.kind == stream.kind && self.is_chained(header, chain)
     }
 
     /// Whether a header continues the neighbours that are here.
@@ -230,6 +233,8 @@ impl<V: Verifier> Node<V> {
             self.position = Some(core.seq);
             self.moved = now;
         }
+        // A segment behind one that is not whole: it may be a hole.
+        self.pressing |= self.position.is_some_and(|position| core.seq > position);
         self.latency.on_header(core.wall_us);
         self.window.insert(header, chain, now);
         self.window.evict(core.kind);

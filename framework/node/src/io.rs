@@ -5,7 +5,7 @@ use peerstream_protocol::control::{Reason, Role};
 use peerstream_protocol::crypto::{PublicKey, SecretKey};
 use peerstream_protocol::frame::Lane;
 use peerstream_protocol::id::{NodeId, Seq};
-use peerstream_protocol::segment::{Init, Kind};
+use peerstream_protocol::segment::{Init, Kind, PieceSize};
 use peerstream_protocol::time::Micros;
 
 /// One attempt at a link, named by the node; never used twice.
@@ -51,6 +51,8 @@ pub struct Source {
     pub kind: Kind,
     /// Microseconds since 1970 at the node's time zero.
     pub wall_at_zero_us: u64,
+    /// The size of all pieces; the smallest that keeps a mean segment within 16 pieces when absent.
+    pub piece_size: Option<PieceSize>,
 }
 
 /// What the source produces, in order.

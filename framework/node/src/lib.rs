@@ -9,6 +9,7 @@ mod clock;
 mod control;
 mod delivery;
 mod feed;
+mod few;
 mod inits;
 mod intake;
 mod io;

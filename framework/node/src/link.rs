@@ -66,6 +66,10 @@ pub(crate) struct Link {
     /// Chosen by the offering side; 0 while its offer is awaited.
     pub(crate) attempt: u32,
     pub(crate) created: Micros,
+    /// Offers made to this peer, this one included, that may all have got lost.
+    pub(crate) offers: u8,
+    /// Something of the peer's has come for this attempt.
+    pub(crate) answered: bool,
     pub(crate) open: bool,
     pub(crate) credit: u32,
     waiting: VecDeque<Vec<u8>>,
@@ -103,6 +107,8 @@ impl Link {
             peer,
             attempt,
             created: now,
+            offers: 0,
+            answered: false,
             open: false,
             credit: 0,
             waiting: VecDeque::new(),
@@ -162,6 +168,11 @@ impl Link {
             self.spoke = now;
         }
         fits
+    }
+
+    /// Whether the peer has asked for anything that is not sent yet, as far as is known without looking at the segments.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.feed.is_some() || self.repair.is_some()
     }
 
     /// Whether one more want of the peer is within its rate.

@@ -19,6 +19,10 @@ const STRANGERS_MAX: usize = 8;
 const STRANGER_MAX: Micros = Micros::from_secs(5);
 /// A side that waits for an offer gives up after this long.
 const OFFER_WAIT_MAX: Micros = Micros::from_secs(12);
+/// An offer that has not been answered for this long is made again, so many times in all: it or its answer may have been
+/// lost with somebody's control connection.
+const ANSWER_MAX: Micros = Micros::from_secs(2);
+const OFFERS_MAX: u8 = 3;
 /// Whoever may come to depend on this node hears of it at least this often; parents and standbys, who need not, less.
 const SPEAK_EVERY: Micros = Micros::from_millis(150);
 const SPEAK_SELDOM_EVERY: Micros = Micros::from_secs(1);
@@ -55,6 +59,11 @@ impl<V: Verifier> Node<V> {
 
     /// The node with the larger id offers; the other one waits for the offer.
     fn connect(&mut self, peer: NodeId) {
+        self.connect_again(peer, 0);
+    }
+
+    /// The same after so many offers.
+    fn connect_again(&mut self, peer: NodeId, offered: u8) {
         self.reconciler.link_mut(peer);
         if self.links.len() >= LINKS_MAX || self.is_banned(peer) {
             self.lost.insert(peer, self.now);
@@ -62,9 +71,22 @@ impl<V: Verifier> Node<V> {
         }
         let offers = self.id.is_some_and(|id| id > peer);
         let attempt = if offers { self.chance.u32() | 1 } else { 0 };
-        let link = self.add_link(Link::new(peer, attempt, self.now));
+        let mut link = Link::new(peer, attempt, self.now);
+        link.offers = offered + 1;
+        let id = self.add_link(link);
         if offers {
-            self.out.push_back(Output::Open(link, peer, Side::Offer));
+            self.out.push_back(Output::Open(id, peer, Side::Offer));
+        }
+    }
+
+    /// Makes an offer once more that nobody answers.
+    fn offer_again(&mut self, id: LinkId) {
+        let Some(link) = self.links.get(&id) else { return };
+        let unanswered = !link.open && link.attempt != 0 && !link.answered && link.offers < OFFERS_MAX;
+        if unanswered && self.control.is_welcomed() && self.now.since(link.created) > ANSWER_MAX {
+            let (peer, offers) = (link.peer, link.offers);
+            self.close_link_with(peer, true);
+            self.connect_again(peer, offers);
         }
     }
 
@@ -89,8 +111,9 @@ impl<V: Verifier> Node<V> {
 
     /// The other side has something for the transport.
     pub(crate) fn on_signal(&mut self, from: NodeId, attempt: u32, payload: Vec<u8>) {
-        let known = self.links.iter().find(|(_, link)| link.peer == from && link.attempt == attempt);
-        if let Some((id, _)) = known {
+        let known = self.links.iter_mut().find(|(_, link)| link.peer == from && link.attempt == attempt);
+        if let Some((id, link)) = known {
+            link.answered = true;
             return self.out.push_back(Output::Signal(*id, payload));
         }
         let Some(id) = self.answer(from, attempt) else {
@@ -117,7 +140,9 @@ impl<V: Verifier> Node<V> {
         }
         self.lost.remove(&from);
         self.reconciler.link_mut(from);
-        Some(self.add_link(Link::new(from, attempt, self.now)))
+        let mut link = Link::new(from, attempt, self.now);
+        link.answered = true;
+        Some(self.add_link(link))
     }
 
     pub(crate) fn on_link_up(&mut self, id: LinkId, credit: u32) {
@@ -213,6 +238,7 @@ impl<V: Verifier> Node<V> {
             self.keep_alive(id);
             self.watch_silence(id);
             self.end_overdue(id);
+            self.offer_again(id);
         }
         self.retry_links();
     }

@@ -1,6 +1,6 @@
 //! The node itself: its parts, and the way of a fact through them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use peerstream_protocol::control::{Figures, Role};
 use peerstream_protocol::crypto::{PublicKey, Strict, Verifier};
@@ -15,6 +15,7 @@ use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::control::Control;
 use crate::delivery::Delivery;
+use crate::few::Few;
 use crate::inits::Inits;
 use crate::intake::Orphans;
 use crate::io::{Config, Input, LinkId, Output};
@@ -108,14 +109,14 @@ pub struct Node<V: Verifier = Strict> {
     pub(crate) ice: Vec<String>,
     pub(crate) stream: Option<Stream>,
     pub(crate) reconciler: Reconciler,
-    pub(crate) links: BTreeMap<LinkId, Link>,
+    pub(crate) links: Few<LinkId, Link>,
     pub(crate) links_opened: u32,
     /// Peers whose link failed, and when; tried again after a pause.
-    pub(crate) lost: BTreeMap<NodeId, Micros>,
+    pub(crate) lost: Few<NodeId, Micros>,
     /// Peers that are helped although the assignment names them no more, and until when.
-    pub(crate) lingers: BTreeMap<NodeId, Micros>,
+    pub(crate) lingers: Few<NodeId, Micros>,
     /// Peers that were cut off, and until when.
-    pub(crate) banned: BTreeMap<NodeId, Micros>,
+    pub(crate) banned: Few<NodeId, Micros>,
     pub(crate) window: Window,
     pub(crate) inits: Inits,
     pub(crate) orphans: Orphans,
@@ -207,11 +208,11 @@ impl<V: Verifier> Node<V> {
             ice: Vec::new(),
             stream,
             reconciler: Reconciler::default(),
-            links: BTreeMap::new(),
+            links: Few::default(),
             links_opened: 0,
-            lost: BTreeMap::new(),
-            lingers: BTreeMap::new(),
-            banned: BTreeMap::new(),
+            lost: Few::default(),
+            lingers: Few::default(),
+            banned: Few::default(),
             window: Window::default(),
             inits: Inits::default(),
             orphans: Orphans::default(),
@@ -293,12 +294,17 @@ impl<V: Verifier> Node<V> {
         due.into_iter().flatten().min().unwrap_or(calm).max(self.now + Micros(1))
     }
 
-    /// When to look again for what is missing: not before it is late, then often, then less and less.
+    /// When to look again for what is missing: while nothing is wrong with the parent when something would be, else often,
+    /// then less and less.
     fn shortage_due(&self) -> Option<Micros> {
         if self.links.values().any(|link| link.held.is_some()) {
             return Some(self.now + UPKEEP_PRESSING);
         }
-        let waited = self.now.since(self.short_since()?);
+        let short = self.short_since()?;
+        if let Some(patient_until) = self.patient_until(short) {
+            return Some(patient_until);
+        }
+        let waited = self.now.since(short);
         let late = self.latency.hop().min(SHORTAGE_AFTER);
         let pause = if waited < late { late.since(waited) } else { Micros(waited.0 / 8).max(UPKEEP_PRESSING) };
         Some(self.now + pause)

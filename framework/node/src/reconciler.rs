@@ -3,10 +3,10 @@
 //! A small value without a clock, so that a model checker can run it. Conditions are predicates over present state;
 //! a newer assignment replaces an older one whole, which is what command folding comes to.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use peerstream_protocol::control::{Assignment, Edge, When};
 use peerstream_protocol::id::NodeId;
+
+use crate::few::Few;
 
 /// What the reconciler knows of a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -40,10 +40,11 @@ pub enum Action {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Reconciler {
     assignment: Assignment,
-    peers: BTreeSet<NodeId>,
-    links: BTreeMap<NodeId, Link>,
+    /// Whom the assignment names, sorted.
+    peers: Vec<NodeId>,
+    links: Few<NodeId, Link>,
     /// Nodes this one helps although the assignment does not say so any more, until they have a parent that feeds them.
-    lingering: BTreeSet<NodeId>,
+    lingering: Few<NodeId, ()>,
     /// Nothing has changed since [`Self::step`] found nothing to do.
     settled: bool,
 }
@@ -61,10 +62,12 @@ impl Reconciler {
         }
         let helped = |peer: &NodeId| !self.is_child(*peer) && self.rescues(*peer);
         let helped: Vec<_> = self.fed().filter(helped).collect();
-        self.peers = assignment.peers();
+        self.peers = assignment.peers().into_iter().collect();
         self.assignment = assignment;
-        self.lingering.retain(|peer| !self.peers.contains(peer));
-        self.lingering.extend(helped.into_iter().filter(|peer| !self.peers.contains(peer)));
+        self.lingering.retain(|peer, ()| !self.peers.contains(peer));
+        for peer in helped.into_iter().filter(|peer| !self.peers.contains(peer)) {
+            self.lingering.insert(peer, ());
+        }
         self.settled = false;
         true
     }
@@ -77,7 +80,7 @@ impl Reconciler {
     /// The state of the link with a peer, to be changed as facts come in.
     pub fn link_mut(&mut self, peer: NodeId) -> &mut Link {
         self.settled = false;
-        self.links.entry(peer).or_default()
+        self.links.get_or_insert_with(peer, Link::default)
     }
 
     /// The state of the link with a peer; all false when there is none.
@@ -116,12 +119,12 @@ impl Reconciler {
 
     /// Nodes that are helped although the assignment says so no more: the owner of the clock ends that after a while.
     pub fn lingering(&self) -> impl Iterator<Item = NodeId> {
-        self.lingering.iter().copied()
+        self.lingering.keys().copied()
     }
 
     /// No more help for this peer than the assignment says.
     pub fn end_lingering(&mut self, peer: NodeId) {
-        self.settled &= !self.lingering.remove(&peer);
+        self.settled &= self.lingering.remove(&peer).is_none();
     }
 
     /// Whether this peer is a parent, asked or to be asked.
@@ -201,7 +204,7 @@ impl Reconciler {
     fn drop(&self) -> Option<Action> {
         let stale = |(peer, link): &(&NodeId, &Link)| {
             let child = self.assignment.children.iter().any(|edge| edge.peer == **peer);
-            link.fed_by_me && !child && !self.rescues(**peer) && !self.lingering.contains(*peer)
+            link.fed_by_me && !child && !self.rescues(**peer) && !self.lingering.contains_key(peer)
         };
         self.links.iter().find(stale).map(|(peer, _)| Action::Drop(*peer))
     }

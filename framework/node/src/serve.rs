@@ -137,7 +137,7 @@ impl<V: Verifier> Node<V> {
     pub(crate) fn begin_lingering(&mut self) {
         let until = self.now + LINGER;
         for peer in self.reconciler.lingering() {
-            self.lingers.entry(peer).or_insert(until);
+            self.lingers.get_or_insert_with(peer, || until);
         }
     }
 
@@ -177,7 +177,7 @@ impl<V: Verifier> Node<V> {
         let mut any = true;
         while any {
             any = false;
-            for (id, link) in &mut self.links {
+            for (id, link) in self.links.iter_mut().filter(|(_, link)| link.is_owed()) {
                 let mut sender = Sender {
                     id: *id,
                     window: &self.window,
@@ -192,7 +192,7 @@ impl<V: Verifier> Node<V> {
 
     /// The node has given these segments up: nobody downstream is to wait for them.
     pub(crate) fn pass_on_gap(&mut self, from: Seq, to: Seq) {
-        for (id, link) in &mut self.links {
+        for (id, link) in self.links.iter_mut() {
             let Some(feed) = &mut link.feed else { continue };
             if let Some(Next::Gap(from, to)) = feed.give_up(from, to) {
                 feed.on_sent(Next::Gap(from, to), &self.window);

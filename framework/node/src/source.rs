@@ -31,6 +31,9 @@ impl Producer {
     }
 
     fn piece_size(&mut self, len: usize) -> PieceSize {
+        if let Some(size) = self.source.piece_size {
+            return size;
+        }
         self.mean_bytes = if self.mean_bytes == 0 { len } else { (self.mean_bytes * 15 + len) / 16 };
         let size = PieceSize::for_mean_segment(self.mean_bytes);
         // A segment far above the mean must still fit its pieces.

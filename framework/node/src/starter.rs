@@ -123,12 +123,12 @@ impl<V: Verifier> Node<V> {
             self.counters.malformed += 1;
             return;
         };
-        let Some(chain) = self.chain_of(&header) else { return };
+        let Some((signed, chain)) = self.signed(&header) else { return };
         if self.window.get(header.core.seq).is_some() || self.is_past(header.core.seq) {
             return;
         }
         let offered = self.starters.init_in.take();
-        if !self.is_acceptable(&header, chain) || !self.adopt_init(offered, header.core.init) {
+        if !self.is_acceptable(&header, &signed, chain) || !self.adopt_init(offered, header.core.init) {
             self.counters.forged += 1;
             return;
         }

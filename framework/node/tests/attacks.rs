@@ -50,6 +50,15 @@ fn a_flipped_byte_is_neither_delivered_nor_forwarded_and_its_sender_is_cut_off()
 }
 
 #[test]
+fn pieces_of_a_simulation_are_refused_by_real_nodes() {
+    let (mut maker, mut fed) = fed(1);
+    let before = fed.node.status().counters.forged;
+    let scaled = maker.segment(&[1; 100], PieceSize::Scaled);
+    fed.give(Input::Frame(fed.parent, Lane::Control, &scaled.header));
+    assert_eq!(fed.node.status().counters.forged, before + 1);
+}
+
+#[test]
 fn an_invented_header_is_refused() {
     let (_, mut fed) = fed(1);
     let mut other = Maker::new();

@@ -104,6 +104,10 @@ impl fmt::Debug for SecretKey {
 
 /// Checks signatures and hashes. A simulator remembers the verdicts on identical bytes.
 pub trait Verifier {
+    /// Whether this is a simulation, in which a piece may be a few bytes that stand for more
+    /// ([`PieceSize::Scaled`](crate::segment::PieceSize::Scaled)).
+    const SIMULATED: bool = false;
+
     /// Whether `signature` is `key`'s over `message`.
     fn verify(&mut self, key: &PublicKey, message: &[u8], signature: &Signature) -> bool;
     /// The BLAKE3 hash of a piece.

@@ -5,7 +5,7 @@
 
 use crate::DecodeError;
 use crate::bitmap::PIECES_MAX;
-use crate::crypto::{Hash, PublicKey, SecretKey, Signature, Verifier, hash};
+use crate::crypto::{Hash, PublicKey, SecretKey, Signature, Strict, Verifier};
 use crate::id::{Epoch, Rendition, Seq};
 use crate::segment::{InitId, Kind, PAYLOAD_BYTES_MAX, PieceSize};
 
@@ -101,8 +101,8 @@ pub struct Signed([u8; SIGNED_LEN]);
 
 impl Signed {
     /// Lays out the signed bytes.
-    pub fn new(context: &Context, core: &Core, hashes: &[Hash]) -> Self {
-        let root = hash(hashes.as_flattened());
+    pub fn new(context: &Context, core: &Core, hashes: &[Hash], verifier: &mut impl Verifier) -> Self {
+        let root = verifier.hash(hashes.as_flattened());
         let mut bytes = [0; SIGNED_LEN];
         let mut rest = &mut bytes[..];
         let mut put = |field: &[u8]| {
@@ -128,22 +128,33 @@ impl Signed {
     }
 
     /// What the next header's `prev` must be.
-    pub fn hash(&self) -> Hash {
-        hash(&self.0)
+    pub fn hash(&self, verifier: &mut impl Verifier) -> Hash {
+        verifier.hash(&self.0)
     }
 }
 
 impl Header {
     /// Signs a segment; returns the header and the hash that chains the next one.
     pub fn sign(key: &SecretKey, context: &Context, core: Core, hashes: Vec<Hash>) -> (Self, Hash) {
-        let signed = Signed::new(context, &core, &hashes);
-        (Self { core, hashes, signature: key.sign(&signed.0) }, signed.hash())
+        let mut hasher = Strict::default();
+        let signed = Signed::new(context, &core, &hashes, &mut hasher);
+        (Self { core, hashes, signature: key.sign(&signed.0) }, signed.hash(&mut hasher))
+    }
+
+    /// The bytes that its signature is to be of.
+    pub fn signed(&self, context: &Context, verifier: &mut impl Verifier) -> Signed {
+        Signed::new(context, &self.core, &self.hashes, verifier)
+    }
+
+    /// Checks the signature of the bytes that [`Self::signed`] gave.
+    pub fn is_genuine(&self, signed: &Signed, key: &PublicKey, verifier: &mut impl Verifier) -> bool {
+        verifier.verify(key, &signed.0, &self.signature)
     }
 
     /// Checks the signature; returns the hash that chains the next header.
     pub fn verify(&self, key: &PublicKey, context: &Context, verifier: &mut impl Verifier) -> Option<Hash> {
-        let signed = Signed::new(context, &self.core, &self.hashes);
-        verifier.verify(key, &signed.0, &self.signature).then(|| signed.hash())
+        let signed = self.signed(context, verifier);
+        self.is_genuine(&signed, key, verifier).then(|| signed.hash(verifier))
     }
 }
 

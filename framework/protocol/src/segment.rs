@@ -25,6 +25,11 @@ pub enum PieceSize {
     Kib8,
     /// 16 KiB.
     Kib16,
+    /// 64 bytes that stand for a piece of a simulated stream. Only nodes whose [`Verifier`] says that it is a
+    /// simulation take such segments.
+    ///
+    /// [`Verifier`]: crate::crypto::Verifier
+    Scaled,
 }
 
 /// A mean segment has at most this many pieces.
@@ -33,7 +38,12 @@ const PIECES_MEAN_MAX: usize = 16;
 impl PieceSize {
     /// The size in bytes.
     pub const fn bytes(self) -> usize {
-        4096 << self as usize
+        match self {
+            Self::Kib4 => 4 * 1024,
+            Self::Kib8 => 8 * 1024,
+            Self::Kib16 => 16 * 1024,
+            Self::Scaled => 64,
+        }
     }
 
     /// The smallest size that keeps a mean segment of `bytes` within 16 pieces.
@@ -47,6 +57,7 @@ impl PieceSize {
             0 => Some(Self::Kib4),
             1 => Some(Self::Kib8),
             2 => Some(Self::Kib16),
+            3 => Some(Self::Scaled),
             _ => None,
         }
     }

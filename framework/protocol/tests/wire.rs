@@ -136,9 +136,9 @@ fn the_chain_ties_each_header_to_the_one_before() {
     };
     let (first, chain) = Header::sign(&key(), &context(), core, Vec::new());
     assert_eq!(first.verify(&key().public(), &context(), &mut Strict::default()), Some(chain));
-    assert_eq!(Signed::new(&context(), &core, &[]).hash(), chain);
+    assert_eq!(Signed::new(&context(), &core, &[], &mut Strict::default()).hash(&mut Strict::default()), chain);
     let other = Core { wall_us: 1, ..core };
-    assert_ne!(Signed::new(&context(), &other, &[]).hash(), chain);
+    assert_ne!(Signed::new(&context(), &other, &[], &mut Strict::default()).hash(&mut Strict::default()), chain);
 }
 
 #[test]

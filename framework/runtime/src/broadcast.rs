@@ -124,7 +124,7 @@ impl Broadcast {
             endpoints: vec![Endpoint::InProcess(hub.clone())],
             transport,
         };
-        let source = node::Source { key, cert, kind, wall_at_zero_us: clock.wall_at_zero_us() };
+        let source = node::Source { key, cert, kind, wall_at_zero_us: clock.wall_at_zero_us(), piece_size: None };
         let (source, deliveries) = peer::spawn_with(peer, Some(source), clock);
         let source = Arc::new(source);
         let (state_tx, state) = watch::channel(State::Waiting);
