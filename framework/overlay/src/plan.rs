@@ -1,9 +1,13 @@
 //! What a strategy asks for: groups of target edges.
 
 use peerstream_protocol::id::{NodeId, Stripes};
+use smallvec::SmallVec;
 
 /// A group holds at most this many operations; a group beyond it is rejected.
 pub const GROUP_OPS_MAX: usize = 1_000_000;
+
+/// Room made at once for the first operation of a group and these that follow it.
+const OPS_EXPECTED: usize = 6;
 
 /// A node keeps open, unused links to at most this many others.
 pub const STANDBYS_MAX: usize = 2;
@@ -122,6 +126,9 @@ impl Group {
 
     /// A group that holds too much is rejected as a whole when it is committed.
     fn push(&mut self, op: Op) -> &mut Self {
+        if self.ops.is_empty() {
+            self.ops.reserve(OPS_EXPECTED);
+        }
         if self.ops.len() <= GROUP_OPS_MAX {
             self.ops.push(op);
         }
@@ -132,7 +139,8 @@ impl Group {
 /// Groups in the order in which they are committed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    groups: Vec<Group>,
+    /// Most plans have one group.
+    groups: SmallVec<[Group; 1]>,
 }
 
 impl Plan {

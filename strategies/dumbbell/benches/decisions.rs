@@ -1,4 +1,5 @@
-//! How fast the strategy decides: an audience in a steady state, of which viewers leave and join one at a time.
+//! How fast the strategy decides: an audience in a steady state, of which viewers leave and join one at a time. The strategy is
+//! told of each in a call of its own, or of as many at once as a busy coordinator hands over.
 
 #[allow(dead_code)]
 #[path = "../tests/audience/mod.rs"]
@@ -15,6 +16,8 @@ use peerstream_sdk::protocol::time::Micros;
 
 /// Changes that happen between two looks at the clock.
 const BATCH: u64 = 256;
+/// Changes that are told in one call, where they are told together.
+const TOGETHER: usize = 64;
 
 struct World {
     topology: Topology,
@@ -29,10 +32,10 @@ impl World {
         let mut strategy = Dumbbell::default();
         for (node, joined_at) in start {
             topology.insert(node, Member::new(2, true, joined_at)).unwrap();
-            let plan = decide(&mut strategy, &topology, joined_at, Event::Joined(node));
+            let plan = decide(&mut strategy, &topology, joined_at, &[Event::Joined(node)]);
             plan.groups().iter().for_each(|group| topology.commit(group).unwrap());
         }
-        decide(&mut strategy, &topology, now, Event::Tick);
+        decide(&mut strategy, &topology, now, &[Event::Tick]);
         let mut world = Self { topology, strategy, audience };
         for _ in 0..viewers as u64 / 4 / BATCH {
             world.with_topology();
@@ -58,8 +61,18 @@ impl World {
         }
     }
 
-    /// Time for a batch of decisions alone, told one by one; the topology keeps up outside the clock.
-    fn alone(&mut self) -> Duration {
+    /// Time for a batch of decisions alone, each told in a call of its own.
+    fn one_by_one(&mut self) -> Duration {
+        self.alone(1)
+    }
+
+    /// The same, with several told in one call.
+    fn together(&mut self) -> Duration {
+        self.alone(TOGETHER)
+    }
+
+    /// Time for a batch of decisions alone; the topology keeps up outside the clock.
+    fn alone(&mut self, at_once: usize) -> Duration {
         let mut events = Vec::new();
         let mut joined = Vec::new();
         for _ in 0..BATCH {
@@ -74,10 +87,14 @@ impl World {
                 }
             }
         }
-        let mut plans = Vec::with_capacity(events.len());
+        let calls: Vec<(Micros, Vec<Event>)> = events
+            .chunks(at_once)
+            .map(|told| (told[told.len() - 1].0, told.iter().map(|(_, event)| *event).collect()))
+            .collect();
+        let mut plans = Vec::with_capacity(calls.len());
         let start = cpu_time();
-        for (at, event) in &events {
-            plans.push(decide(&mut self.strategy, &self.topology, *at, *event));
+        for (at, told) in &calls {
+            plans.push(decide(&mut self.strategy, &self.topology, *at, told));
         }
         let taken = cpu_time() - start;
         std::hint::black_box(plans);
@@ -94,7 +111,7 @@ impl World {
         let start = cpu_time();
         for _ in 0..BATCH {
             let (at, event) = self.happens();
-            let plan = decide(&mut self.strategy, &self.topology, at, event);
+            let plan = decide(&mut self.strategy, &self.topology, at, &[event]);
             plan.groups().iter().for_each(|group| self.topology.commit(group).unwrap());
         }
         cpu_time() - start
@@ -110,9 +127,9 @@ fn cpu_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-fn decide(strategy: &mut Dumbbell, topology: &Topology, now: Micros, event: Event) -> Plan {
+fn decide(strategy: &mut Dumbbell, topology: &Topology, now: Micros, events: &[Event]) -> Plan {
     let mut plan = Plan::default();
-    strategy.on_events(&Context { topology, now, source: NodeId::SOURCE }, &[event], &mut plan);
+    strategy.on_events(&Context { topology, now, source: NodeId::SOURCE }, events, &mut plan);
     plan
 }
 
@@ -121,7 +138,11 @@ fn decisions(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1)).sample_size(20).warm_up_time(Duration::from_secs(1));
     group.measurement_time(Duration::from_secs(3));
     type Measure = fn(&mut World) -> Duration;
-    let kinds: [(&str, Measure); 2] = [("with topology", World::with_topology), ("strategy alone", World::alone)];
+    let kinds: [(&str, Measure); 3] = [
+        ("with topology", World::with_topology),
+        ("strategy alone", World::one_by_one),
+        ("strategy alone, 64 at once", World::together),
+    ];
     for viewers in [1_000, 10_000, 100_000, 1_000_000] {
         let mut world = None;
         for (name, measure) in kinds {

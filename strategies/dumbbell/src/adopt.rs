@@ -6,9 +6,9 @@ use peerstream_sdk::overlay::{Member, Topology};
 use peerstream_sdk::protocol::id::NodeId;
 
 use crate::backups;
-use crate::edges::Wiring;
+use crate::edges::{Touched, Wiring};
 use crate::helpers;
-use crate::node::{Cause, Edges, Node, Slot};
+use crate::node::{Cause, Node, Slot};
 use crate::pairs::Pairs;
 use crate::place::Place;
 use crate::tree::Tree;
@@ -26,8 +26,7 @@ pub(crate) fn adopt(tree: &mut Tree, wiring: &mut Wiring, topology: &Topology) {
     tree.seat_waiting();
     for (id, member) in topology.iter() {
         if let Some(slot) = tree.nodes.find(id) {
-            adopt_edges(tree, slot, member);
-            wiring.doubt(tree, slot);
+            adopt_edges(tree, wiring, slot, member);
         }
     }
 }
@@ -59,7 +58,7 @@ fn seating(tree: &Tree, topology: &Topology, parent: NodeId, place: Option<Place
     let mut free = Vec::new();
     for place in places {
         let fed_by_twin = tree.forest.parent(place) == Some(place.twin());
-        let twin = if fed_by_twin { Some(NodeId::SOURCE) } else { tree.node_at(place.twin()).map(|twin| twin.id) };
+        let twin = if fed_by_twin { Some(NodeId::SOURCE) } else { tree.seat(place.twin()).map(|twin| twin.id) };
         let backed = |child: &NodeId| twin.is_some() && topology.get(*child).and_then(Member::backup) == twin;
         match children.iter().position(backed) {
             Some(at) => seats.push((children.remove(at), place)),
@@ -71,7 +70,7 @@ fn seating(tree: &Tree, topology: &Topology, parent: NodeId, place: Option<Place
 }
 
 /// Notes the edges that a node has, as a start for those it shall have.
-fn adopt_edges(tree: &mut Tree, slot: Slot, member: &Member) {
+fn adopt_edges(tree: &mut Tree, wiring: &mut Wiring, slot: Slot, member: &Member) {
     let find = |tree: &Tree, id: NodeId| match id {
         NodeId::SOURCE => Slot::SOURCE,
         id => tree.nodes.find(id).unwrap_or(Slot::NONE),
@@ -85,10 +84,12 @@ fn adopt_edges(tree: &mut Tree, slot: Slot, member: &Member) {
     let known: Vec<_> = member.standby().iter().map(|id| find(tree, *id)).collect();
     let first = usize::from(known.first().is_some_and(|first| Some(*first) != grandparent) && known.len() == 1);
     known.into_iter().zip(&mut standby[first..]).for_each(|(from, to)| *to = from);
-    tree.nodes[slot].edges = Edges { parent, backup, standby };
+    (tree.nodes[slot].parent, tree.nodes[slot].grandparent) = (parent, standby[0]);
+    wiring.touch_as(tree, Touched { slot, backup, helper: standby[1] });
     backups::set(tree, slot, backup);
     let helper = standby[1];
     if !matches!(helper, Slot::NONE | Slot::SOURCE) && helpers::holds(tree, &Pairs::default(), helper, slot) {
         helpers::set(tree, slot, helper);
     }
+    wiring.doubt(tree, slot);
 }

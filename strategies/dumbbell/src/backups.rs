@@ -44,6 +44,11 @@ pub(crate) fn set(tree: &mut Tree, slot: Slot, backup: Slot) {
 
 /// A lone client for which the server has no copy any more.
 pub(crate) fn surplus(tree: &Tree, pairs: &Pairs, server: Slot) -> Option<Slot> {
+    let node = &tree.nodes[server];
+    if !node.weak && usize::from(node.children) + node.backs.len() < COPIES {
+        // There are copies for all of them and for the twin.
+        return None;
+    }
     let last = lone_clients(tree, server).next_back()?;
     (lone_clients(tree, server).count() > copies_for_lone(tree, pairs, server)).then_some(last)
 }
@@ -68,9 +73,8 @@ fn single_root(tree: &Tree) -> Option<Place> {
 
 /// The node there, if it can feed that one.
 fn server(tree: &Tree, pairs: &Pairs, place: Place, client: Slot) -> Option<Slot> {
-    let slot = tree.at(place)?;
-    let node = &tree.nodes[slot];
-    (!node.weak && !pairs.contains(node.id, tree.nodes[client].id)).then_some(slot)
+    let seat = tree.seat(place)?;
+    (!seat.weak && !pairs.contains(seat.id, tree.nodes[client].id)).then_some(seat.slot)
 }
 
 fn may_back(tree: &Tree, pairs: &Pairs, backup: Slot, lone: Slot) -> bool {

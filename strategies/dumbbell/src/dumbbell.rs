@@ -5,10 +5,11 @@ use peerstream_sdk::protocol::id::NodeId;
 use peerstream_sdk::protocol::time::Micros;
 
 use crate::adopt;
+use crate::ahead;
 use crate::chance;
 use crate::edges::Wiring;
 use crate::explain;
-use crate::node::{Cause, Node, Slot, is_weak};
+use crate::node::{Cause, Marks, Node, Slot, is_weak};
 use crate::pairs::Pairs;
 use crate::place::{Forest, Place};
 use crate::tree::Tree;
@@ -72,6 +73,9 @@ pub struct Dumbbell {
     wiring: Wiring,
     pairs: Pairs,
     demotions: u64,
+    /// Room for those who leave in a call, and for their places.
+    leaving: Vec<Slot>,
+    gaps: Vec<Place>,
 }
 
 impl Default for Dumbbell {
@@ -89,6 +93,8 @@ impl Dumbbell {
             wiring: Wiring::new(config.standby),
             pairs: Pairs::default(),
             demotions: 0,
+            leaving: Vec::new(),
+            gaps: Vec::new(),
         }
     }
 
@@ -135,11 +141,17 @@ impl Dumbbell {
 
     /// Takes out all who left, then closes the gaps from the bottom up.
     fn on_left(&mut self, events: &[Event]) {
-        let mut gaps = Vec::new();
-        for event in events {
-            let Event::Left(node) = event else { continue };
-            self.pairs.forget(*node);
-            let Some(slot) = self.tree.nodes.find(*node) else { continue };
+        let mut leaving = std::mem::take(&mut self.leaving);
+        let nodes = || events.iter().filter_map(|event| if let Event::Left(node) = event { Some(*node) } else { None });
+        leaving.extend(nodes().filter_map(|node| self.tree.nodes.find(node)));
+        ahead::read(&self.tree, &leaving, events);
+        nodes().for_each(|node| self.pairs.forget(node));
+        let mut gaps = std::mem::take(&mut self.gaps);
+        for slot in leaving.drain(..) {
+            if self.tree.nodes[slot].marks.has(Marks::GONE) {
+                // It was told twice.
+                continue;
+            }
             let place = self.tree.nodes[slot].place;
             if place == Place::NONE {
                 self.tree.forget_waiting(slot);
@@ -150,7 +162,8 @@ impl Dumbbell {
             self.wiring.release(&mut self.tree, slot);
         }
         gaps.sort_unstable();
-        gaps.into_iter().rev().for_each(|gap| self.tree.fill(gap));
+        gaps.drain(..).rev().for_each(|gap| self.tree.fill(gap));
+        (self.leaving, self.gaps) = (leaving, gaps);
     }
 
     fn on_joined(&mut self, topology: &Topology, node: NodeId) {

@@ -1,11 +1,11 @@
 //! From places to edges: looks at all that changed places concern, and writes what is to be different.
 
 use peerstream_sdk::overlay::Group;
-use peerstream_sdk::protocol::id::Stripes;
+use peerstream_sdk::protocol::id::{NodeId, Stripes};
 
 use crate::backups;
 use crate::helpers;
-use crate::node::{Edges, Slot};
+use crate::node::{Marks, Slot};
 use crate::pairs::Pairs;
 use crate::place::Place;
 use crate::retry::Retry;
@@ -14,17 +14,26 @@ use crate::tree::Tree;
 /// Nodes without a backup that are looked at again with every change.
 const UNBACKED_LOOKED_AT: usize = 8;
 
+/// A node whose edges are looked at in this round, and what it had before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Touched {
+    pub(crate) slot: Slot,
+    pub(crate) backup: Slot,
+    pub(crate) helper: Slot,
+}
+
 /// Who is to be looked at in this round, and who could not be served in earlier ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Wiring {
     standby: bool,
-    touched: Vec<Slot>,
+    touched: Vec<Touched>,
     /// Those whose helper may not do any more.
     unsure: Vec<Slot>,
     /// Those who left in this round. Their slots are taken again only when nothing refers to them.
     gone: Vec<Slot>,
     unbacked: Retry,
     unhelped: Retry,
+    spots: helpers::Spots,
 }
 
 impl Wiring {
@@ -34,8 +43,9 @@ impl Wiring {
             touched: Vec::new(),
             unsure: Vec::new(),
             gone: Vec::new(),
-            unbacked: Retry::new(|node| &mut node.unbacked),
-            unhelped: Retry::new(|node| &mut node.unhelped),
+            unbacked: Retry::unbacked(),
+            unhelped: Retry::unhelped(),
+            spots: helpers::Spots::default(),
         }
     }
 
@@ -49,11 +59,17 @@ impl Wiring {
         self.unhelped.len()
     }
 
-    /// The node's edges are looked at in this round.
+    /// The node's edges are looked at in this round. To be called before its backup or its helper changes.
     pub(crate) fn touch(&mut self, tree: &mut Tree, slot: Slot) {
-        let node = &mut tree.nodes[slot];
-        if !std::mem::replace(&mut node.touched, true) {
-            self.touched.push(slot);
+        let node = &tree.nodes[slot];
+        let helper = if self.standby { node.helper } else { Slot::NONE };
+        self.touch_as(tree, Touched { slot, backup: node.backup, helper });
+    }
+
+    /// The same for a node that has these in the topology.
+    pub(crate) fn touch_as(&mut self, tree: &mut Tree, touched: Touched) {
+        if !tree.nodes[touched.slot].marks.set(Marks::TOUCHED, true) {
+            self.touched.push(touched);
         }
     }
 
@@ -67,7 +83,7 @@ impl Wiring {
     pub(crate) fn release(&mut self, tree: &mut Tree, slot: Slot) {
         self.cut_loose(tree, slot);
         tree.nodes.forget(slot);
-        tree.nodes[slot].edges = Edges::NONE;
+        tree.nodes[slot].marks.set(Marks::GONE, true);
         self.gone.push(slot);
     }
 
@@ -78,12 +94,12 @@ impl Wiring {
         self.unbacked.forget(&mut tree.nodes[slot]);
         self.unhelped.forget(&mut tree.nodes[slot]);
         for client in tree.nodes[slot].backs.iter() {
-            backups::set(tree, client, Slot::NONE);
             self.touch(tree, client);
+            backups::set(tree, client, Slot::NONE);
         }
         for client in tree.nodes[slot].helps.iter() {
-            helpers::set(tree, client, Slot::NONE);
             self.doubt(tree, client);
+            helpers::set(tree, client, Slot::NONE);
         }
     }
 
@@ -101,12 +117,14 @@ impl Wiring {
         changed.sort_unstable();
         changed.dedup();
         changed.iter().for_each(|place| self.look_around(tree, *place));
-        for slot in std::mem::take(&mut tree.displaced) {
+        let mut displaced = std::mem::take(&mut tree.displaced);
+        for slot in displaced.drain(..) {
             if !tree.nodes[slot].is_placed() {
-                self.cut_loose(tree, slot);
                 self.touch(tree, slot);
+                self.cut_loose(tree, slot);
             }
         }
+        tree.displaced = displaced;
         self.settle_backups(tree, pairs, &changed);
         if self.standby {
             self.settle_helpers(tree, pairs);
@@ -120,7 +138,8 @@ impl Wiring {
 
     /// Touches the nodes whose edges may follow from who is at this place.
     fn look_around(&mut self, tree: &mut Tree, place: Place) {
-        if let Some(slot) = tree.at(place) {
+        let occupant = tree.at(place);
+        if let Some(slot) = occupant {
             self.doubt(tree, slot);
             for client in tree.nodes[slot].backs.iter() {
                 self.touch(tree, client);
@@ -132,10 +151,20 @@ impl Wiring {
         if let Some(twin) = tree.at(place.twin()) {
             self.touch(tree, twin);
         }
+        if occupant.is_some_and(|slot| tree.nodes[slot].children > 0) {
+            self.look_below(tree, place);
+        }
+    }
+
+    /// Touches the children and grandchildren of the node there.
+    fn look_below(&mut self, tree: &mut Tree, place: Place) {
         let forest = tree.forest;
         for child in forest.children(place) {
             let Some(slot) = tree.at(child) else { continue };
             self.touch(tree, slot);
+            if tree.nodes[slot].children == 0 {
+                continue;
+            }
             for grandchild in forest.children(child) {
                 if let Some(slot) = tree.at(grandchild) {
                     self.touch(tree, slot);
@@ -149,7 +178,7 @@ impl Wiring {
             let Some(slot) = self.unbacked.pop(tree) else { break };
             self.touch(tree, slot);
         }
-        for slot in &self.touched {
+        for Touched { slot, .. } in &self.touched {
             if !backups::holds(tree, pairs, *slot) {
                 backups::set(tree, *slot, Slot::NONE);
             }
@@ -159,12 +188,12 @@ impl Wiring {
             for server in [Some(*place), Some(place.twin()), above].into_iter().flatten() {
                 let Some(server) = tree.at(server) else { continue };
                 while let Some(evicted) = backups::surplus(tree, pairs, server) {
-                    backups::set(tree, evicted, Slot::NONE);
                     self.touch(tree, evicted);
+                    backups::set(tree, evicted, Slot::NONE);
                 }
             }
         }
-        for slot in &self.touched {
+        for Touched { slot, .. } in &self.touched {
             if tree.nodes[*slot].is_placed() && tree.nodes[*slot].backup == Slot::NONE {
                 let server = backups::find(tree, pairs, *slot);
                 backups::set(tree, *slot, server);
@@ -182,50 +211,52 @@ impl Wiring {
             let helper = tree.nodes[slot].helper.some().filter(|helper| helpers::holds(tree, pairs, *helper, slot));
             if helper.is_none() {
                 helpers::set(tree, slot, Slot::NONE);
-                let found = helpers::find(tree, pairs, slot);
+                let found = helpers::find(tree, pairs, &mut self.spots, slot);
                 helpers::set(tree, slot, found);
                 self.unhelped.mark(tree, slot, found == Slot::NONE);
             }
         }
         self.unsure = unsure;
+        self.spots.read_ahead(tree);
     }
 
     /// Writes what is to be different.
     fn write(&mut self, tree: &mut Tree, group: &mut Group) {
-        for slot in self.touched.drain(..) {
-            tree.nodes[slot].touched = false;
-            let (had, wanted) = (tree.nodes[slot].edges, wanted(tree, slot, self.standby));
-            tree.nodes[slot].edges = wanted;
-            let node = tree.nodes[slot].id;
-            let name = |slot: Slot| tree.name(slot);
-            if wanted == Edges::NONE {
-                if had != Edges::NONE {
-                    group.detach(node);
+        for had in self.touched.drain(..) {
+            tree.nodes[had.slot].marks.set(Marks::TOUCHED, false);
+            let node = &tree.nodes[had.slot];
+            if node.is_placed() {
+                write_node(tree, had, self.standby, group);
+            } else if !node.marks.has(Marks::GONE) {
+                let edges = [node.parent, node.grandparent, had.backup, had.helper];
+                if edges.iter().any(|edge| *edge != Slot::NONE) {
+                    group.detach(node.id);
                 }
-                continue;
-            }
-            if let Some(parent) = name(wanted.parent).filter(|_| wanted.parent != had.parent) {
-                group.set_parent(node, Stripes::ALL, parent);
-            }
-            if wanted.backup != had.backup {
-                group.set_backup(node, name(wanted.backup));
-            }
-            if wanted.standby != had.standby {
-                group.set_standby(node, wanted.standby.into_iter().filter_map(name));
+                let node = &mut tree.nodes[had.slot];
+                (node.parent, node.grandparent) = (Slot::NONE, Slot::NONE);
             }
         }
     }
 }
 
-/// The edges that follow from a node's place.
-fn wanted(tree: &Tree, slot: Slot, standby: bool) -> Edges {
-    let node = &tree.nodes[slot];
-    if !node.is_placed() {
-        return Edges::NONE;
+/// Writes how the edges that follow from a node's place differ from those it had.
+fn write_node(tree: &mut Tree, had: Touched, standby: bool, group: &mut Group) {
+    let node = &tree.nodes[had.slot];
+    let nobody = (Slot::NONE, NodeId::SOURCE);
+    let (parent, parent_id) = tree.feeder_and_name(node.place).unwrap_or(nobody);
+    let above = tree.forest.parent(node.place).filter(|_| standby);
+    let (grandparent, grandparent_id) = above.and_then(|above| tree.feeder_and_name(above)).unwrap_or(nobody);
+    if parent != node.parent && parent != Slot::NONE {
+        group.set_parent(node.id, Stripes::ALL, parent_id);
     }
-    let parent = tree.feeder(node.place).unwrap_or(Slot::NONE);
-    let above = tree.forest.parent(node.place);
-    let grandparent = above.and_then(|above| tree.feeder(above)).unwrap_or(Slot::NONE);
-    let standby = if standby { [grandparent, node.helper] } else { [Slot::NONE; 2] };
-    Edges { parent, backup: node.backup, standby }
+    if node.backup != had.backup {
+        group.set_backup(node.id, tree.name(node.backup));
+    }
+    let helper = if standby { node.helper } else { Slot::NONE };
+    if (grandparent, helper) != (node.grandparent, had.helper) {
+        let grandparent = (grandparent != Slot::NONE).then_some(grandparent_id);
+        group.set_standby(node.id, grandparent.into_iter().chain(tree.name(helper)));
+    }
+    let node = &mut tree.nodes[had.slot];
+    (node.parent, node.grandparent) = (parent, grandparent);
 }

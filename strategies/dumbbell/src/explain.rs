@@ -1,6 +1,6 @@
 //! Why a node is where it is, in words.
 
-use crate::node::{Cause, Node, Slot};
+use crate::node::{Cause, Slot};
 use crate::tree::Tree;
 
 /// A few sentences for people.
@@ -11,7 +11,8 @@ pub(crate) fn story(tree: &Tree, slot: Slot) -> String {
     }
     let (place, level) = (node.place, tree.forest.level(node.place));
     let children = node.children;
-    let cause = cause(node);
+    let seat = tree.seat(place);
+    let cause = cause(seat.map_or(Cause::Joined, |seat| seat.cause));
     let kind = match (node.weak, children) {
         (true, _) => "It does not relay for two, so it stays a leaf.".to_owned(),
         (false, 0) => "It feeds nobody yet.".to_owned(),
@@ -20,14 +21,14 @@ pub(crate) fn story(tree: &Tree, slot: Slot) -> String {
     let named = |slot: Slot| tree.name(slot).map(|id| id.to_string());
     let parent = tree.feeder(place).and_then(named).unwrap_or_else(|| "nobody".to_owned());
     let backup = named(node.backup).map_or("nobody backs it up".to_owned(), |backup| format!("{backup} backs it up"));
-    let asks: Vec<_> = node.edges.standby.into_iter().filter_map(named).collect();
+    let asks: Vec<_> = [node.grandparent, node.helper].into_iter().filter_map(named).collect();
     let asks = if asks.is_empty() { String::new() } else { format!(", it asks {} in need", asks.join(" and ")) };
-    let ago = tree.now_s().saturating_sub(node.placed_s);
+    let ago = tree.now_s().saturating_sub(seat.map_or(0, |seat| seat.placed_s));
     format!("{place} on level {level}: {ago} s ago it {cause}. {kind} {parent} feeds it, {backup}{asks}.")
 }
 
-fn cause(node: &Node) -> &'static str {
-    match node.cause {
+fn cause(cause: Cause) -> &'static str {
+    match cause {
         Cause::Joined => "took the shallowest place",
         Cause::Adopted => "was found there",
         Cause::Rose => "moved up, the older child of the node that was there",

@@ -9,7 +9,6 @@ use peerstream_sdk::protocol::time::Micros;
 
 use crate::chance::mix;
 use crate::place::Place;
-use crate::retry::Lack;
 
 /// Children that any node of the two trees but a single root has.
 pub(crate) const FAN_OUT: usize = 2;
@@ -78,28 +77,55 @@ impl Clients {
     }
 }
 
-/// The edges of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Edges {
-    pub(crate) parent: Slot,
-    pub(crate) backup: Slot,
-    /// The grandparent, and an older node elsewhere.
-    pub(crate) standby: [Slot; 2],
+/// What a node is marked with, a bit each.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Marks(u8);
+
+impl Marks {
+    /// Among the leaves of its level, or about to be listed there.
+    pub(crate) const LISTED: u8 = 1;
+    /// Its edges are looked at in this round.
+    pub(crate) const TOUCHED: u8 = 1 << 1;
+    /// It has a place and no backup.
+    pub(crate) const UNBACKED: u8 = 1 << 2;
+    /// It has a place and no helper.
+    pub(crate) const UNHELPED: u8 = 1 << 3;
+    /// Its slot is in the queue of those without a backup.
+    pub(crate) const UNBACKED_QUEUED: u8 = 1 << 4;
+    /// Its slot is in the queue of those without a helper.
+    pub(crate) const UNHELPED_QUEUED: u8 = 1 << 5;
+    /// It has left, and its slot is not free yet.
+    pub(crate) const GONE: u8 = 1 << 6;
+
+    pub(crate) fn has(self, mark: u8) -> bool {
+        self.0 & mark != 0
+    }
+
+    /// Sets or takes away a mark; true if it was there before.
+    pub(crate) fn set(&mut self, mark: u8, on: bool) -> bool {
+        let before = self.has(mark);
+        self.0 = if on { self.0 | mark } else { self.0 & !mark };
+        before
+    }
+
+    /// What is left when another node takes the slot.
+    fn of_slot(self) -> Self {
+        Self(self.0 & (Self::UNBACKED_QUEUED | Self::UNHELPED_QUEUED))
+    }
 }
 
-impl Edges {
-    pub(crate) const NONE: Self = Self { parent: Slot::NONE, backup: Slot::NONE, standby: [Slot::NONE; 2] };
-}
-
-/// A node and what its place and its edges depend on.
+/// A node and what its edges depend on, in one cache line. What others ask of it because of its place is in its seat.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(crate) struct Node {
     pub(crate) id: NodeId,
     /// Since when it counts as being here: its joining, or its last demotion.
     pub(crate) since: Micros,
     pub(crate) place: Place,
-    /// The edges that the topology has, once the plan is committed.
-    pub(crate) edges: Edges,
+    /// Its parent in the topology, once the plan is committed; none if it has no edges there.
+    pub(crate) parent: Slot,
+    /// Its first standby in the topology, once the plan is committed.
+    pub(crate) grandparent: Slot,
     pub(crate) backup: Slot,
     /// An older node elsewhere, which it may ask in need.
     pub(crate) helper: Slot,
@@ -109,18 +135,10 @@ pub(crate) struct Node {
     pub(crate) helps: Clients,
     /// How many it feeds.
     pub(crate) children: u8,
-    /// When it came to its place, in seconds.
-    pub(crate) placed_s: u32,
-    pub(crate) cause: Cause,
     pub(crate) capacity: u8,
     /// It cannot or should not feed others, so it has to be a leaf.
     pub(crate) weak: bool,
-    /// Among the leaves of its level.
-    pub(crate) listed: bool,
-    /// Its edges are looked at in this round.
-    pub(crate) touched: bool,
-    pub(crate) unbacked: Lack,
-    pub(crate) unhelped: Lack,
+    pub(crate) marks: Marks,
 }
 
 impl Node {
@@ -129,20 +147,16 @@ impl Node {
             id,
             since: member.joined_at,
             place: Place::NONE,
-            edges: Edges::NONE,
+            parent: Slot::NONE,
+            grandparent: Slot::NONE,
             backup: Slot::NONE,
             helper: Slot::NONE,
             backs: Clients([Slot::NONE; COPIES]),
             helps: Clients([Slot::NONE; COPIES]),
             children: 0,
-            placed_s: 0,
-            cause: Cause::Joined,
             capacity: member.capacity,
             weak: is_weak(member),
-            listed: false,
-            touched: false,
-            unbacked: Lack::default(),
-            unhelped: Lack::default(),
+            marks: Marks::default(),
         }
     }
 
@@ -164,6 +178,13 @@ impl Node {
 /// It could not feed two, so it is to feed nobody.
 pub(crate) fn is_weak(member: &Member) -> bool {
     member.room() < FAN_OUT
+}
+
+/// Names come from a counter, so eight in a row share a part of the table, and those who join together a cache line of it.
+/// The table compares the upper bits first, so those differ.
+fn hash_of(id: NodeId) -> u64 {
+    let within = id.0 % 8;
+    mix(id.0 / 8).wrapping_add(within | within << 61)
 }
 
 /// All nodes, by slot and by name.
@@ -199,7 +220,7 @@ impl Nodes {
     }
 
     pub(crate) fn find(&self, id: NodeId) -> Option<Slot> {
-        self.index.find(mix(id.0), |slot| self.nodes[*slot as usize].id == id).map(|slot| Slot(*slot))
+        self.index.find(hash_of(id), |slot| self.nodes[*slot as usize].id == id).map(|slot| Slot(*slot))
     }
 
     /// Takes in a node that is not there yet.
@@ -207,8 +228,8 @@ impl Nodes {
         let id = node.id;
         let slot = match self.free.pop() {
             Some(slot) => {
-                let (unbacked, unhelped) = (self[slot].unbacked.of_slot(), self[slot].unhelped.of_slot());
-                self[slot] = Node { unbacked, unhelped, ..node };
+                let marks = self[slot].marks.of_slot();
+                self[slot] = Node { marks, ..node };
                 slot
             }
             None => {
@@ -218,13 +239,13 @@ impl Nodes {
             }
         };
         let nodes = &self.nodes;
-        self.index.insert_unique(mix(id.0), slot.0, |slot| mix(nodes[*slot as usize].id.0));
+        self.index.insert_unique(hash_of(id), slot.0, |slot| hash_of(nodes[*slot as usize].id));
         slot
     }
 
     /// The node is not found by its name any more; its slot stays taken until [`Self::free`].
     pub(crate) fn forget(&mut self, slot: Slot) {
-        let hash = mix(self[slot].id.0);
+        let hash = hash_of(self[slot].id);
         if let Ok(entry) = self.index.find_entry(hash, |known| *known == slot.0) {
             entry.remove();
         }
@@ -240,5 +261,15 @@ impl Nodes {
         if self.nodes.len() == self.nodes.capacity() {
             self.nodes.reserve_exact(self.nodes.len() / 4 + 16);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_fills_one_cache_line() {
+        assert_eq!((size_of::<Node>(), align_of::<Node>()), (64, 64));
     }
 }

@@ -29,10 +29,13 @@ impl Pairs {
     }
 
     pub(crate) fn contains(&self, a: NodeId, b: NodeId) -> bool {
-        self.failed.contains_key(&(a, b))
+        !self.failed.is_empty() && self.failed.contains_key(&(a, b))
     }
 
     pub(crate) fn forget(&mut self, node: NodeId) {
+        if self.failed.is_empty() {
+            return;
+        }
         let partners: Vec<_> = self.of(node).collect();
         for partner in partners {
             self.failed.remove(&(node, partner));

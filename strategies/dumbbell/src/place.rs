@@ -78,7 +78,7 @@ impl Forest {
 
     /// 0 for the positions at the top; one more for each below.
     pub fn level(self, place: Place) -> u32 {
-        (place.0 / 2 / self.pairs + 1).ilog2()
+        (self.rank(place) / self.pairs).ilog2()
     }
 
     /// The first place of a level.
@@ -110,12 +110,16 @@ impl Forest {
 
     /// Whether what reaches `place` comes by at `root`; a place is below itself.
     pub fn is_below(self, place: Place, root: Place) -> bool {
-        let mut at = place;
-        while at > root {
-            let Some(above) = self.parent(at) else { return false };
-            at = above;
+        if place.side() != root.side() {
+            return self.single_root && root == Place(0);
         }
-        at == root
+        let levels = self.level(place).checked_sub(self.level(root));
+        levels.is_some_and(|levels| self.rank(place) >> levels == self.rank(root))
+    }
+
+    /// A number that halves, rounded down, with each level up.
+    fn rank(self, place: Place) -> u32 {
+        place.0 / 2 + self.pairs
     }
 
     fn below(self, place: Place) -> [Place; 2] {
@@ -162,6 +166,19 @@ mod tests {
         assert_eq!(forest.parent(place("A9")), Some(place("A3")));
         assert_eq!([3, 4, 9, 10].map(|position| forest.level(Place((position - 1) * 2))), [0, 1, 1, 2]);
         assert_eq!((forest.first_of(1), forest.first_of(2)), (place("A4"), place("A10")));
+    }
+
+    #[test]
+    fn a_place_is_below_those_that_one_comes_by_on_the_way_up() {
+        for forest in [1, 2, 3, 7, 16].map(Forest::new) {
+            for place in (0..150).map(Place) {
+                let way_up: Vec<_> = std::iter::successors(Some(place), |place| forest.parent(*place)).collect();
+                for root in (0..150).map(Place) {
+                    let below = way_up.contains(&root);
+                    assert_eq!(forest.is_below(place, root), below, "{place} below {root} in {forest:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -16,7 +16,12 @@ impl PlaceSet {
         self.make_room(place.index());
         let mut index = place.index();
         for layer in &mut self.layers {
-            layer[index / WORD] |= 1 << (index % WORD);
+            let word = &mut layer[index / WORD];
+            let was_empty = *word == 0;
+            *word |= 1 << (index % WORD);
+            if !was_empty {
+                return;
+            }
             index /= WORD;
         }
     }
@@ -25,10 +30,12 @@ impl PlaceSet {
         let mut index = place.index();
         for layer in &mut self.layers {
             let Some(word) = layer.get_mut(index / WORD) else { return };
-            *word &= !(1 << (index % WORD));
-            if *word != 0 {
+            let bit = 1 << (index % WORD);
+            if *word & !bit != 0 || *word & bit == 0 {
+                *word &= !bit;
                 return;
             }
+            *word = 0;
             index /= WORD;
         }
     }

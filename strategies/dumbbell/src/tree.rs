@@ -6,9 +6,13 @@ use peerstream_sdk::protocol::id::NodeId;
 use peerstream_sdk::protocol::time::Micros;
 
 use crate::leaves::{Choice, Leaf, Leaves};
-use crate::node::{Cause, Node, Nodes, Slot};
+use crate::node::{Cause, Marks, Nodes, Slot};
 use crate::place::{Forest, Place};
 use crate::place_set::PlaceSet;
+use crate::seats::{Seat, Seats};
+
+/// So many leaves, besides as many as there are nodes, may wait to be listed.
+const UNLISTED_MAX: usize = 1024;
 
 /// What was done to the trees.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,7 +30,7 @@ pub(crate) struct Tree {
     pub(crate) tally: Tally,
     /// Now, on the coordinator's clock.
     pub(crate) now: Micros,
-    at: Vec<Slot>,
+    seats: Seats,
     placed: usize,
     /// Empty places that somebody would feed.
     open: PlaceSet,
@@ -34,6 +38,9 @@ pub(crate) struct Tree {
     lone: PlaceSet,
     weak: PlaceSet,
     leaves: Leaves,
+    /// Leaves that are not in the lists of their levels yet: only a search needs the lists, and most leaves come and go
+    /// between two.
+    unlisted: Vec<Slot>,
     /// Those for whom there is no place, the oldest first.
     waiting: BTreeSet<(Micros, NodeId, Slot)>,
     /// Places whose occupant has changed in this round; some more than once.
@@ -51,12 +58,13 @@ impl Tree {
             forest,
             tally: Tally::default(),
             now,
-            at: Vec::new(),
+            seats: Seats::default(),
             placed: 0,
             open,
             lone: PlaceSet::default(),
             weak: PlaceSet::default(),
             leaves: Leaves::default(),
+            unlisted: Vec::new(),
             waiting: BTreeSet::new(),
             changed: Vec::new(),
             displaced: Vec::new(),
@@ -65,16 +73,12 @@ impl Tree {
 
     /// Who is there.
     pub(crate) fn at(&self, place: Place) -> Option<Slot> {
-        self.at_index(place.index())
+        self.seats.get(place).map(|seat| seat.slot)
     }
 
-    /// Who is at the n-th place.
-    pub(crate) fn at_index(&self, index: usize) -> Option<Slot> {
-        self.at.get(index)?.some()
-    }
-
-    pub(crate) fn node_at(&self, place: Place) -> Option<&Node> {
-        self.at(place).map(|slot| &self.nodes[slot])
+    /// Who is there, with what neighbours ask about them.
+    pub(crate) fn seat(&self, place: Place) -> Option<&Seat> {
+        self.seats.get(place)
     }
 
     /// Whether whoever is there, if anybody, feeds nobody.
@@ -94,7 +98,13 @@ impl Tree {
 
     /// Who feeds the place; none when nobody does.
     pub(crate) fn feeder(&self, place: Place) -> Option<Slot> {
-        self.forest.parent(place).map_or(Some(Slot::SOURCE), |parent| self.at(parent))
+        self.feeder_and_name(place).map(|(feeder, _)| feeder)
+    }
+
+    /// Who feeds the place, and the name; none when nobody does.
+    pub(crate) fn feeder_and_name(&self, place: Place) -> Option<(Slot, NodeId)> {
+        let Some(parent) = self.forest.parent(place) else { return Some((Slot::SOURCE, NodeId::SOURCE)) };
+        self.seat(parent).map(|seat| (seat.slot, seat.id))
     }
 
     /// The name behind a slot.
@@ -176,10 +186,11 @@ impl Tree {
     /// The older of the gap's children that relay; for a single root the best uplink of them, then the oldest.
     fn heir(&self, gap: Place) -> Option<(Place, Cause)> {
         let by_uplink = self.forest.has_single_root() && self.forest.parent(gap).is_none();
-        let strong = |child: &Place| self.node_at(*child).filter(|node| !node.weak);
+        let strong = |child: &Place| self.seat(*child).filter(|seat| !seat.weak);
         let children = self.forest.children(gap).filter_map(|child| Some((child, strong(&child)?)));
-        let rank = |node: &Node| (if by_uplink { u8::MAX - node.capacity } else { 0 }, node.age());
-        let heir = children.min_by_key(|(_, node)| rank(node)).map(|(child, _)| child)?;
+        let uplink = |seat: &Seat| if by_uplink { self.nodes[seat.slot].capacity } else { 0 };
+        let rank = |seat: &Seat| (u8::MAX - uplink(seat), seat.age());
+        let heir = children.min_by_key(|(_, seat)| rank(seat)).map(|(child, _)| child)?;
         Some((heir, if by_uplink { Cause::BestUplink } else { Cause::Rose }))
     }
 
@@ -187,7 +198,7 @@ impl Tree {
     pub(crate) fn improve_single_root(&mut self) -> bool {
         let Some(root) = self.forest.roots().next().filter(|_| self.forest.has_single_root()) else { return false };
         let Some((heir, _)) = self.heir(root) else { return false };
-        let capacity = |place: Place| self.node_at(place).map_or(0, |node| node.capacity);
+        let capacity = |place: Place| self.at(place).map_or(0, |slot| self.nodes[slot].capacity);
         if capacity(heir) <= capacity(root) {
             return false;
         }
@@ -201,7 +212,7 @@ impl Tree {
             return self.shift(leaf, gap, Cause::CalledUp);
         }
         let mut weak: Vec<_> = self.forest.children(gap).filter(|child| self.at(*child).is_some()).collect();
-        weak.sort_by_key(|child| self.node_at(*child).map(Node::age));
+        weak.sort_by_key(|child| self.seat(*child).map(Seat::age));
         self.shift(weak[0], gap, Cause::Rose);
         for other in weak.into_iter().skip(1) {
             // Other gaps may still be open above, so its new place is found once all are filled.
@@ -224,7 +235,7 @@ impl Tree {
 
     /// The oldest leaf of a level that relays and is not older than the gap's parent, else the youngest that relays.
     fn strong_leaf_for(&mut self, gap: Place, level: u32) -> Option<Place> {
-        let parent = self.forest.parent(gap).and_then(|parent| self.node_at(parent));
+        let parent = self.forest.parent(gap).and_then(|parent| self.seat(parent));
         let since = parent.map_or(Micros(0), |parent| parent.since);
         let younger = self.leaf_of(level, Choice::OldestSince(since), gap);
         younger.or_else(|| self.leaf_of(level, Choice::YoungestBefore(since), gap))
@@ -232,6 +243,7 @@ impl Tree {
 
     /// The first of those leaves that does not feed the gap itself.
     fn leaf_of(&mut self, level: u32, choice: Choice, gap: Place) -> Option<Place> {
+        self.list_all();
         let feeder = self.forest.parent(gap);
         let mut seen = None;
         while let Some(leaf) = self.leaves.entry(level, choice, seen) {
@@ -242,7 +254,7 @@ impl Tree {
             }
             let node = &mut self.nodes[leaf.slot()];
             if !node.is_leaf() {
-                node.listed = false;
+                node.marks.set(Marks::LISTED, false);
                 self.leaves.strike(level, leaf);
             } else if Some(node.place) != feeder {
                 return Some(node.place);
@@ -254,7 +266,7 @@ impl Tree {
     /// Whether the entry of that level's list is a node's as it is now.
     fn is_entry_of(&self, leaf: Leaf, level: u32) -> bool {
         let node = &self.nodes[leaf.slot()];
-        node.listed && self.forest.level(node.place) == level && Leaf::of(leaf.slot(), node) == leaf
+        node.marks.has(Marks::LISTED) && self.forest.level(node.place) == level && Leaf::of(leaf.slot(), node) == leaf
     }
 
     // Compaction.
@@ -316,21 +328,18 @@ impl Tree {
 
     pub(crate) fn put(&mut self, place: Place, slot: Slot, cause: Cause) {
         debug_assert!(self.at(place).is_none(), "{place} is taken");
-        if self.at.len() <= place.index() {
-            self.at.resize(place.index() + 1, Slot::NONE);
-        }
-        self.at[place.index()] = slot;
         self.placed += 1;
         self.leaves.arrive(self.forest.level(place));
         let placed_s = self.now_s();
         let children = self.forest.children(place).filter(|child| self.at(*child).is_some()).count() as u8;
         let node = &mut self.nodes[slot];
-        (node.place, node.placed_s, node.cause, node.children) = (place, placed_s, cause, children);
-        let (weak, age) = (node.weak, node.age());
-        if let Some(parent) = self.forest.parent(place).and_then(|parent| self.at(parent)) {
-            let parent = &mut self.nodes[parent];
-            parent.children += 1;
-            self.tally.inversions += u64::from(!weak && parent.age() > age);
+        (node.place, node.children) = (place, children);
+        let seat = Seat { slot, placed_s, id: node.id, since: node.since, cause, weak: node.weak };
+        self.seats.fill(place, seat);
+        let weak = seat.weak;
+        if let Some(parent) = self.forest.parent(place).and_then(|parent| self.seats.get(parent)) {
+            self.nodes[parent.slot].children += 1;
+            self.tally.inversions += u64::from(!weak && parent.age() > seat.age());
         }
         self.close(place);
         if self.open.contains(place.twin()) {
@@ -347,11 +356,12 @@ impl Tree {
 
     pub(crate) fn take(&mut self, place: Place) -> Option<Slot> {
         let slot = self.at(place)?;
-        self.at[place.index()] = Slot::NONE;
+        self.seats.clear(place);
         self.placed -= 1;
         self.leaves.depart(self.forest.level(place));
         let node = &mut self.nodes[slot];
-        (node.place, node.listed, node.children) = (Place::NONE, false, 0);
+        (node.place, node.children) = (Place::NONE, 0);
+        node.marks.set(Marks::LISTED, false);
         self.weak.remove(place);
         self.lone.remove(place.twin());
         self.forest.children(place).for_each(|child| self.close(child));
@@ -372,9 +382,12 @@ impl Tree {
 
     /// Changes whether the occupant is weak; it must be a leaf if it becomes so.
     pub(crate) fn set_weak(&mut self, place: Place, weak: bool) {
-        let Some(slot) = self.at(place).filter(|slot| self.nodes[*slot].weak != weak) else { return };
+        let Some(seat) = self.seats.get_mut(place).filter(|seat| seat.weak != weak) else { return };
+        seat.weak = weak;
+        let slot = seat.slot;
         let node = &mut self.nodes[slot];
-        (node.weak, node.listed) = (weak, false);
+        node.weak = weak;
+        node.marks.set(Marks::LISTED, false);
         if weak {
             self.forest.children(place).for_each(|child| self.close(child));
             self.weak.insert(place);
@@ -408,13 +421,28 @@ impl Tree {
 
     fn list_if_leaf(&mut self, slot: Slot) {
         let node = &mut self.nodes[slot];
-        if node.listed || !node.is_leaf() {
+        if !node.is_leaf() || node.marks.set(Marks::LISTED, true) {
             return;
         }
-        node.listed = true;
-        let (leaf, level) = (Leaf::of(slot, node), self.forest.level(node.place));
+        self.unlisted.push(slot);
+        if self.unlisted.len() > self.placed + UNLISTED_MAX {
+            self.list_all();
+        }
+    }
+
+    /// Brings the lists of leaves up to date.
+    fn list_all(&mut self) {
+        let mut unlisted = std::mem::take(&mut self.unlisted);
         let mut leaves = std::mem::take(&mut self.leaves);
-        leaves.list(level, leaf, |leaf| self.is_entry_of(leaf, level));
-        self.leaves = leaves;
+        for slot in unlisted.drain(..) {
+            let node = &mut self.nodes[slot];
+            if !node.is_leaf() {
+                node.marks.set(Marks::LISTED, false);
+            } else if node.marks.has(Marks::LISTED) {
+                let (leaf, level) = (Leaf::of(slot, node), self.forest.level(node.place));
+                leaves.list(level, leaf, |leaf| self.is_entry_of(leaf, level));
+            }
+        }
+        (self.unlisted, self.leaves) = (unlisted, leaves);
     }
 }

@@ -3,7 +3,7 @@
 mod world;
 
 use peerstream_dumbbell::{Config, Dumbbell, Roots};
-use peerstream_sdk::overlay::{Context, Event, Group, Plan, Reject, Topology, TreeStrategy};
+use peerstream_sdk::overlay::{Context, Event, Group, Member, Plan, Reject, Topology, TreeStrategy};
 use peerstream_sdk::protocol::id::{NodeId, Stripes};
 use proptest::prelude::*;
 use world::{S, World, faults, inversions, levels_too_deep};
@@ -368,6 +368,34 @@ fn a_departure_moves_few_nodes() {
     let moves = world.strategy.counters().moves as f64 / 4_000.0;
     assert!(moves < 1.3, "{moves} moves per departure with ages that say nothing");
     assert_eq!(world.inversions(), 0);
+}
+
+#[test]
+fn a_large_audience_that_is_told_of_many_changes_at_once_is_as_its_places_want_it() {
+    let mut world = World::of(9_000);
+    for round in 0..3 {
+        let gone: Vec<_> = world.nodes().into_iter().filter(|node| node.0 % 29 == round).collect();
+        gone.iter().for_each(|node| drop(world.topology.remove(*node)));
+        let joined: Vec<_> = (0..300).map(|n| NodeId(1_000_000 + round * 1_000 + n)).collect();
+        joined.iter().for_each(|node| world.topology.insert(*node, Member::new(2, true, world.now)).unwrap());
+        let left = gone.into_iter().map(Event::Left);
+        let events: Vec<_> = left.chain(joined.into_iter().map(Event::Joined)).collect();
+        world.tell(&events);
+        world.check();
+    }
+    assert_eq!(world.inversions(), 0);
+}
+
+#[test]
+fn a_departure_that_is_told_twice_counts_once() {
+    let mut world = World::of(14);
+    let gone = world.at("A2");
+    world.topology.remove(gone);
+    world.tell(&[Event::Left(gone), Event::Left(gone)]);
+    world.check();
+    (0..2).for_each(|_| drop(world.join(true)));
+    assert_eq!(world.places().len(), 15);
+    world.check();
 }
 
 #[test]
