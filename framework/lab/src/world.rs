@@ -900,6 +900,7 @@ impl<C: Conductor> World<C> {
 
     fn send(&mut self, id: ActorId, link: LinkId, lane: Lane, payload: Payload) {
         let now = self.now;
+        let is_piece = matches!(payload, Payload::Piece { .. });
         let (body, size) = self.body(id, payload);
         if let Body::Own(bytes) = &body
             && lane == Lane::Control
@@ -908,11 +909,11 @@ impl<C: Conductor> World<C> {
         }
         let window_max = self.window_max;
         let actor = &mut self.actors[id.0];
-        let late = if lane == Lane::Pieces { actor.flaw.late } else { Micros(0) };
+        let late = if is_piece { actor.flaw.late } else { Micros(0) };
         let Some((_, wire)) = actor.wires.iter_mut().find(|(known, _)| *known == link) else { return };
         let Some((to, back)) = wire.other.filter(|_| wire.open) else { return };
         wire.credit = wire.credit.saturating_sub(body.bytes().len() as u64);
-        if now < wire.loses_until || (actor.flaw.mute && lane == Lane::Pieces) {
+        if now < wire.loses_until || (actor.flaw.mute && is_piece) {
             return self.promise_credit(id, link);
         }
         let bytes = on_the_line(size);
@@ -992,11 +993,10 @@ impl<C: Conductor> World<C> {
         let now = self.now;
         let piece = self.piece_bytes.unwrap_or(body.bytes().len() as u64);
         let Some(wire) = self.actors[to.0].wire(link).filter(|wire| wire.open) else { return };
-        let header = body.bytes().len() > 64 && matches!(Frame::decode(body.bytes()), Ok(Frame::Header(_)));
-        if lane == Lane::Pieces || header {
+        if lane == Lane::Pieces {
             wire.feeds = now;
         }
-        if lane == Lane::Pieces {
+        if lane == Lane::Pieces && matches!(Frame::decode(body.bytes()), Ok(Frame::Piece { .. })) {
             wire.fed = now;
             match wire.other {
                 Some((0, _)) => self.tally.payload_from_source += piece,
