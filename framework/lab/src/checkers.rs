@@ -94,14 +94,25 @@ impl Survey {
     /// For each node how many hops its nearest way to a node without feeders is, which the source is; none for those that
     /// have only circles above them.
     pub fn hops(&self) -> Vec<Option<u32>> {
+        self.hops_from(|seen| {
+            let known = seen.status.feeders.iter().all(|feeder| self.by_name.contains_key(feeder));
+            !known || seen.status.feeders.is_empty()
+        })
+    }
+
+    /// The same to the source itself; none for those whose ways up all end before it, at a feeder that has gone.
+    pub fn hops_to_source(&self) -> Vec<Option<u32>> {
+        self.hops_from(|seen| seen.id == ActorId::SOURCE)
+    }
+
+    fn hops_from(&self, is_top: impl Fn(&Seen) -> bool) -> Vec<Option<u32>> {
         let mut hops = vec![None; self.nodes.len()];
         let mut below: Vec<(usize, usize)> = Vec::new();
         let mut reached = Vec::new();
         for (at, seen) in self.nodes.iter().enumerate() {
-            let known = seen.status.feeders.iter().map(|feeder| self.by_name.get(feeder));
-            if known.clone().all(|feeder| feeder.is_some()) && !seen.status.feeders.is_empty() {
-                below.extend(known.flatten().map(|feeder| (*feeder, at)));
-            } else {
+            let known = seen.status.feeders.iter().filter_map(|feeder| self.by_name.get(feeder));
+            below.extend(known.map(|feeder| (*feeder, at)));
+            if is_top(seen) {
                 hops[at] = Some(0);
                 reached.push(at);
             }
@@ -349,6 +360,13 @@ mod tests {
         let nodes = [seen(0, &[], &[1]), seen(1, &[0], &[2]), seen(2, &[1], &[])];
         assert!(broken(&surveyed(&nodes)).is_empty());
         assert_eq!(Survey::new(Micros(0), nodes.to_vec()).hops(), [Some(0), Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn who_is_below_a_node_that_has_gone_is_not_taken_for_a_root() {
+        let survey = Survey::new(Micros(0), vec![seen(0, &[], &[]), seen(2, &[1], &[3]), seen(3, &[2], &[])]);
+        assert_eq!(survey.hops(), [Some(0), Some(0), Some(1)]);
+        assert_eq!(survey.hops_to_source(), [Some(0), None, None]);
     }
 
     #[test]

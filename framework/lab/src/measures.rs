@@ -137,7 +137,7 @@ impl Measures {
 
     /// A second has passed.
     pub(crate) fn on_second(&mut self, world: &mut World<Coordinated>, survey: &Survey, at_s: f64) {
-        let hops = survey.hops();
+        let hops = survey.hops_to_source();
         let mut sample = Sample { at_s, ..Sample::default() };
         let mut lost = (self.gone_segments(world), 0);
         let (mut level_sum, mut fed, mut use_sum, mut relays) = (0_u64, 0_u64, 0.0, 0_u64);

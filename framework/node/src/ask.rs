@@ -155,8 +155,9 @@ impl<V: Verifier> Node<V> {
     fn ask_the_silent_again(&mut self) {
         let now = self.now;
         let unanswered = |link: &&Link| {
-            let waited = link.asked.since.is_some_and(|since| now.since(since) >= ASK_AGAIN);
-            link.open && waited && (link.asked.unreadable || !link.asked.answered) && link.refused.is_none()
+            let waited = |since: Option<Micros>| since.is_some_and(|since| now.since(since) >= ASK_AGAIN);
+            let silent = waited(link.asked.since) && !link.asked.answered;
+            link.open && (silent || waited(link.asked.unusable)) && link.refused.is_none()
         };
         let silent: Vec<_> = self.links.values().filter(unanswered).map(|link| link.peer).collect();
         silent.into_iter().for_each(|peer| self.ask_for_feed(peer));
@@ -312,8 +313,8 @@ impl<V: Verifier> Node<V> {
         }
     }
 
-    /// Whether a parent sends pieces no farther than L behind this node's own position. Headers prove nothing: they overtake
-    /// the pieces in a slow uplink.
+    /// Whether a parent sends pieces no farther than L behind this node's own position. Headers prove nothing: what
+    /// follows them may be stuck in a slow uplink.
     fn keeps_up(&self, link: &Link) -> bool {
         let (hop, segment) = (self.latency.hop(), self.latency.segment());
         let slack = hop.0.div_ceil(segment.0.max(1));

@@ -4,10 +4,9 @@ use std::collections::VecDeque;
 
 use peerstream_protocol::crypto::{Hash, Verifier};
 use peerstream_protocol::frame::{Frame, Lane, PeerMessage, decode_header};
-use peerstream_protocol::header::{Flags, Header, Previous, Signed};
+use peerstream_protocol::header::{Flags, Header, Signed};
 use peerstream_protocol::id::Seq;
 use peerstream_protocol::segment::{Init, InitId, PieceSize};
-use peerstream_protocol::time::Micros;
 
 use crate::io::LinkId;
 use crate::node::Node;
@@ -15,20 +14,30 @@ use crate::starter::Stored;
 
 /// Bytes of pieces that may wait for their header; beyond it the oldest are dropped and counted.
 const ORPHAN_BYTES_MAX: usize = 256 * 1024;
+/// Headers that may wait for their init, or for a join point; beyond it the oldest are dropped and counted.
+const HEADERS_WAITING_MAX: usize = 16;
 /// How much of the way to being cut off each offence goes.
 const WEIGHT_MALFORMED: u32 = 2;
 const WEIGHT_FORGED: u32 = 4;
 const WEIGHT_UNSOLICITED: u32 = 1;
-/// The first header of a feed comes within this time.
-const FIRST_HEADER_WITHIN: Micros = Micros::from_secs(2);
 /// A repeated piece counts as an offence once this many came over one link, and again every so many.
 const REPEATS_PER_OFFENCE: u64 = 512;
 
-/// Pieces that came before their header.
+/// What came before that without which it is of no use: the lane of pieces keeps no order.
 #[derive(Debug, Default)]
 pub(crate) struct Orphans {
+    /// Pieces without their header.
     pieces: VecDeque<Orphan>,
     bytes: usize,
+    /// Genuine headers without their init, or without a join point before them.
+    headers: VecDeque<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    link: LinkId,
+    header: Header,
+    chain: Hash,
 }
 
 #[derive(Debug)]
@@ -70,8 +79,22 @@ impl Orphans {
         found
     }
 
+    /// Whether the header with this hash came over this link and waits.
+    fn holds_header(&self, link: LinkId, chain: Hash) -> bool {
+        self.headers.iter().any(|waiting| waiting.link == link && waiting.chain == chain)
+    }
+
+    /// Keeps a header; returns how many older ones had to go.
+    fn keep_header(&mut self, waiting: Waiting) -> u64 {
+        self.headers.push_back(waiting);
+        let dropped = self.headers.len().saturating_sub(HEADERS_WAITING_MAX);
+        self.headers.drain(..dropped);
+        dropped as u64
+    }
+
     /// A link has gone; what came over it stays only if its header comes soon, so it goes too.
     pub(crate) fn forget(&mut self, link: LinkId) {
+        self.headers.retain(|waiting| waiting.link != link);
         self.pieces.retain(|orphan| orphan.link != link);
         self.bytes = self.pieces.iter().map(Orphan::cost).sum();
     }
@@ -81,7 +104,8 @@ impl<V: Verifier> Node<V> {
     pub(crate) fn take_frame(&mut self, id: LinkId, lane: Lane, bytes: &[u8]) {
         match (Frame::decode(bytes), lane) {
             (Ok(Frame::Piece { seq, index, bytes }), Lane::Pieces) => self.take_piece(id, seq, index, bytes),
-            (Ok(Frame::Header(inner)), Lane::Control) => self.take_header(id, inner),
+            (Ok(Frame::Header(inner)), Lane::Pieces) => self.take_header(id, inner),
+            (Ok(Frame::Message(PeerMessage::Init(encoded))), Lane::Pieces) => self.take_init(id, encoded),
             (Ok(Frame::Message(message)), Lane::Control) => self.take_message(id, message),
             _ => self.on_malformed(id),
         }
@@ -90,19 +114,6 @@ impl<V: Verifier> Node<V> {
     fn on_malformed(&mut self, id: LinkId) {
         self.counters.malformed += 1;
         self.blame(id, WEIGHT_MALFORMED);
-    }
-
-    /// The first header of a link says everything. When it was lost with the link's first frames, those after it cannot be
-    /// read, and the want is said again; that is nobody's offence for a while.
-    fn on_unreadable_header(&mut self, id: LinkId) {
-        let now = self.now;
-        let Some(link) = self.links.get_mut(&id) else { return };
-        let begins = link.asked.since.is_some_and(|since| now.since(since) < FIRST_HEADER_WITHIN);
-        if link.header_in.is_some() || !begins {
-            return self.on_malformed(id);
-        }
-        self.counters.malformed += 1;
-        link.asked.unreadable = true;
     }
 
     fn on_forged(&mut self, id: LinkId) {
@@ -124,7 +135,7 @@ impl<V: Verifier> Node<V> {
         let now = self.now;
         let Some(link) = self.links.get_mut(&id) else { return };
         match message {
-            PeerMessage::Init(encoded) => self.take_init(id, encoded),
+            PeerMessage::Init(_) => self.on_malformed(id),
             PeerMessage::Want(want) => self.on_want(id, want),
             PeerMessage::Unwant(_) => self.on_unwant(id),
             PeerMessage::Refused(_) => self.on_refused(id),
@@ -142,6 +153,7 @@ impl<V: Verifier> Node<V> {
             && let Some(link) = self.links.get_mut(&id)
         {
             link.init_in = Some((InitId::of(&encoded), encoded));
+            self.retry_waiting_headers();
         }
     }
 
@@ -149,23 +161,16 @@ impl<V: Verifier> Node<V> {
         if !self.expects(id) {
             return;
         }
-        let Some(link) = self.links.get(&id) else { return };
-        let Ok(header) = decode_header(inner, link.header_in.as_ref()) else { return self.on_unreadable_header(id) };
-        let core = header.core;
+        let Ok(header) = decode_header(inner) else { return self.on_malformed(id) };
         let Some((signed, chain)) = self.signed(&header) else { return };
-        let last = Previous { seq: core.seq, hash: chain, init: core.init };
-        match self.window.get(core.seq).map(|segment| segment.chain) {
-            Some(known) if known == chain => self.note_header(id, last),
+        match self.window.get(header.core.seq).map(|segment| segment.chain) {
+            Some(known) if known == chain => {}
             Some(_) => self.on_forged(id),
-            None if self.is_past(core.seq) => self.note_header(id, last),
-            None => self.take_new_header(id, header, &signed, last),
-        }
-    }
-
-    /// The next header of this link may be written shorter for this one.
-    fn note_header(&mut self, id: LinkId, last: Previous) {
-        if let Some(link) = self.links.get_mut(&id) {
-            link.header_in = Some(last);
+            None if self.is_past(header.core.seq) || self.orphans.holds_header(id, chain) => {}
+            None if self.is_acceptable(&header, &signed, chain) => {
+                self.take_new_header(Waiting { link: id, header, chain })
+            }
+            None => self.on_forged(id),
         }
     }
 
@@ -178,16 +183,40 @@ impl<V: Verifier> Node<V> {
         seq >= self.window.first()
     }
 
-    fn take_new_header(&mut self, id: LinkId, header: Header, signed: &Signed, last: Previous) {
-        if !self.is_acceptable(&header, signed, last.hash) {
-            return self.on_forged(id);
+    /// A genuine header opens its segment, or waits.
+    fn take_new_header(&mut self, new: Waiting) {
+        let begins = self.position.is_some() || new.header.core.flags.has(Flags::JOIN_POINT);
+        let usable = begins && self.has_init(new.link, new.header.core.init);
+        if let Some(link) = self.links.get_mut(&new.link) {
+            let since = link.asked.unusable.unwrap_or(self.now);
+            link.asked.unusable = (!usable).then_some(since);
         }
-        let offered = self.links.get_mut(&id).and_then(|link| link.init_in.take());
-        if !self.adopt_init(offered, header.core.init) {
-            return self.on_unreadable_header(id);
+        if usable {
+            self.open_segment(new.header, new.chain);
+        } else {
+            self.counters.orphans_dropped += self.orphans.keep_header(new);
         }
-        self.note_header(id, last);
-        self.open_segment(header, last.hash);
+    }
+
+    /// Something came that headers may have waited for.
+    fn retry_waiting_headers(&mut self) {
+        for waiting in std::mem::take(&mut self.orphans.headers) {
+            let seq = waiting.header.core.seq;
+            if self.window.get(seq).is_some() || self.is_past(seq) {
+                continue;
+            }
+            match self.is_chained(&waiting.header, waiting.chain) {
+                true => self.take_new_header(waiting),
+                false => self.on_forged(waiting.link),
+            }
+        }
+    }
+
+    /// Whether an init is here, or came over this link.
+    fn has_init(&mut self, link: LinkId, wanted: InitId) -> bool {
+        let link = self.links.get_mut(&link);
+        let offered = link.and_then(|link| link.init_in.take_if(|(offered, _)| *offered == wanted));
+        self.adopt_init(offered, wanted)
     }
 
     /// What is to be signed of a header, and what the next one's `prev` must be; none before this node was welcomed to a
@@ -244,6 +273,7 @@ impl<V: Verifier> Node<V> {
         if self.window.get(core.seq).is_some_and(|segment| segment.is_complete()) {
             self.on_segment_complete(core.seq);
         }
+        self.retry_waiting_headers();
         self.pump();
     }
 

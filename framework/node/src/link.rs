@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use peerstream_protocol::frame::{Lane, PeerMessage, Want};
-use peerstream_protocol::header::Previous;
 use peerstream_protocol::id::{NodeId, Seq};
 use peerstream_protocol::segment::InitId;
 use peerstream_protocol::time::Micros;
@@ -56,8 +55,8 @@ pub(crate) struct Asked {
     pub(crate) since: Option<Micros>,
     /// Something has come in answer to that.
     pub(crate) answered: bool,
-    /// What came cannot be read, because its beginning was lost.
-    pub(crate) unreadable: bool,
+    /// Since when headers come that cannot be used yet, because what comes before them has not come.
+    pub(crate) unusable: Option<Micros>,
 }
 
 #[derive(Debug)]
@@ -78,8 +77,8 @@ pub(crate) struct Link {
     pub(crate) round_trip: Option<Micros>,
     ping: Option<(u32, Micros)>,
     pinged: Micros,
-    pub(crate) header_out: Option<Previous>,
-    pub(crate) header_in: Option<Previous>,
+    /// The init of the last header that was sent in answer to the present want.
+    pub(crate) init_out: InitId,
     /// The newest segment of which a piece came, new or not.
     pub(crate) piece_in: Option<Seq>,
     pub(crate) init_in: Option<(InitId, Vec<u8>)>,
@@ -117,8 +116,7 @@ impl Link {
             round_trip: None,
             ping: None,
             pinged: Micros(0),
-            header_out: None,
-            header_in: None,
+            init_out: InitId::NONE,
             piece_in: None,
             init_in: None,
             feed: None,

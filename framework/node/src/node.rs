@@ -73,7 +73,7 @@ pub struct Counters {
     pub refused: u64,
     /// Signals that fit no link.
     pub stray_signals: u64,
-    /// Pieces ahead of their header that were dropped.
+    /// Pieces ahead of their header, and headers ahead of their init or of a join point, that were dropped.
     pub orphans_dropped: u64,
     /// Segments not sent because a child was too slow or asked too late.
     pub feed_gaps: u64,

@@ -2,7 +2,6 @@
 
 use peerstream_protocol::crypto::Verifier;
 use peerstream_protocol::frame::{Lane, PIECE_PREFIX, PeerMessage, Refusal, Want, encode_header};
-use peerstream_protocol::header::Previous;
 use peerstream_protocol::id::{NodeId, Seq};
 use peerstream_protocol::segment::InitId;
 use peerstream_protocol::time::Micros;
@@ -72,7 +71,7 @@ impl<V: Verifier> Node<V> {
             self.reconciler.link_mut(peer).fed_by_me = true;
             let feed = Feed::new(&want, &self.window);
             if let Some(link) = self.links.get_mut(&id) {
-                (link.feed, link.held, link.header_out) = (Some(feed), None, None);
+                (link.feed, link.held, link.init_out) = (Some(feed), None, InitId::NONE);
             }
             return self.report_soon();
         }
@@ -264,21 +263,21 @@ impl Sender<'_> {
         fits
     }
 
-    /// A header goes after its init, when the link has not carried that yet.
+    /// A header goes on the lane of its pieces and before them, so that the peer can check each as it comes; and after its
+    /// init, when the feed has not carried that yet.
     fn send_header(&self, seq: Seq, link: &mut Link, counters: &mut crate::Counters, out: &mut Outbox) -> bool {
-        let Some(segment) = self.window.get(seq) else { return false };
-        let core = &segment.header.core;
-        let init_is_new = core.init != InitId::NONE && link.header_out.is_none_or(|last| last.init != core.init);
-        let init = init_is_new.then(|| self.inits.encoded(core.init)).flatten();
+        let Some(header) = self.window.get(seq).map(|segment| &segment.header) else { return false };
+        let init_is_new = header.core.init != InitId::NONE && link.init_out != header.core.init;
+        let init = init_is_new.then(|| self.inits.encoded(header.core.init)).flatten();
         let mut frames: Vec<Vec<u8>> = init.map(|init| PeerMessage::Init(init.to_vec()).encode()).into_iter().collect();
-        frames.push(encode_header(&segment.header, link.header_out.as_ref()));
+        frames.push(encode_header(header));
         let len: usize = frames.iter().map(Vec::len).sum();
         if !link.spend(len, self.now) {
             return false;
         }
-        link.header_out = Some(Previous { seq, hash: segment.chain, init: core.init });
+        link.init_out = header.core.init;
         counters.overhead_sent += len as u64;
-        out.extend(frames.into_iter().map(|bytes| Output::Send(self.id, Lane::Control, Payload::Bytes(bytes))));
+        out.extend(frames.into_iter().map(|bytes| Output::Send(self.id, Lane::Pieces, Payload::Bytes(bytes))));
         true
     }
 }

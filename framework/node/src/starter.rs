@@ -119,7 +119,7 @@ impl<V: Verifier> Node<V> {
     }
 
     fn take_starter_header(&mut self, inner: &[u8]) {
-        let Ok(header) = decode_header(inner, None) else {
+        let Ok(header) = decode_header(inner) else {
             self.counters.malformed += 1;
             return;
         };
@@ -200,12 +200,12 @@ fn is_after(next: Next, edge_us: u64, window: &Window) -> bool {
     window.get(seq).is_some_and(|segment| segment.header.core.wall_us > edge_us)
 }
 
-/// The frames of one step of a feed. Headers are written in full, since nothing is known of what came before.
+/// The frames of one step of a feed.
 fn frames_of(next: Next, window: &Window, inits: &Inits, known: &mut InitId) -> Vec<Vec<u8>> {
     match next {
         Next::Header(seq) => {
             let Some(header) = window.get(seq).map(|segment| &segment.header) else { return Vec::new() };
-            init_before(header, inits, known).into_iter().chain([encode_header(header, None)]).collect()
+            init_before(header, inits, known).into_iter().chain([encode_header(header)]).collect()
         }
         Next::Piece(seq, index) => {
             window.get(seq).and_then(|segment| segment.frame(index)).map(<[u8]>::to_vec).into_iter().collect()

@@ -43,7 +43,7 @@ fn a_piece_is_received_and_forwarded_to_two_children_without_an_allocation() {
         fed.feed_segment(&frames);
     }
     let frames = maker.segment(&payload, PieceSize::Kib4);
-    fed.feed(Lane::Control, &frames.header);
+    fed.feed(Lane::Pieces, &frames.header);
     let before = ALLOCATIONS.with(Cell::get);
     let last = frames.pieces.len() - 1;
     for piece in &frames.pieces[..last] {

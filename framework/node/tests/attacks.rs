@@ -36,7 +36,7 @@ fn is_closed(fed: &mut Fed, outputs: &[Output]) -> bool {
 fn a_flipped_byte_is_neither_delivered_nor_forwarded_and_its_sender_is_cut_off() {
     let (mut maker, mut fed) = fed(1);
     let frames = maker.segment(&payload(1), SIZE);
-    fed.give(Input::Frame(fed.parent, Lane::Control, &frames.header));
+    fed.give(Input::Frame(fed.parent, Lane::Pieces, &frames.header));
     let mut closed = false;
     for _ in 0..4 {
         let mut flipped = frames.pieces[0].clone();
@@ -68,7 +68,7 @@ fn an_invented_header_is_refused() {
     invented.header[len - 1] ^= 1;
     let mut closed = false;
     for _ in 0..4 {
-        let outputs = fed.give(Input::Frame(fed.parent, Lane::Control, &invented.header));
+        let outputs = fed.give(Input::Frame(fed.parent, Lane::Pieces, &invented.header));
         closed |= is_closed(&mut fed, &outputs);
     }
     assert!(closed);
@@ -105,7 +105,7 @@ fn data_nobody_asked_for_is_dropped_and_its_sender_cut_off() {
     let (mut maker, mut fed) = fed(1);
     let (child, frames) = (fed.children[0], maker.segment(&payload(1), SIZE));
     let closed = (0..20).any(|_| {
-        let outputs = fed.give(Input::Frame(child, Lane::Control, &frames.header));
+        let outputs = fed.give(Input::Frame(child, Lane::Pieces, &frames.header));
         outputs.contains(&Output::Close(child))
     });
     assert!(closed);
@@ -146,7 +146,7 @@ fn a_peer_that_was_cut_off_cannot_come_back_at_once() {
     let (mut maker, mut fed) = fed(1);
     let (child, frames) = (fed.children[0], maker.segment(&payload(1), SIZE));
     (0..20).for_each(|_| {
-        fed.give(Input::Frame(child, Lane::Control, &frames.header));
+        fed.give(Input::Frame(child, Lane::Pieces, &frames.header));
     });
     let offer = Down::Signal { from: NodeId(2), attempt: 11, payload: vec![1] }.encode();
     let again = fed.give(Input::Control(&offer));
@@ -163,7 +163,7 @@ fn headers_without_pieces_do_not_fill_the_memory() {
     let big = vec![1; 1_000_000];
     for _ in 0..40 {
         let frames = maker.segment(&big, PieceSize::Kib16);
-        fed.feed(Lane::Control, &frames.header);
+        fed.feed(Lane::Pieces, &frames.header);
     }
     assert!(fed.node.retained_bytes() <= 17_000_000, "{} bytes are retained", fed.node.retained_bytes());
 }
@@ -173,7 +173,7 @@ fn pieces_that_overtake_their_header_are_used() {
     let (mut maker, mut fed) = fed(0);
     let frames = maker.segment(&payload(1), SIZE);
     fed.feed(Lane::Pieces, &frames.pieces[1]);
-    fed.feed(Lane::Control, &frames.header);
+    fed.feed(Lane::Pieces, &frames.header);
     fed.feed(Lane::Pieces, &frames.pieces[0]);
     fed.feed(Lane::Pieces, &frames.pieces[2]);
     assert_eq!(fed.node.status().counters.delivered, 2);

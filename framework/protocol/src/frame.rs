@@ -1,22 +1,23 @@
 //! Frames between two nodes.
 //!
-//! Two lanes: the control lane keeps order and carries headers, inits and small messages; the pieces lane does not and
-//! carries pieces, each with a prefix of [`PIECE_PREFIX`] bytes.
+//! Two lanes: the control lane keeps order and carries small messages; the pieces lane does not and carries the stream:
+//! inits, headers, and pieces, each with a prefix of [`PIECE_PREFIX`] bytes. On one lane a header leaves before its pieces,
+//! however a stack shares its line between lanes, so that the other end can check and pass on each piece as it comes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::DecodeError;
 use crate::bitmap::Bitmap;
-use crate::header::{self, Header, Previous};
+use crate::header::{self, Header};
 use crate::id::{Seq, Stripes};
 use crate::segment::{INIT_BYTES_MAX, PieceSize};
 
 /// The two lanes of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lane {
-    /// Ordered and reliable: headers, inits, wants, progress.
+    /// Ordered and reliable: wants, gaps, progress, pings.
     Control,
-    /// Reliable without order: pieces.
+    /// Reliable without order: pieces, their headers, and inits.
     Pieces,
 }
 
@@ -73,10 +74,10 @@ pub enum Refusal {
     FedByYou,
 }
 
-/// Small messages on the control lane.
+/// Messages; all but [`PeerMessage::Init`] travel on the control lane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PeerMessage {
-    /// An encoded [`crate::segment::Init`], sent before the first header that needs it.
+    /// An encoded [`crate::segment::Init`], sent on the pieces lane before the first header that needs it.
     Init(Vec<u8>),
     /// Asks for segments.
     Want(Want),
@@ -131,17 +132,17 @@ pub fn piece_prefix(seq: Seq, index: u8) -> [u8; PIECE_PREFIX] {
     prefix
 }
 
-/// A header frame as it travels after `last` on one link.
-pub fn encode_header(header: &Header, last: Option<&Previous>) -> Vec<u8> {
+/// A header frame.
+pub fn encode_header(header: &Header) -> Vec<u8> {
     let mut out = Vec::with_capacity(160 + header.hashes.len() * 32);
     out.push(TAG_HEADER);
-    header::encode(header, last, &mut out);
+    header::encode(header, &mut out);
     out
 }
 
 /// Decodes the inside of [`Frame::Header`]; the signature is not checked here.
-pub fn decode_header(bytes: &[u8], last: Option<&Previous>) -> Result<Header, DecodeError> {
-    header::decode(bytes, last)
+pub fn decode_header(bytes: &[u8]) -> Result<Header, DecodeError> {
+    header::decode(bytes)
 }
 
 impl<'a> Frame<'a> {
@@ -196,12 +197,9 @@ fn decode_message(rest: &[u8]) -> Result<PeerMessage, DecodeError> {
 /// The body of the frame fuzz target.
 #[doc(hidden)]
 pub fn fuzz_decode(data: &[u8]) {
-    if let Ok(Frame::Header(inner)) = Frame::decode(data) {
-        let last = Previous { seq: Seq(1), hash: [1; 32], init: Default::default() };
-        for last in [None, Some(&last)] {
-            if let Ok(header) = decode_header(inner, last) {
-                let _ = encode_header(&header, last);
-            }
-        }
+    if let Ok(Frame::Header(inner)) = Frame::decode(data)
+        && let Ok(header) = decode_header(inner)
+    {
+        assert_eq!(encode_header(&header)[1..], *inner, "there is one way to write a header");
     }
 }

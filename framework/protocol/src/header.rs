@@ -158,39 +158,18 @@ impl Header {
     }
 }
 
-/// The last header sent over a link, which lets the next one be shorter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Previous {
-    /// Its number.
-    pub seq: Seq,
-    /// The hash that chains to it.
-    pub hash: Hash,
-    /// Its init.
-    pub init: InitId,
-}
-
-const OMIT_PREV: u8 = 0x80;
-const OMIT_INIT: u8 = 0x40;
-
-/// Appends a header as it travels after `last` on one link.
-pub(crate) fn encode(header: &Header, last: Option<&Previous>, out: &mut Vec<u8>) {
+/// Appends a header as it travels on a link.
+pub(crate) fn encode(header: &Header, out: &mut Vec<u8>) {
     let core = &header.core;
-    let chained = last.is_some_and(|last| last.seq.next() == core.seq && last.hash == core.prev);
-    let same_init = last.is_some_and(|last| last.init == core.init);
-    let marks = core.flags.0 | if chained { OMIT_PREV } else { 0 } | if same_init { OMIT_INIT } else { 0 };
-    out.push(marks);
+    out.push(core.flags.0);
     out.push((core.kind as u8) << 4 | core.piece_size as u8);
     out.extend(core.seq.0.to_le_bytes());
     out.extend(core.pts_us.to_le_bytes());
     out.extend(core.duration_us.to_le_bytes());
     out.extend(core.wall_us.to_le_bytes());
     out.extend(core.payload_len.to_le_bytes());
-    if !same_init {
-        out.extend(core.init.0);
-    }
-    if !chained {
-        out.extend(core.prev);
-    }
+    out.extend(core.init.0);
+    out.extend(core.prev);
     out.extend(header.signature.to_bytes());
     out.extend(header.hashes.as_flattened());
 }
@@ -222,10 +201,10 @@ impl Reader<'_> {
     }
 }
 
-/// Reads a header that followed `last` on one link. Not yet verified.
-pub(crate) fn decode(bytes: &[u8], last: Option<&Previous>) -> Result<Header, DecodeError> {
+/// Reads a header. Not yet verified.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Header, DecodeError> {
     let mut read = Reader(bytes);
-    let [marks, shape] = read.take()?;
+    let [flags, shape] = read.take()?;
     let kind = match shape >> 4 {
         0 => Kind::Media,
         1 => Kind::Data,
@@ -234,15 +213,9 @@ pub(crate) fn decode(bytes: &[u8], last: Option<&Previous>) -> Result<Header, De
     let piece_size = PieceSize::from_code(shape & 15).ok_or(DecodeError::Malformed)?;
     let (seq, pts_us) = (Seq(read.u64()?), read.u64()?);
     let (duration_us, wall_us, payload_len) = (read.u32()?, read.u64()?, read.u32()?);
-    let known = |omitted: u8| match (marks & omitted != 0, last) {
-        (true, None) => Err(DecodeError::Malformed),
-        (true, Some(last)) => Ok(Some(last)),
-        (false, _) => Ok(None),
-    };
-    let init = known(OMIT_INIT)?.map_or_else(|| read.take().map(InitId), |last| Ok(last.init))?;
-    let prev = known(OMIT_PREV)?.map_or_else(|| read.take(), |last| Ok(last.hash))?;
+    let (init, prev) = (InitId(read.take()?), read.take()?);
     let signature = Signature::from_bytes(&read.take()?);
-    let flags = Flags(marks & !(OMIT_PREV | OMIT_INIT));
+    let flags = Flags(flags);
     let core = Core { seq, kind, flags, pts_us, duration_us, wall_us, init, payload_len, piece_size, prev };
     if flags.0 & !Flags::KNOWN != 0 || payload_len as usize > PAYLOAD_BYTES_MAX || core.piece_count() > PIECES_MAX {
         return Err(DecodeError::Malformed);

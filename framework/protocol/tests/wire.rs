@@ -10,7 +10,7 @@ use peerstream_protocol::crypto::{PublicKey, SecretKey, Strict, hash};
 use peerstream_protocol::frame::{
     FRAME_BYTES_MAX, Frame, PARTIALS_MAX, Partial, PeerMessage, Resume, Want, decode_header, encode_header,
 };
-use peerstream_protocol::header::{Context, Core, Flags, Header, Previous, Signed};
+use peerstream_protocol::header::{Context, Core, Flags, Header, Signed};
 use peerstream_protocol::id::{Epoch, NodeId, Rendition, Seq, Stripes, Term};
 use peerstream_protocol::segment::{InitId, Kind, PieceSize};
 use proptest::prelude::*;
@@ -49,26 +49,19 @@ fn inner(bytes: &[u8]) -> &[u8] {
 
 proptest! {
     #[test]
-    fn a_header_is_read_back_whatever_the_link_knows(header in header(), chained: bool, same_init: bool) {
-        let last = Previous {
-            seq: Seq(header.core.seq.0.wrapping_sub(u64::from(chained))),
-            hash: header.core.prev,
-            init: if same_init { header.core.init } else { InitId::NONE },
-        };
-        for last in [None, Some(&last)] {
-            let encoded = encode_header(&header, last);
-            let decoded = decode_header(inner(&encoded), last).unwrap();
-            prop_assert_eq!(&decoded, &header);
-            prop_assert!(decoded.verify(&key().public(), &context(), &mut Strict::default()).is_some());
-        }
+    fn a_header_is_read_back(header in header()) {
+        let encoded = encode_header(&header);
+        let decoded = decode_header(inner(&encoded)).unwrap();
+        prop_assert_eq!(&decoded, &header);
+        prop_assert!(decoded.verify(&key().public(), &context(), &mut Strict::default()).is_some());
     }
 
     #[test]
     fn an_altered_header_is_found_out(header in header(), at: prop::sample::Index, bit in 0..8_u8) {
-        let mut encoded = encode_header(&header, None);
+        let mut encoded = encode_header(&header);
         let at = 1 + at.index(encoded.len() - 1);
         encoded[at] ^= 1 << bit;
-        if let Ok(altered) = decode_header(inner(&encoded), None) {
+        if let Ok(altered) = decode_header(inner(&encoded)) {
             prop_assert!(altered.verify(&key().public(), &context(), &mut Strict::default()).is_none());
         }
     }
@@ -101,7 +94,7 @@ proptest! {
 }
 
 #[test]
-fn a_header_between_neighbours_costs_no_more_than_its_facts_its_hashes_and_its_signature() {
+fn a_header_costs_no_more_than_its_facts_its_hashes_and_its_signature() {
     let core = Core {
         seq: Seq(9),
         kind: Kind::Media,
@@ -115,9 +108,7 @@ fn a_header_between_neighbours_costs_no_more_than_its_facts_its_hashes_and_its_s
         prev: [3; 32],
     };
     let (header, _) = Header::sign(&key(), &context(), core, vec![[0; 32]; 4]);
-    let last = Previous { seq: Seq(8), hash: [3; 32], init: InitId([4; 16]) };
-    assert_eq!(encode_header(&header, Some(&last)).len(), 1 + 34 + 64 + 4 * 32);
-    assert_eq!(encode_header(&header, None).len(), 1 + 34 + 16 + 32 + 64 + 4 * 32);
+    assert_eq!(encode_header(&header).len(), 1 + 34 + 16 + 32 + 64 + 4 * 32);
 }
 
 #[test]

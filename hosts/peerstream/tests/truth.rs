@@ -3,8 +3,8 @@
 //!     cargo build --release
 //!     PEERSTREAM_BIN=target/release/peerstream cargo test --release --test truth -- --ignored --nocapture
 //!
-//! `PEERSTREAM_WATCHERS` (50), `PEERSTREAM_SECONDS` (60) and `PEERSTREAM_KILLS` (6) scale it, `PEERSTREAM_SEED` (1) is the
-//! lab's.
+//! `PEERSTREAM_WATCHERS` (50), `PEERSTREAM_SECONDS` (60) and `PEERSTREAM_KILLS` (6) scale it, `PEERSTREAM_PERIOD_MS` (100) is
+//! the time from one record to the next, `PEERSTREAM_SEED` (1) is the lab's.
 
 #![cfg(target_os = "linux")]
 
@@ -26,7 +26,8 @@ use peerstream_lab::{Report, Scenario};
 
 /// Bytes of one record, one segment each; it begins with the microseconds at which it was written.
 const RECORD: usize = 16 * 1024;
-const PERIOD: Duration = Duration::from_millis(100);
+/// The source's name.
+const SOURCE: u64 = 0;
 /// From the last join to the first record that counts.
 const SETTLE: Duration = Duration::from_secs(5);
 const WIRES: Wires = Wires { delay: Duration::from_millis(25), uplink: 10e6 };
@@ -35,6 +36,8 @@ struct Scale {
     watchers: usize,
     seconds: u64,
     kills: usize,
+    /// From one record to the next.
+    period: Duration,
 }
 
 impl Scale {
@@ -121,18 +124,41 @@ fn read(mut stdout: ChildStdout, origin: Instant) -> Vec<Arrival> {
     all
 }
 
-/// The level of each node, by name, at a time; 0 for the roots.
-type Levels = BTreeMap<u64, u32>;
+/// The level at which each node is fed, by name, at a time, 0 being the roots; none while it is fed by nobody known.
+type Levels = BTreeMap<u64, Option<u32>>;
 
+/// The levels by who feeds whom as the nodes themselves report it, which may differ from whom they were told to take.
 fn levels(hosts: &Hosts) -> Levels {
     let overlay = hosts.inside(0, || get("http://10.77.0.1:8080/api/v1/overlay").1);
     let overlay: serde_json::Value = serde_json::from_str(&overlay).unwrap();
+    let feeders = |node: &serde_json::Value| {
+        let links = node["links"].as_array().unwrap().iter();
+        links.filter(|link| link["feeds_me"] == true).filter_map(|link| name(&link["peer"])).collect()
+    };
     let nodes = overlay["nodes"].as_array().unwrap().iter();
-    nodes.filter_map(|node| Some((name(&node["id"])?, node["level"].as_u64()?.saturating_sub(1) as u32))).collect()
+    levels_of(&nodes.filter_map(|node| Some((name(&node["id"])?, feeders(node)))).collect())
+}
+
+/// Counts as the lab does: the nearest way up to the source.
+fn levels_of(feeders: &BTreeMap<u64, Vec<u64>>) -> Levels {
+    let mut hops = BTreeMap::from([(SOURCE, 0)]);
+    for above in 0.. {
+        let is_above = |feeder| hops.get(feeder) == Some(&above);
+        let below = feeders.iter().filter(|(node, of)| !hops.contains_key(node) && of.iter().any(is_above));
+        let below: Vec<_> = below.map(|(node, _)| (*node, above + 1)).collect();
+        if below.is_empty() {
+            break;
+        }
+        hops.extend(below);
+    }
+    feeders.keys().map(|node| (*node, hops.get(node).and_then(|hops: &u32| hops.checked_sub(1)))).collect()
 }
 
 fn name(id: &serde_json::Value) -> Option<u64> {
-    id.as_u64().or_else(|| id.as_str()?.strip_prefix('n')?.parse().ok())
+    match id.as_str()? {
+        "source" => Some(SOURCE),
+        name => name.strip_prefix('n')?.parse().ok(),
+    }
 }
 
 struct Watcher {
@@ -155,12 +181,12 @@ fn join(hosts: &Hosts, host: usize, known: &Levels, origin: Instant) -> Watcher 
     Watcher { process, name: name.unwrap(), arrivals: spawn(move || read(stdout, origin)), killed: false }
 }
 
-/// Writes a record every period until it is told to stop.
-fn produce(mut input: ChildStdin, origin: Instant, stopped: &mpsc::Receiver<()>) {
+/// Writes a record every so often until it is told to stop.
+fn produce(mut input: ChildStdin, period: Duration, origin: Instant, stopped: &mpsc::Receiver<()>) {
     let mut record = noise(1, RECORD);
     let start = Instant::now();
     for index in 0u32.. {
-        let due = (PERIOD * index).saturating_sub(start.elapsed());
+        let due = (period * index).saturating_sub(start.elapsed());
         if stopped.recv_timeout(due) != Err(mpsc::RecvTimeoutError::Timeout) {
             return;
         }
@@ -184,10 +210,11 @@ fn broadcast(scale: &Scale) -> (Outcome, Duration) {
     assert!(first.starts_with("watch at"), "{first}{}", server.log());
     let input = server.child.stdin.take().unwrap();
     let (stop, stopped) = mpsc::channel();
-    let source = spawn(move || produce(input, origin, &stopped));
+    let period = scale.period;
+    let source = spawn(move || produce(input, period, origin, &stopped));
     let (mut watchers, begin_joining) = (Vec::<Watcher>::new(), Instant::now());
     for host in 1..=scale.watchers {
-        let known = watchers.iter().map(|watcher| (watcher.name, 0)).chain([(0, 0)]).collect();
+        let known = watchers.iter().map(|watcher| (watcher.name, None)).chain([(SOURCE, None)]).collect();
         watchers.push(join(&hosts, host, &known, origin));
     }
     let joining = begin_joining.elapsed();
@@ -211,10 +238,18 @@ fn observe(hosts: &Hosts, watchers: &mut [Watcher], scale: &Scale, origin: Insta
             watcher.process.signal("KILL");
             watcher.killed = true;
         }
-        samples.push((origin.elapsed(), levels(hosts)));
+        samples.push((origin.elapsed(), last_known(levels(hosts), samples.last())));
     }
     sleep(Duration::from_secs(scale.seconds).saturating_sub(start.elapsed()));
     samples
+}
+
+/// Who is between two feeders counts where it was.
+fn last_known(mut now: Levels, before: Option<&(Duration, Levels)>) -> Levels {
+    for (node, level) in now.iter_mut().filter(|(_, level)| level.is_none()) {
+        *level = before.and_then(|(_, before)| *before.get(node)?);
+    }
+    now
 }
 
 fn sum_up(watchers: Vec<Watcher>, begin: Duration, samples: &[(Duration, Levels)]) -> Outcome {
@@ -229,8 +264,8 @@ fn sum_up(watchers: Vec<Watcher>, begin: Duration, samples: &[(Duration, Levels)
         lost += if watcher.killed { 0 } else { ordered.sum() };
         for arrival in arrivals.iter().filter(|arrival| arrival.at >= begin) {
             let known = samples.iter().rev().find(|(at, _)| *at <= arrival.at);
-            if let Some(level) = known.and_then(|(_, levels)| levels.get(&watcher.name)) {
-                lags.entry(*level).or_default().push(arrival.lag.as_secs_f64() * 1_000.0);
+            if let Some(level) = known.and_then(|(_, levels)| *levels.get(&watcher.name)?) {
+                lags.entry(level).or_default().push(arrival.lag.as_secs_f64() * 1_000.0);
             }
         }
     }
@@ -251,8 +286,8 @@ fn scenario(scale: &Scale, joining: Duration) -> Scenario {
         warm_up_s: joining.as_secs_f64().max(SETTLE.as_secs_f64()) * 2.0,
         settle_s: 0.0,
         stream: Stream {
-            bitrate_mbps: RECORD as f64 * 8.0 / PERIOD.as_secs_f64() / 1e6,
-            segment_ms: PERIOD.as_millis() as u64,
+            bitrate_mbps: RECORD as f64 * 8.0 / scale.period.as_secs_f64() / 1e6,
+            segment_ms: scale.period.as_millis() as u64,
             pieces: RECORD.div_ceil(4096),
             data: true,
             ..Stream::default()
@@ -293,6 +328,7 @@ fn the_lab_and_real_nodes_agree() {
         watchers: setting("PEERSTREAM_WATCHERS", 50) as usize,
         seconds: setting("PEERSTREAM_SECONDS", 60),
         kills: setting("PEERSTREAM_KILLS", 6) as usize,
+        period: Duration::from_millis(setting("PEERSTREAM_PERIOD_MS", 100)),
     };
     let (real, joining) = broadcast(&scale);
     real.print_beside(&simulate(&scenario(&scale, joining)));

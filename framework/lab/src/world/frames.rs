@@ -66,6 +66,7 @@ impl<C: Conductor> World<C> {
 
     pub(super) fn send(&mut self, id: ActorId, link: LinkId, lane: Lane, payload: Payload) {
         let now = self.now;
+        let is_piece = matches!(payload, Payload::Piece { .. });
         let (body, size) = self.body(id, payload);
         if let Body::Own(bytes) = &body
             && lane == Lane::Control
@@ -73,8 +74,8 @@ impl<C: Conductor> World<C> {
             self.watch_release(id, link, bytes);
         }
         let actor = &mut self.actors[id.0];
-        let mute = actor.flaw.mute && lane == Lane::Pieces;
-        let late = if lane == Lane::Pieces { actor.flaw.late } else { Micros(0) };
+        let mute = actor.flaw.mute && is_piece;
+        let late = if is_piece { actor.flaw.late } else { Micros(0) };
         let Some((_, wire)) = actor.wires.iter_mut().find(|(known, _)| *known == link) else { return };
         let Some((to, back)) = wire.other.filter(|_| wire.open) else { return };
         wire.credit = wire.credit.saturating_sub(body.bytes().len() as u64);
@@ -151,13 +152,14 @@ impl<C: Conductor> World<C> {
         let piece = self.scale.map_or(body.bytes().len() as u64, |scale| scale.piece_bytes);
         let next = self.actors[to.0].received.next;
         let Some(wire) = self.actors[to.0].wire(link).filter(|wire| wire.open) else { return };
-        let header = body.bytes().len() > 64 && matches!(Frame::decode(body.bytes()), Ok(Frame::Header(_)));
-        if lane == Lane::Pieces || header {
+        if lane == Lane::Pieces {
             wire.feeds = now;
         }
-        if lane == Lane::Pieces {
+        if lane == Lane::Pieces
+            && let Ok(Frame::Piece { seq, .. }) = Frame::decode(body.bytes())
+        {
             // What comes too late to be of use feeds nobody.
-            if matches!(Frame::decode(body.bytes()), Ok(Frame::Piece { seq, .. }) if seq >= next) {
+            if seq >= next {
                 wire.fed = now;
             }
             match wire.other {

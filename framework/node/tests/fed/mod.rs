@@ -5,7 +5,7 @@ use peerstream_protocol::cert::EpochCert;
 use peerstream_protocol::control::{Assignment, Down, Edge, Role, Welcome};
 use peerstream_protocol::crypto::{Hash, SecretKey, hash};
 use peerstream_protocol::frame::{Frame, Lane, encode_header};
-use peerstream_protocol::header::{Context, Core, Flags, Header, Previous};
+use peerstream_protocol::header::{Context, Core, Flags, Header};
 use peerstream_protocol::id::{Epoch, NodeId, Rendition, Seq, Session, Term};
 use peerstream_protocol::segment::{InitId, Kind, PieceSize};
 use peerstream_protocol::time::Micros;
@@ -16,8 +16,11 @@ pub struct Maker {
     pub cert: EpochCert,
     context: Context,
     prev: Hash,
-    last: Option<Previous>,
     next: Seq,
+    /// The init that the next segments need.
+    pub init: InitId,
+    /// Their marks.
+    pub flags: Flags,
 }
 
 /// One segment's frames: the header, then the pieces.
@@ -31,7 +34,7 @@ impl Maker {
         let (publisher, key) = (SecretKey::from_seed(&[1; 32]), SecretKey::from_seed(&[2; 32]));
         let cert = EpochCert::issue(&publisher, Epoch(1), key.public(), u64::MAX);
         let context = Context { stream: cert.publisher, epoch: cert.epoch, rendition: Rendition(0) };
-        Self { key, cert, context, prev: [0; 32], last: None, next: Seq(0) }
+        Self { key, cert, context, prev: [0; 32], next: Seq(0), init: InitId::NONE, flags: Flags::JOIN_POINT }
     }
 
     /// The next segment: `payload` cut into pieces of this size.
@@ -40,19 +43,18 @@ impl Maker {
         let core = Core {
             seq,
             kind: Kind::Data,
-            flags: Flags::JOIN_POINT,
+            flags: self.flags,
             pts_us: seq.0 * 100_000,
             duration_us: 0,
             wall_us: 1_000_000 + seq.0 * 100_000,
-            init: InitId::NONE,
+            init: self.init,
             payload_len: payload.len() as u32,
             piece_size,
             prev: self.prev,
         };
         let hashes = payload.chunks(piece_size.bytes()).map(hash).collect();
         let (header, chain) = Header::sign(&self.key, &self.context, core, hashes);
-        let encoded = encode_header(&header, self.last.as_ref());
-        self.last = Some(Previous { seq, hash: chain, init: InitId::NONE });
+        let encoded = encode_header(&header);
         self.prev = chain;
         self.next = seq.next();
         let pieces = payload.chunks(piece_size.bytes()).enumerate();
@@ -158,7 +160,7 @@ impl Fed {
     /// Hands in a whole segment of the parent's.
     pub fn feed_segment(&mut self, frames: &Frames) -> usize {
         self.now += Micros::from_millis(100);
-        let header = self.feed(Lane::Control, &frames.header);
+        let header = self.feed(Lane::Pieces, &frames.header);
         header + frames.pieces.iter().map(|piece| self.feed(Lane::Pieces, piece)).sum::<usize>()
     }
 }
