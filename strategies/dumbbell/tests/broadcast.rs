@@ -229,8 +229,9 @@ fn with_one_root_the_source_sends_one_copy_and_the_root_may_die() {
 #[test]
 fn a_viewer_whose_uplink_does_not_carry_its_children_becomes_a_leaf() {
     let (mut broadcast, viewers) = Broadcast::new(9, Network::default()).joined(3, Micros::from_millis(500));
-    // A segment each 100 ms is 1 Mbit/s; two copies do not fit.
-    let access = Access { uplink: 160_000, ..Access::default() };
+    // A segment each 100 ms is 1 Mbit/s; one copy fits, and two fill the links so soon that the node finds out before its
+    // children's complaints have it demoted.
+    let access = Access { uplink: 140_000, ..Access::default() };
     let slow = broadcast.world.join_as(Newcomer { access, relay: true, capacity: 2 });
     broadcast.world.kill(viewers[0]);
     broadcast.world.kill(viewers[1]);
