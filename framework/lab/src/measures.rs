@@ -127,6 +127,10 @@ impl Measures {
         gone.viewers += 1;
         gone.watched_s += player.due as f64 * segment_ms / 1e3;
         gone.lost_s += player.lost as f64 * segment_ms / 1e3;
+        if !actor.flawed {
+            gone.good_watched_s += player.due as f64 * segment_ms / 1e3;
+            gone.good_lost_s += player.lost as f64 * segment_ms / 1e3;
+        }
         gone.freezes += u64::from(player.freezes);
         gone.viewers_with_freeze += u64::from(player.freezes > 0);
         gone.viewers_with_freeze_over_1s += u64::from(player.longest_freeze as f64 * segment_ms > 1_000.0);
@@ -284,7 +288,10 @@ impl Measures {
     }
 
     pub(crate) fn viewing(&self) -> Viewing {
-        Viewing { lost_share: ratio(self.gone.lost_s, self.gone.watched_s), ..self.gone }
+        let gone = &self.gone;
+        let lost_share = ratio(gone.lost_s, gone.watched_s);
+        let good_lost_share = ratio(gone.good_lost_s, gone.good_watched_s);
+        Viewing { lost_share, good_lost_share, ..*gone }
     }
 
     pub(crate) fn levels(&self) -> Vec<Level> {

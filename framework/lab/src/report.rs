@@ -106,6 +106,16 @@ pub struct Viewing {
     pub lost_s: f64,
     /// `lost_s / watched_s`.
     pub lost_share: f64,
+    /// The viewing time of those that no `underperform` or `lie` fault has struck, in seconds; newcomers with the fault
+    /// are struck from the start.
+    #[serde(default)]
+    pub good_watched_s: f64,
+    /// Of that, what was lost, in seconds.
+    #[serde(default)]
+    pub good_lost_s: f64,
+    /// `good_lost_s / good_watched_s`.
+    #[serde(default)]
+    pub good_lost_share: f64,
     /// Segments that viewers gave up.
     pub segments_lost_for_good: u64,
     /// Freezes: runs of lost segments.

@@ -172,6 +172,8 @@ pub struct Actor {
     /// What it does wrong.
     pub flaw: Flaw,
     /// Children it offers to feed.
+    /// A fault of its own has struck it, whichever.
+    pub flawed: bool,
     pub capacity: u8,
     /// When it opened the page.
     pub joined: Micros,
@@ -359,6 +361,7 @@ impl<C: Conductor> World<C> {
             access,
             flaw: Flaw::default(),
             capacity,
+            flawed: false,
             joined: self.now,
             frozen_until: Micros(0),
             conn: None,
