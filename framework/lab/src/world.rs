@@ -82,6 +82,7 @@ enum Event {
     ConductorTimer,
     ControlOpened(u32, Conn),
     ToNode(u32, Conn, Vec<u8>),
+    ControlEnded(u32, Conn),
     ToConductor(Conn, Vec<u8>),
     ConductorLost(Conn),
     LinkUp(u32, LinkId),
@@ -572,6 +573,7 @@ impl<C: Conductor> World<C> {
     fn thaw(&self, event: &Event) -> Option<Micros> {
         let id = match event {
             Event::Timer(id) | Event::ControlOpened(id, _) | Event::ToNode(id, ..) => *id,
+            Event::ControlEnded(id, _) => *id,
             Event::LinkUp(id, _) | Event::LinkLost(id, _) | Event::Signal(id, ..) => *id,
             Event::SetupOver(id, _) | Event::Acknowledged(id, _) => *id,
             Event::Frame { to, .. } | Event::Received { to, .. } => *to,
@@ -588,6 +590,7 @@ impl<C: Conductor> World<C> {
             Event::ConductorTimer => (2, 0, 0),
             Event::ControlOpened(id, _) => (3, *id, 0),
             Event::ToNode(id, _, bytes) => (4, *id, bytes.len()),
+            Event::ControlEnded(id, _) => (14, *id, 0),
             Event::ToConductor(conn, bytes) => (5, conn.0 as u32, bytes.len()),
             Event::ConductorLost(conn) => (6, conn.0 as u32, 0),
             Event::LinkUp(id, link) => (7, *id, link.0 as usize),
@@ -617,6 +620,7 @@ impl<C: Conductor> World<C> {
                     self.tell(id, Input::Control(&bytes));
                 }
             }
+            Event::ControlEnded(id, conn) => self.end_control(ActorId(id as usize), conn),
             Event::ToConductor(conn, bytes) => {
                 if self.whose(conn).is_some() {
                     self.with_conductor(|conductor, now| conductor.message(now, conn, &bytes));
@@ -826,9 +830,13 @@ impl<C: Conductor> World<C> {
     fn hang_up(&mut self, conn: Conn) {
         if let Some(id) = self.whose(conn) {
             self.conns[conn.0 as usize] = None;
-            if self.actors[id.0].conn.take_if(|open| *open == conn).is_some() {
-                self.tell(id, Input::ControlDown);
-            }
+            self.schedule(self.actors[id.0].access.control_delay, Event::ControlEnded(id.0 as u32, conn));
+        }
+    }
+
+    fn end_control(&mut self, id: ActorId, conn: Conn) {
+        if self.actors[id.0].conn.take_if(|open| *open == conn).is_some() {
+            self.tell(id, Input::ControlDown);
         }
     }
 
