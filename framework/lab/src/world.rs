@@ -172,9 +172,9 @@ pub struct Actor {
     pub access: Access,
     /// What it does wrong.
     pub flaw: Flaw,
-    /// Children it offers to feed.
     /// A fault of its own has struck it, whichever.
     pub flawed: bool,
+    /// Children it offers to feed.
     pub capacity: u8,
     /// When it opened the page.
     pub joined: Micros,
@@ -361,8 +361,8 @@ impl<C: Conductor> World<C> {
             node: Some(Box::new(node)),
             access,
             flaw: Flaw::default(),
-            capacity,
             flawed: false,
+            capacity,
             joined: self.now,
             frozen_until: Micros(0),
             conn: None,
@@ -827,6 +827,8 @@ impl<C: Conductor> World<C> {
         }
     }
 
+    /// The conductor closes a connection: nothing more comes in over it, and its end reaches the node after what was sent
+    /// before.
     fn hang_up(&mut self, conn: Conn) {
         if let Some(id) = self.whose(conn) {
             self.conns[conn.0 as usize] = None;
@@ -886,7 +888,7 @@ impl<C: Conductor> World<C> {
     fn body(&mut self, id: ActorId, payload: Payload) -> (Body, u64) {
         let (seq, index) = match payload {
             Payload::Bytes(bytes) => {
-                let size = bytes.len() as u64;
+                let size = self.true_size(&bytes);
                 return (Body::Own(bytes), size);
             }
             Payload::Piece { seq, index } => (seq, index),
@@ -906,6 +908,18 @@ impl<C: Conductor> World<C> {
             Some(piece) if **piece == *frame => (Body::Shared(piece.clone()), size),
             Some(_) => (Body::Own(frame.to_vec()), size),
             None => (Body::Shared(piece.insert(frame.into()).clone()), size),
+        }
+    }
+
+    /// Bytes of a message. A packet train is measured against the stream, so its padding stands for more as pieces do.
+    fn true_size(&self, bytes: &[u8]) -> u64 {
+        let size = bytes.len() as u64;
+        match Frame::decode(bytes) {
+            Ok(Frame::Message(PeerMessage::Train { padding, .. })) => {
+                let padding = padding.len() as u64;
+                size - padding + (padding as f64 * self.payload_scale()) as u64
+            }
+            _ => size,
         }
     }
 

@@ -115,6 +115,10 @@ pub(crate) struct Node {
     pub(crate) capacity: u8,
     /// It cannot or should not feed others, so it has to be a leaf.
     pub(crate) weak: bool,
+    /// It is weak only because its uplink is still to be measured.
+    pub(crate) untried: bool,
+    /// It feeds others although that is so, since there was nobody else.
+    pub(crate) trusted: bool,
     /// Among the leaves of its level.
     pub(crate) listed: bool,
     /// Its edges are looked at in this round.
@@ -125,6 +129,8 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new(id: NodeId, member: &Member) -> Self {
+        let trusted = member.untried && !member.children().is_empty();
+        let untried = is_untried(member) && !trusted;
         Self {
             id,
             since: member.joined_at,
@@ -138,7 +144,9 @@ impl Node {
             placed_s: 0,
             cause: Cause::Joined,
             capacity: member.capacity,
-            weak: is_weak(member),
+            weak: is_weak(member) || untried,
+            untried,
+            trusted,
             listed: false,
             touched: false,
             unbacked: Lack::default(),
@@ -164,6 +172,11 @@ impl Node {
 /// It could not feed two, so it is to feed nobody.
 pub(crate) fn is_weak(member: &Member) -> bool {
     member.room() < FAN_OUT
+}
+
+/// It could feed two children, but nobody knows yet whether its uplink carries them.
+pub(crate) fn is_untried(member: &Member) -> bool {
+    member.untried && !is_weak(member)
 }
 
 /// All nodes, by slot and by name.

@@ -33,9 +33,11 @@ pub(crate) struct Tree {
     /// Those of them whose twin place is taken.
     lone: PlaceSet,
     weak: PlaceSet,
+    /// Places of nodes whose uplink is still to be measured.
+    untried: PlaceSet,
     leaves: Leaves,
-    /// Those for whom there is no place, the oldest first.
-    waiting: BTreeSet<(Micros, NodeId, Slot)>,
+    /// Those for whom there is no place, first those that relay, then the oldest.
+    waiting: BTreeSet<(bool, Micros, NodeId, Slot)>,
     /// Places whose occupant has changed in this round; some more than once.
     pub(crate) changed: Vec<Place>,
     /// Nodes that lost their place in this round.
@@ -56,6 +58,7 @@ impl Tree {
             open,
             lone: PlaceSet::default(),
             weak: PlaceSet::default(),
+            untried: PlaceSet::default(),
             leaves: Leaves::default(),
             waiting: BTreeSet::new(),
             changed: Vec::new(),
@@ -111,7 +114,7 @@ impl Tree {
     /// Finds a place for a node that has none: the shallowest free one, or, if it relays, that of a weak node which
     /// keeps shallower places from being.
     pub(crate) fn settle_in(&mut self, newcomer: Slot, cause: Cause) {
-        let open = self.open.first();
+        let open = self.open_place();
         let level = |place: Place| self.forest.level(place);
         let blocks = |weak: &Place| open.is_none_or(|open| level(*weak) + 1 < level(open));
         let blocker = self.weak.first().filter(|weak| !self.nodes[newcomer].weak && blocks(weak));
@@ -135,29 +138,56 @@ impl Tree {
 
     /// Takes the shallowest free place, and nobody else's.
     pub(crate) fn settle_at_the_bottom(&mut self, node: Slot, cause: Cause) {
-        match self.open.first() {
+        match self.open_place() {
             Some(place) => self.put(place, node, cause),
             None => self.settle_in(node, cause),
         }
     }
 
+    /// The shallowest free place. Nobody is fed by a node whose uplink is still to be measured, unless there is no other
+    /// place: then the shallowest of these is trusted.
+    fn open_place(&mut self) -> Option<Place> {
+        if let Some(open) = self.open.first() {
+            return Some(open);
+        }
+        let place = self.untried.first()?;
+        self.trust(place);
+        self.open.first()
+    }
+
+    /// Whoever is there feeds others from now on, even if its uplink is still to be measured.
+    fn trust(&mut self, place: Place) {
+        let Some(slot) = self.at(place).filter(|slot| self.nodes[*slot].untried) else { return };
+        self.nodes[slot].trusted = true;
+        self.set_ability(place, false, false);
+    }
+
     /// Finds places for those who wait, as long as there are any.
     pub(crate) fn seat_waiting(&mut self) {
-        while let Some(place) = self.open.first() {
-            let Some((_, _, slot)) = self.waiting.pop_first() else { return };
+        while !self.waiting.is_empty() {
+            let Some(place) = self.open_place() else { return };
+            let Some((.., slot)) = self.waiting.pop_first() else { return };
             self.put(place, slot, Cause::Joined);
         }
     }
 
+    /// How many there is no place for.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(crate) fn forget_waiting(&mut self, slot: Slot) {
-        let (since, id) = self.nodes[slot].age();
-        self.waiting.remove(&(since, id, slot));
+        self.waiting.remove(&self.turn(slot));
     }
 
     fn wait(&mut self, slot: Slot) {
-        let (since, id) = self.nodes[slot].age();
-        self.waiting.insert((since, id, slot));
+        self.waiting.insert(self.turn(slot));
         self.displaced.push(slot);
+    }
+
+    fn turn(&self, slot: Slot) -> (bool, Micros, NodeId, Slot) {
+        let (since, id) = self.nodes[slot].age();
+        (self.nodes[slot].weak, since, id, slot)
     }
 
     // Leaving.
@@ -165,6 +195,7 @@ impl Tree {
     /// Fills a gap: the older child moves up, its own gap is filled the same way, until the gap is at a leaf.
     pub(crate) fn fill(&mut self, mut gap: Place) {
         while let Some((heir, cause)) = self.heir(gap) {
+            self.trust(heir);
             self.shift(heir, gap, cause);
             gap = heir;
         }
@@ -173,11 +204,11 @@ impl Tree {
         }
     }
 
-    /// The older of the gap's children that relay; for a single root the best uplink of them, then the oldest.
+    /// The older of the gap's children that relay, measured or not; for a single root the best uplink of them, then the oldest.
     fn heir(&self, gap: Place) -> Option<(Place, Cause)> {
         let by_uplink = self.forest.has_single_root() && self.forest.parent(gap).is_none();
-        let strong = |child: &Place| self.node_at(*child).filter(|node| !node.weak);
-        let children = self.forest.children(gap).filter_map(|child| Some((child, strong(&child)?)));
+        let relays = |child: &Place| self.node_at(*child).filter(|node| !node.weak || node.untried);
+        let children = self.forest.children(gap).filter_map(|child| Some((child, relays(&child)?)));
         let rank = |node: &Node| (if by_uplink { u8::MAX - node.capacity } else { 0 }, node.age());
         let heir = children.min_by_key(|(_, node)| rank(node)).map(|(child, _)| child)?;
         Some((heir, if by_uplink { Cause::BestUplink } else { Cause::Rose }))
@@ -191,6 +222,7 @@ impl Tree {
         if capacity(heir) <= capacity(root) {
             return false;
         }
+        self.trust(heir);
         self.exchange(root, heir, Cause::BestUplink);
         true
     }
@@ -326,7 +358,7 @@ impl Tree {
         let children = self.forest.children(place).filter(|child| self.at(*child).is_some()).count() as u8;
         let node = &mut self.nodes[slot];
         (node.place, node.placed_s, node.cause, node.children) = (place, placed_s, cause, children);
-        let (weak, age) = (node.weak, node.age());
+        let (weak, untried, age) = (node.weak, node.untried, node.age());
         if let Some(parent) = self.forest.parent(place).and_then(|parent| self.at(parent)) {
             let parent = &mut self.nodes[parent];
             parent.children += 1;
@@ -336,10 +368,10 @@ impl Tree {
         if self.open.contains(place.twin()) {
             self.lone.insert(place.twin());
         }
-        if weak {
-            self.weak.insert(place);
-        } else {
-            self.open_below(place);
+        match (weak, untried) {
+            (false, _) => self.open_below(place),
+            (true, false) => self.weak.insert(place),
+            (true, true) => self.untried.insert(place),
         }
         self.list_if_leaf(slot);
         self.changed.push(place);
@@ -353,6 +385,7 @@ impl Tree {
         let node = &mut self.nodes[slot];
         (node.place, node.listed, node.children) = (Place::NONE, false, 0);
         self.weak.remove(place);
+        self.untried.remove(place);
         self.lone.remove(place.twin());
         self.forest.children(place).for_each(|child| self.close(child));
         match self.forest.parent(place).map(|parent| self.at(parent)) {
@@ -370,17 +403,23 @@ impl Tree {
         Some(slot)
     }
 
-    /// Changes whether the occupant is weak; it must be a leaf if it becomes so.
-    pub(crate) fn set_weak(&mut self, place: Place, weak: bool) {
-        let Some(slot) = self.at(place).filter(|slot| self.nodes[*slot].weak != weak) else { return };
+    /// Changes whether the occupant is weak, and only for not having been tried; it must be a leaf if it becomes weak.
+    pub(crate) fn set_ability(&mut self, place: Place, weak: bool, untried: bool) {
+        let Some(slot) = self.at(place) else { return };
         let node = &mut self.nodes[slot];
-        (node.weak, node.listed) = (weak, false);
+        if (node.weak, node.untried) == (weak, untried) {
+            return;
+        }
+        (node.weak, node.untried, node.listed) = (weak, untried, false);
+        self.weak.remove(place);
+        self.untried.remove(place);
+        match (weak, untried) {
+            (false, _) => self.open_below(place),
+            (true, false) => self.weak.insert(place),
+            (true, true) => self.untried.insert(place),
+        }
         if weak {
             self.forest.children(place).for_each(|child| self.close(child));
-            self.weak.insert(place);
-        } else {
-            self.weak.remove(place);
-            self.open_below(place);
         }
         self.list_if_leaf(slot);
         self.changed.push(place);

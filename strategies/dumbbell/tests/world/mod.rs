@@ -63,6 +63,21 @@ impl World {
         node
     }
 
+    /// One whose uplink is still to be measured.
+    pub fn join_untried(&mut self) -> NodeId {
+        let node = NodeId(self.next);
+        self.next += 1;
+        self.topology.insert(node, Member::new(2, true, self.now).with_untried(true)).unwrap();
+        self.tell(&[Event::Joined(node)]);
+        node
+    }
+
+    /// Its uplink was measured.
+    pub fn measured(&mut self, node: NodeId, relay: bool) {
+        self.topology.set_untried(node, false);
+        self.relay(node, relay);
+    }
+
     pub fn leave(&mut self, nodes: &[NodeId]) {
         let gone: Vec<_> = nodes.iter().filter(|node| self.topology.remove(**node).is_some()).collect();
         let events: Vec<_> = gone.into_iter().map(|node| Event::Left(*node)).collect();
