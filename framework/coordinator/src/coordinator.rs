@@ -70,6 +70,8 @@ pub struct Coordinator {
     pub(crate) starters: Starters,
     pub(crate) history: History,
     pub(crate) ladder: Box<dyn LadderPolicy + Send>,
+    /// Since when there have been too few places.
+    pub(crate) unplaced_since: Option<Micros>,
     pub(crate) pace: Pace,
     pub(crate) source_budget: SourceBudget,
     pub(crate) struggling: Struggling,
@@ -116,6 +118,7 @@ impl Coordinator {
             watched: BTreeSet::new(),
             history: History::default(),
             ladder: Box::new(InBatches::default()),
+            unplaced_since: None,
             pace: Pace::default(),
             source_budget: SourceBudget::default(),
             struggling: Struggling::new(),
