@@ -107,6 +107,13 @@ impl Coordinator {
 
     pub(crate) fn set_ability(&mut self, node: NodeId, capacity: u8, relay: bool, untried: bool) {
         let Some(member) = self.topology.get(node).filter(|_| node != NodeId::SOURCE) else { return };
+        if member.relay && !relay {
+            if self.adoption.is_none() && self.retiring.gathers(node, self.now) {
+                return;
+            }
+        } else {
+            self.retiring.forget(node);
+        }
         if (member.capacity, member.relay, member.untried) != (capacity, relay, untried) {
             self.topology.set_ability(node, capacity, relay);
             self.topology.set_untried(node, untried);
