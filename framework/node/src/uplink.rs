@@ -16,8 +16,9 @@ use crate::train::Probe;
 
 /// What leaves is looked at when all children have been held up for this long.
 const HELD_UP_MAX: Micros = Micros::from_secs(1);
-/// As many children held up at once prove it; with fewer it is measured.
+/// Then it is measured. So many children held up at once for so long prove it as well: new links need a while to get up to speed.
 const CHILDREN_MIN: usize = 2;
+const PROVES_AFTER: Micros = Micros::from_secs(3);
 /// An uplink has to carry so many copies, and an eighth for headers, words and what a rescue costs.
 const COPIES: u64 = 2;
 /// The stream is late when its lag has grown by this much and two segments.
@@ -84,8 +85,10 @@ impl<V: Verifier> Node<V> {
             return;
         }
         let needed = self.bitrate().unwrap_or_default() * COPIES * 9 / 8;
-        let held_up = !self.uplink.is_weak() && self.sent_while_held_up().is_some_and(|rate| rate < needed);
-        if held_up && self.children().count() >= CHILDREN_MIN {
+        let sent = if self.uplink.is_weak() { None } else { self.sent_while_held_up() };
+        let held_up = sent.is_some_and(|(span, rate)| span >= HELD_UP_MAX && rate < needed);
+        let proven = sent.is_some_and(|(span, _)| span >= PROVES_AFTER) && self.children().count() >= CHILDREN_MIN;
+        if held_up && proven {
             return self.on_weak_uplink();
         }
         let unknown = match self.uplink.standing {
@@ -128,8 +131,8 @@ impl<V: Verifier> Node<V> {
         lag > least + LATE + segment + segment
     }
 
-    /// Bytes per second that have left while all children were held up, once that has lasted.
-    fn sent_while_held_up(&mut self) -> Option<u64> {
+    /// For how long all children have been held up, and the bytes per second that have left meanwhile.
+    fn sent_while_held_up(&mut self) -> Option<(Micros, u64)> {
         let held_up = self.children().count() > 0 && self.children().all(|link| self.is_held_up(link));
         if !held_up {
             self.uplink.held_up = None;
@@ -138,7 +141,7 @@ impl<V: Verifier> Node<V> {
         let (now, sent) = (self.now, self.counters.payload_sent);
         let (since, before) = *self.uplink.held_up.get_or_insert((now, sent));
         let span = now.since(since);
-        (span >= HELD_UP_MAX).then(|| (sent - before).saturating_mul(1_000_000) / span.0)
+        Some((span, (sent - before).saturating_mul(1_000_000) / span.0.max(1)))
     }
 
     /// The links to children that are being fed.
