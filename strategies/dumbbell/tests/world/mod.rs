@@ -202,8 +202,10 @@ impl Shape<'_> {
             (Some(root), _, backup) if place == root.twin() => expect(backup == Some(S), "not backed up by the source"),
             (_, Some(twin), backup) => expect(backup == Some(twin), "not backed up by its twin"),
             (_, None, Some(backup)) => {
-                let across = forest.across(place).any(|above| places.get(&above) == Some(&backup));
-                expect(across, "backed up by somebody who is not above it in the other tree");
+                let there = places.iter().find(|(_, node)| **node == backup).map(|(place, _)| *place);
+                let apart = there.is_some_and(|there| !forest.is_below(there, place) && !forest.is_below(place, there));
+                expect(apart, "backed up by somebody above or below it");
+                expect(topology.get(backup).unwrap().room() >= 2, "backed up by a weak node");
             }
             (_, None, None) => {}
         }
