@@ -102,8 +102,7 @@ fn may_back(tree: &Tree, pairs: &Pairs, backup: Slot, lone: Slot) -> bool {
     let apart = |a: Place, b: Place| !tree.forest.is_below(a, b);
     there != Place::NONE
         && server(tree, pairs, there, lone) == Some(backup)
-        && apart(there, place)
-        && apart(place, there)
+        && (tree.forest.across(place).any(|across| across == there) || (apart(there, place) && apart(place, there)))
 }
 
 /// Those a node backs up who are not its twin.

@@ -204,7 +204,8 @@ impl Shape<'_> {
             (_, None, Some(backup)) => {
                 let there = places.iter().find(|(_, node)| **node == backup).map(|(place, _)| *place);
                 let apart = there.is_some_and(|there| !forest.is_below(there, place) && !forest.is_below(place, there));
-                expect(apart, "backed up by somebody above or below it");
+                let across = forest.across(place).any(|above| Some(above) == there);
+                expect(across || apart, "backed up by somebody above or below it");
                 expect(topology.get(backup).unwrap().room() >= 2, "backed up by a weak node");
             }
             (_, None, None) => {}
