@@ -89,7 +89,16 @@ impl Audience {
         self.conns += 1;
         self.input(Input::Opened { conn, origin });
         let wire = peerstream_protocol::WIRE_VERSION;
-        let hello = Hello { wire, stream: None, role, capacity: 2, relay: true, resume: None, ticket: Vec::new() };
+        let hello = Hello {
+            wire,
+            stream: None,
+            role,
+            capacity: 2,
+            relay: true,
+            untried: false,
+            resume: None,
+            ticket: Vec::new(),
+        };
         self.input(Input::Message(conn, &Up::Hello(hello).encode()));
         conn
     }

@@ -64,10 +64,11 @@ impl Coordinator {
         self.counters.adopted += 1;
         if self.members.contains(node) {
             self.topology.set_joined_at(node, joined_at);
-            self.set_ability(node, capacity, hello.relay);
+            self.set_ability(node, capacity, hello.relay, hello.untried);
             self.members.get_mut(node).expect("just looked").role = hello.role;
         } else {
-            self.admit(node, hello.role, Target::new(capacity, hello.relay, joined_at));
+            let target = Target::new(capacity, hello.relay, joined_at).with_untried(hello.untried);
+            self.admit(node, hello.role, target);
         }
         self.attach(conn, node);
         self.names.skip(node);

@@ -30,6 +30,8 @@ impl Coordinator {
             starters: self.starters.clone(),
             history: self.history.clone(),
             ladder: Box::new(InBatches::default()),
+            retiring: self.retiring.clone(),
+            unplaced_since: self.unplaced_since,
             pace: self.pace,
             source_budget: self.source_budget,
             struggling: self.struggling.clone(),

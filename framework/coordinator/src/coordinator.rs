@@ -18,6 +18,7 @@ use crate::limits::{Addresses, Bucket, Rate};
 use crate::members::{Conn, Member, Names};
 use crate::overview::Counters;
 use crate::performance::{Pace, Struggling};
+use crate::retiring::Retiring;
 use crate::roster::Roster;
 use crate::source_budget::SourceBudget;
 use crate::starter::Starters;
@@ -70,6 +71,9 @@ pub struct Coordinator {
     pub(crate) starters: Starters,
     pub(crate) history: History,
     pub(crate) ladder: Box<dyn LadderPolicy + Send>,
+    pub(crate) retiring: Retiring,
+    /// Since when there have been too few places.
+    pub(crate) unplaced_since: Option<Micros>,
     pub(crate) pace: Pace,
     pub(crate) source_budget: SourceBudget,
     pub(crate) struggling: Struggling,
@@ -116,6 +120,8 @@ impl Coordinator {
             watched: BTreeSet::new(),
             history: History::default(),
             ladder: Box::new(InBatches::default()),
+            retiring: Retiring::default(),
+            unplaced_since: None,
             pace: Pace::default(),
             source_budget: SourceBudget::default(),
             struggling: Struggling::new(),
@@ -305,6 +311,7 @@ impl Coordinator {
         }
         self.watched.remove(&node);
         self.struggling.remove(&node);
+        self.retiring.forget(node);
         self.end_starter(node);
         if let Some(conn) = member.and_then(|member| member.conn) {
             self.refuse(conn, reason);
@@ -326,6 +333,7 @@ impl Coordinator {
             self.grace_until = self.now + GRACE;
         }
         self.close_unanswered();
+        self.retire_when_due();
         let full = self.now.since(self.ticked) >= TICK;
         if full {
             self.ticked = self.now;
@@ -430,6 +438,9 @@ impl Coordinator {
         let mut at = self.ticked + TICK;
         if pressing {
             at = at.min(self.now + TICK_PRESSING);
+        }
+        if let Some(due) = self.retiring.due {
+            at = at.min(due);
         }
         if !self.watched.is_empty() {
             at = at.min(self.now + TICK_SUSPECTS);

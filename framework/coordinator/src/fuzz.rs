@@ -77,7 +77,16 @@ fn world() -> Coordinator {
             _ => (Origin::Address([1; 16]), Role::Viewer),
         };
         let wire = peerstream_protocol::WIRE_VERSION;
-        let hello = Hello { wire, stream: None, role, capacity: 2, relay: true, resume: None, ticket: Vec::new() };
+        let hello = Hello {
+            wire,
+            stream: None,
+            role,
+            capacity: 2,
+            relay: true,
+            untried: false,
+            resume: None,
+            ticket: Vec::new(),
+        };
         coordinator.handle(Micros(0), Input::Opened { conn: ConnId(conn), origin });
         coordinator.handle(Micros(0), Input::Message(ConnId(conn), &Up::Hello(hello).encode()));
         drain(&mut coordinator);

@@ -55,7 +55,7 @@ impl Coordinator {
         self.note(node, Happening::Resumed);
         self.attach(conn, node);
         let capacity = self.clamp(hello.capacity);
-        self.set_ability(node, capacity, hello.relay);
+        self.set_ability(node, capacity, hello.relay, hello.untried);
     }
 
     fn join(&mut self, conn: ConnId, origin: Origin, hello: &Hello) {
@@ -78,7 +78,7 @@ impl Coordinator {
             return self.refuse(conn, Reason::Full);
         };
         let capacity = self.clamp(hello.capacity);
-        let target = Member::new(capacity, hello.relay, Micros(self.wall_us()));
+        let target = Member::new(capacity, hello.relay, Micros(self.wall_us())).with_untried(hello.untried);
         self.admit(node, hello.role, target);
         self.counters.joined += 1;
         self.note(node, Happening::Joined);

@@ -21,6 +21,7 @@ mod members;
 mod overview;
 mod performance;
 mod reports;
+mod retiring;
 mod roster;
 mod signalling;
 mod slots;

@@ -26,7 +26,8 @@ impl Coordinator {
         if report.links.iter().any(|link| link.feeds_me) {
             self.end_starter(node);
         }
-        self.on_relay(node, report.relay);
+        let capacity = self.topology.get(node).map_or(0, |member| member.capacity);
+        self.set_ability(node, capacity, report.relay, report.untried);
         match &mut self.adoption {
             Some(adoption) => adoption.on_report(node, &report, self.config.limits.nodes_max),
             None => self.carry.on_report(node, &report, self.now),
@@ -104,15 +105,18 @@ impl Coordinator {
         }
     }
 
-    fn on_relay(&mut self, node: NodeId, relay: bool) {
-        let capacity = self.topology.get(node).map_or(0, |member| member.capacity);
-        self.set_ability(node, capacity, relay);
-    }
-
-    pub(crate) fn set_ability(&mut self, node: NodeId, capacity: u8, relay: bool) {
+    pub(crate) fn set_ability(&mut self, node: NodeId, capacity: u8, relay: bool, untried: bool) {
         let Some(member) = self.topology.get(node).filter(|_| node != NodeId::SOURCE) else { return };
-        if (member.capacity, member.relay) != (capacity, relay) {
+        if member.relay && !relay {
+            if self.adoption.is_none() && self.retiring.gathers(node, self.now) {
+                return;
+            }
+        } else {
+            self.retiring.forget(node);
+        }
+        if (member.capacity, member.relay, member.untried) != (capacity, relay, untried) {
             self.topology.set_ability(node, capacity, relay);
+            self.topology.set_untried(node, untried);
             self.events.push(Event::Changed(node));
         }
     }

@@ -309,7 +309,7 @@ fn could_be_helped<C: Conductor>(world: &World<C>, id: ActorId) -> bool {
             return false;
         }
         let status = world.status(other);
-        let free = status.relay && status.fed.len() <= usize::from(helper.capacity);
+        let free = status.relay && !status.weak_uplink && status.fed.len() <= usize::from(helper.capacity);
         free && name.is_none_or(|name| !status.feeders.contains(&name))
     })
 }

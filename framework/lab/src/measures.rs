@@ -129,6 +129,10 @@ impl Measures {
         gone.lost_s += player.lost as f64 * segment_ms / 1e3;
         gone.settled_watched_s += player.settled.0 as f64 * segment_ms / 1e3;
         gone.settled_lost_s += player.settled.1 as f64 * segment_ms / 1e3;
+        if !actor.flawed {
+            gone.good_watched_s += player.due as f64 * segment_ms / 1e3;
+            gone.good_lost_s += player.lost as f64 * segment_ms / 1e3;
+        }
         gone.freezes += u64::from(player.freezes);
         gone.viewers_with_freeze += u64::from(player.freezes > 0);
         gone.viewers_with_freeze_over_1s += u64::from(player.longest_freeze as f64 * segment_ms > 1_000.0);
@@ -289,6 +293,7 @@ impl Measures {
         let gone = &self.gone;
         Viewing {
             lost_share: ratio(gone.lost_s, gone.watched_s),
+            good_lost_share: ratio(gone.good_lost_s, gone.good_watched_s),
             settled_lost_share: ratio(gone.settled_lost_s, gone.settled_watched_s),
             ..*gone
         }

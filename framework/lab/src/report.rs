@@ -112,6 +112,13 @@ pub struct Viewing {
     pub settled_lost_s: f64,
     /// `settled_lost_s / settled_watched_s`.
     pub settled_lost_share: f64,
+    /// The viewing time of those that no `underperform` or `lie` fault has struck, in seconds; newcomers with the fault
+    /// are struck from the start.
+    pub good_watched_s: f64,
+    /// Of that, what was lost, in seconds.
+    pub good_lost_s: f64,
+    /// `good_lost_s / good_watched_s`.
+    pub good_lost_share: f64,
     /// Segments that viewers gave up.
     pub segments_lost_for_good: u64,
     /// Freezes: runs of lost segments.

@@ -259,16 +259,17 @@ impl<'a> Run<'a> {
 
     fn join(&mut self, stays: Option<Micros>) {
         let mut newcomer = self.audience.viewer(&mut self.chance);
-        let mut flaw = Flaw::default();
+        let (mut flaw, mut flawed) = (Flaw::default(), false);
         for (share, of_some, uplink) in &self.flaws {
             if self.chance.happens(*share) {
                 flaw = *of_some;
+                flawed = true;
                 newcomer.access.uplink = uplink.unwrap_or(newcomer.access.uplink);
             }
         }
         let id = self.world.join_as(newcomer);
         let actor = self.world.actor_mut(id);
-        actor.flaw = flaw;
+        (actor.flaw, actor.flawed) = (flaw, flawed);
         actor.player.set_target(self.scenario.stream.playout_ms.map(from_ms));
         self.measures.joined += 1;
         if let Some(leaves) = stays.map(|stays| self.world.now() + stays).filter(|leaves| *leaves < self.end) {
@@ -347,7 +348,7 @@ impl<'a> Run<'a> {
     fn spoil(&mut self, share: f64, flaw: Flaw, uplink: Option<u64>) {
         for id in self.some(share) {
             let actor = self.world.actor_mut(id);
-            actor.flaw = flaw;
+            (actor.flaw, actor.flawed) = (flaw, true);
             actor.access.uplink = uplink.unwrap_or(actor.access.uplink);
         }
         self.flaws.push((share, flaw, uplink));

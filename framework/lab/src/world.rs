@@ -46,6 +46,7 @@ enum Event {
     Timer(u32),
     ConductorTimer,
     ControlOpened(u32, Conn),
+    ControlEnded(u32, Conn),
     ToNode(u32, Conn, Vec<u8>),
     ToConductor(Conn, Vec<u8>),
     ConductorLost(Conn),
@@ -238,6 +239,7 @@ impl<C: Conductor> World<C> {
             node: Some(Box::new(node)),
             access,
             flaw: Flaw::default(),
+            flawed: false,
             capacity,
             joined: self.now,
             frozen_until: Micros(0),
@@ -425,7 +427,7 @@ impl<C: Conductor> World<C> {
     /// An event for a frozen node waits until it thaws.
     fn thaw(&self, event: &Event) -> Option<Micros> {
         let id = match event {
-            Event::Timer(id) | Event::ControlOpened(id, _) | Event::ToNode(id, ..) => *id,
+            Event::Timer(id) | Event::ControlOpened(id, _) | Event::ControlEnded(id, _) | Event::ToNode(id, ..) => *id,
             Event::LinkUp(id, _) | Event::LinkLost(id, _) | Event::Signal(id, ..) => *id,
             Event::SetupOver(id, _) | Event::Acknowledged(id, _) => *id,
             Event::Frame { to, .. } | Event::Received { to, .. } => *to,
@@ -451,6 +453,7 @@ impl<C: Conductor> World<C> {
             Event::Frame { to, body, .. } => (11, *to, body.bytes().len()),
             Event::Received { to, body, .. } => (12, *to, body.bytes().len()),
             Event::Acknowledged(id, link) => (13, *id, link.0 as usize),
+            Event::ControlEnded(id, _) => (14, *id, 0),
         };
         let word = self.now.0 ^ (u64::from(id) << 32) ^ ((len as u64) << 8) ^ kind;
         self.tally.trace = (self.tally.trace.rotate_left(7) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -465,6 +468,7 @@ impl<C: Conductor> World<C> {
             Event::Timer(id) => self.on_timer(id as usize),
             Event::ConductorTimer => self.with_conductor(|conductor, now| conductor.tick(now)),
             Event::ControlOpened(id, conn) => self.open_control(ActorId(id as usize), conn),
+            Event::ControlEnded(id, conn) => self.end_control(ActorId(id as usize), conn),
             Event::ToNode(id, conn, bytes) => {
                 let id = ActorId(id as usize);
                 if self.actors[id.0].conn == Some(conn) {

@@ -87,7 +87,8 @@ impl<V: Verifier> Node<V> {
             stream: self.pinned,
             role: self.role,
             capacity: self.capacity,
-            relay: self.relay,
+            relay: self.offers_to_relay(),
+            untried: self.is_untried(),
             resume: self.id.zip(self.control.session),
             ticket: self.control.ticket.clone(),
         };
@@ -293,7 +294,8 @@ impl<V: Verifier> Node<V> {
         Report {
             term,
             version,
-            relay: self.relay,
+            relay: self.offers_to_relay(),
+            untried: self.is_untried(),
             backup: assignment.backup.map(|edge| edge.peer),
             links: links.collect(),
             figures: self.figures(),

@@ -125,10 +125,14 @@ impl<V: Verifier> Node<V> {
         let now = self.now;
         let expected = self.is_receiver() && self.links.get_mut(&id).is_some_and(|link| link.on_data(now));
         if !expected {
-            self.counters.unsolicited += 1;
-            self.blame(id, WEIGHT_UNSOLICITED);
+            self.on_unsolicited(id);
         }
         expected
+    }
+
+    pub(crate) fn on_unsolicited(&mut self, id: LinkId) {
+        self.counters.unsolicited += 1;
+        self.blame(id, WEIGHT_UNSOLICITED);
     }
 
     fn take_message(&mut self, id: LinkId, message: PeerMessage) {
@@ -145,6 +149,8 @@ impl<V: Verifier> Node<V> {
                 self.counters.overhead_sent += link.say(id, &PeerMessage::Pong { nonce }, now, &mut self.out);
             }
             PeerMessage::Pong { nonce } => link.on_pong(nonce, now),
+            PeerMessage::Train { nonce, left, .. } => self.on_train(id, nonce, left),
+            PeerMessage::Dispersion { nonce, micros } => self.on_dispersion(id, nonce, micros),
         }
     }
 

@@ -22,6 +22,7 @@ pub mod reconciler;
 mod serve;
 mod source;
 mod starter;
+mod train;
 mod uplink;
 mod window;
 

@@ -9,6 +9,7 @@ use peerstream_protocol::time::Micros;
 
 use crate::feed::Feed;
 use crate::io::{LinkId, Output, Payload};
+use crate::train::Arriving;
 
 /// Small messages that wait for credit; beyond it the oldest is dropped and counted.
 const WAITING_MAX: usize = 32;
@@ -87,6 +88,8 @@ pub(crate) struct Link {
     pub(crate) held: Option<(Want, Micros)>,
     wants: Bucket,
     pub(crate) asked: Asked,
+    /// The packet train of the peer's that is arriving.
+    pub(crate) train_in: Arriving,
     pub(crate) refused: Option<Micros>,
     pub(crate) suspected: Option<Micros>,
     /// What the peer said it does not have: from, up to.
@@ -124,6 +127,7 @@ impl Link {
             held: None,
             wants: Bucket { tokens: WANT_BURST, filled: now },
             asked: Asked::default(),
+            train_in: Arriving::default(),
             refused: None,
             suspected: None,
             gap: None,

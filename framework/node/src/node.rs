@@ -77,7 +77,7 @@ pub struct Counters {
     pub orphans_dropped: u64,
     /// Segments not sent because a child was too slow or asked too late.
     pub feed_gaps: u64,
-    /// Times the uplink was found too weak for the children.
+    /// Times the uplink was found too weak for children.
     pub weak_uplinks: u64,
     /// Peers cut off.
     pub cut_off: u64,
@@ -166,6 +166,8 @@ pub struct Status {
     pub links: usize,
     /// May relay.
     pub relay: bool,
+    /// Has found that its uplink does not carry children.
+    pub weak_uplink: bool,
     /// What it reports.
     pub figures: Figures,
     /// What it counts besides.
@@ -392,6 +394,7 @@ impl<V: Verifier> Node<V> {
             backup: self.reconciler.assignment().backup.map(|edge| edge.peer),
             links: self.links.values().filter(|link| link.open).count(),
             relay: self.relay,
+            weak_uplink: self.uplink.is_weak(),
             figures: self.figures(),
             counters: self.counters,
             hop: self.latency.hop(),

@@ -23,7 +23,7 @@ const REPAIR_SEGMENTS_MAX: u64 = 128;
 impl<V: Verifier> Node<V> {
     /// Copies this node may send at once: its children and one spare.
     fn copies_max(&self) -> usize {
-        if self.relay { usize::from(self.capacity) + 1 } else { 0 }
+        if self.offers_to_relay() { usize::from(self.capacity) + 1 } else { 0 }
     }
 
     pub(crate) fn on_want(&mut self, id: LinkId, want: Want) {

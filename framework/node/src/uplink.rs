@@ -1,57 +1,152 @@
-//! Whether this node's uplink carries its children. A node that finds that it does not says so, and is made a leaf.
+//! Whether this node's uplink carries children. Nothing is known of a newcomer's: it measures it ([`crate::train`]) as soon
+//! as it has links, and says so. A node whose uplink does not carry two copies says that it does not relay, and measures
+//! again later.
 //!
-//! One child that takes nothing may itself be the cause, or lie; so nothing follows from a single one. When all of several
-//! children are held up at once, the uplink is what they share.
+//! An uplink that was good may become bad. When all of several children are held up at once, the uplink is what they share,
+//! and what leaves meanwhile is what it carries: much, when they only catch up. One child that takes nothing may itself be
+//! the cause, or lie: then the uplink is measured over the other links. So it is when the stream comes much later than it
+//! did: whatever is wrong above may be wrong here too, which does not show as long as there is little to pass on.
 
 use peerstream_protocol::crypto::Verifier;
 use peerstream_protocol::time::Micros;
 
 use crate::link::{CREDIT_RESERVE, Link};
 use crate::node::Node;
+use crate::train::Probe;
 
-/// The uplink is too weak when all children are held up for this long.
-const WEAK_AFTER: Micros = Micros::from_secs(4);
-/// It counts as too weak for this long, twice as long each time, up to the second.
-const WEAK_FIRST: Micros = Micros::from_secs(60);
-const WEAK_MAX: Micros = Micros::from_secs(600);
-/// Fewer children say nothing.
+/// What leaves is looked at when all children have been held up for this long.
+const HELD_UP_MAX: Micros = Micros::from_secs(1);
+/// Then it is measured. So many children held up at once for so long prove it as well: new links need a while to get up to speed.
 const CHILDREN_MIN: usize = 2;
+const PROVES_AFTER: Micros = Micros::from_secs(3);
+/// An uplink has to carry so many copies, and an eighth for headers, words and what a rescue costs.
+const COPIES: u64 = 2;
+/// The stream is late when its lag has grown by this much and two segments.
+const LATE: Micros = Micros::from_millis(500);
+/// While it is late the uplink is measured this often.
+const LATE_EVERY: Micros = Micros::from_secs(10);
+/// The least lag is forgotten by this part of the time that passes, so that it follows a lasting change.
+const LEAST_LAG_GROWS: u64 = 100;
+/// A weak uplink is measured again after this time, twice as long each time, up to the second.
+const WEAK_FIRST: Micros = Micros::from_secs(30);
+const WEAK_MAX: Micros = Micros::from_secs(600);
 
 /// What is known of the uplink.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Standing {
+    /// Nothing.
+    #[default]
+    Untried,
+    /// It carries two children.
+    Good,
+    /// It does not; it is measured again from then on.
+    Weak(Micros),
+}
+
+/// The uplink, and its measurement.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Uplink {
-    held_up_since: Option<Micros>,
-    weak_until: Micros,
+    standing: Standing,
+    /// Since when all children have been held up, and the payload that had been sent before.
+    held_up: Option<(Micros, u64)>,
     times: u32,
+    /// The least lag of the stream, and when it was seen.
+    least_lag: Option<(Micros, Micros)>,
+    /// When the last measurement ended.
+    measured: Micros,
+    pub(crate) probe: Probe,
+}
+
+impl Uplink {
+    /// Whether it is known not to carry children.
+    pub(crate) fn is_weak(&self) -> bool {
+        matches!(self.standing, Standing::Weak(_))
+    }
+
+    /// Whether nothing is known of it.
+    pub(crate) fn is_untried(&self) -> bool {
+        self.standing == Standing::Untried
+    }
 }
 
 impl<V: Verifier> Node<V> {
-    /// May relay, and can.
+    /// May relay, and can as far as it knows.
     pub(crate) fn offers_to_relay(&self) -> bool {
-        self.relay && self.now >= self.uplink.weak_until
+        self.relay && !self.uplink.is_weak()
+    }
+
+    /// Nothing is known yet of the uplink by which it would relay.
+    pub(crate) fn is_untried(&self) -> bool {
+        self.relay && self.is_receiver() && self.uplink.is_untried()
     }
 
     pub(crate) fn watch_uplink(&mut self) {
-        if !self.is_receiver() || !self.offers_to_relay() {
+        if !self.is_receiver() || !self.relay {
             return;
         }
-        if !self.are_all_children_held_up() {
-            self.uplink.held_up_since = None;
-            return;
+        let needed = self.bitrate().unwrap_or_default() * COPIES * 9 / 8;
+        let sent = if self.uplink.is_weak() { None } else { self.sent_while_held_up() };
+        let held_up = sent.is_some_and(|(span, rate)| span >= HELD_UP_MAX && rate < needed);
+        let proven = sent.is_some_and(|(span, _)| span >= PROVES_AFTER) && self.children().count() >= CHILDREN_MIN;
+        if held_up && proven {
+            return self.on_weak_uplink();
         }
-        let now = self.now;
-        let since = *self.uplink.held_up_since.get_or_insert(now);
-        if now.since(since) >= WEAK_AFTER {
-            let pause = Micros(WEAK_FIRST.0 << self.uplink.times.min(4)).min(WEAK_MAX);
-            self.uplink = Uplink { held_up_since: None, weak_until: now + pause, times: self.uplink.times + 1 };
-            self.counters.weak_uplinks += 1;
+        let unknown = match self.uplink.standing {
+            Standing::Untried => true,
+            Standing::Good => held_up || (self.is_stream_late() && self.now.since(self.uplink.measured) >= LATE_EVERY),
+            Standing::Weak(until) => self.now >= until,
+        };
+        if !unknown {
+            return self.forget_measurement();
+        }
+        let Some(carries) = self.measure_uplink() else { return };
+        self.uplink.measured = self.now;
+        if carries < needed {
+            self.on_weak_uplink();
+        } else if self.uplink.standing != Standing::Good {
+            self.uplink.standing = Standing::Good;
             self.report_soon();
         }
     }
 
-    fn are_all_children_held_up(&self) -> bool {
-        let children = || self.links.values().filter(|link| link.feed.is_some() && self.reconciler.is_child(link.peer));
-        children().count() >= CHILDREN_MIN && children().all(|link| self.is_held_up(link))
+    fn on_weak_uplink(&mut self) {
+        let pause = Micros(WEAK_FIRST.0 << self.uplink.times.min(5)).min(WEAK_MAX);
+        let standing = Standing::Weak(self.now + pause);
+        let (times, least_lag) = (self.uplink.times + 1, self.uplink.least_lag);
+        self.uplink = Uplink { standing, times, least_lag, ..Uplink::default() };
+        self.counters.weak_uplinks += 1;
+        self.report_soon();
+    }
+
+    /// Whether the stream comes much later than it did.
+    fn is_stream_late(&mut self) -> bool {
+        if self.delivery.received_lag_ms == 0 {
+            return false;
+        }
+        let (now, segment) = (self.now, self.latency.segment());
+        let lag = Micros::from_millis(self.delivery.received_lag_ms.into()) + now.since(self.moved);
+        let (least, at) = self.uplink.least_lag.unwrap_or((lag, now));
+        let least = least + Micros(now.since(at).0 / LEAST_LAG_GROWS);
+        self.uplink.least_lag = Some((least.min(lag), now));
+        lag > least + LATE + segment + segment
+    }
+
+    /// For how long all children have been held up, and the bytes per second that have left meanwhile.
+    fn sent_while_held_up(&mut self) -> Option<(Micros, u64)> {
+        let held_up = self.children().count() > 0 && self.children().all(|link| self.is_held_up(link));
+        if !held_up {
+            self.uplink.held_up = None;
+            return None;
+        }
+        let (now, sent) = (self.now, self.counters.payload_sent);
+        let (since, before) = *self.uplink.held_up.get_or_insert((now, sent));
+        let span = now.since(since);
+        Some((span, (sent - before).saturating_mul(1_000_000) / span.0.max(1)))
+    }
+
+    /// The links to children that are being fed.
+    fn children(&self) -> impl Iterator<Item = &Link> {
+        self.links.values().filter(|link| link.feed.is_some() && self.reconciler.is_child(link.peer))
     }
 
     /// Whether something is owed to a child for which there is no credit: what was sent before is still under way.

@@ -10,9 +10,12 @@ pub struct Overload<'a> {
     pub now: Micros,
     /// Members without the source.
     pub members: usize,
-    /// Members that do not get the stream as they should; more than half.
+    /// Members that do not get the stream as they should.
     pub struggling: usize,
-    /// Those of them that feed nobody, youngest first; at most [`LEAVES_MAX`].
+    /// Members for whom there is no place, because all others together cannot feed them.
+    pub unplaced: usize,
+    /// Those concerned that feed nobody: first those without a place, then those that cannot relay, then the others that
+    /// struggle; youngest first in each case. At most [`LEAVES_MAX`].
     pub leaves: &'a [NodeId],
 }
 
@@ -31,7 +34,7 @@ pub enum Rung {
 }
 
 /// Decides what becomes of leaves that cannot keep up. Synchronous, deterministic and pure; asked once a second while more
-/// than half of all nodes struggle.
+/// than half of all nodes struggle, or there are places for too few.
 pub trait LadderPolicy {
     /// The name used in configuration, in lower case with dashes.
     fn name(&self) -> &str;
@@ -40,8 +43,8 @@ pub trait LadderPolicy {
     fn decide(&mut self, overload: &Overload<'_>) -> Vec<(NodeId, Rung)>;
 }
 
-/// Moves struggling leaves down, youngest first, a few at a time, so that the effect on the rest can be seen before the
-/// next ones go.
+/// Moves leaves down: at once as many as have no place, for what is missing is known; of those that struggle for whatever
+/// reason a few at a time, so that the effect on the rest can be seen before the next ones go.
 #[derive(Clone, Debug, Default)]
 pub struct InBatches {
     last: Option<Micros>,
@@ -60,11 +63,15 @@ impl LadderPolicy for InBatches {
     }
 
     fn decide(&mut self, overload: &Overload<'_>) -> Vec<(NodeId, Rung)> {
-        if self.last.is_some_and(|last| overload.now.since(last) < Self::PAUSE) || overload.leaves.is_empty() {
+        let pauses = self.last.is_some_and(|last| overload.now.since(last) < Self::PAUSE);
+        let batch = if overload.unplaced > 0 {
+            overload.unplaced
+        } else if pauses || overload.leaves.is_empty() {
             return Vec::new();
-        }
+        } else {
+            (overload.members * Self::PERMILLE / 1_000).max(1)
+        };
         self.last = Some(overload.now);
-        let batch = (overload.members * Self::PERMILLE / 1_000).max(1);
         overload.leaves.iter().take(batch).map(|leaf| (*leaf, Rung::Lower)).collect()
     }
 }
@@ -74,9 +81,13 @@ mod tests {
     use super::*;
 
     fn decide(policy: &mut InBatches, members: usize, seconds: u64) -> usize {
+        decide_with(policy, members, 0, seconds)
+    }
+
+    fn decide_with(policy: &mut InBatches, members: usize, unplaced: usize, seconds: u64) -> usize {
         let leaves: Vec<_> = (1..=members as u64).map(NodeId).collect();
         let now = Micros::from_secs(seconds);
-        policy.decide(&Overload { now, members, struggling: members, leaves: &leaves }).len()
+        policy.decide(&Overload { now, members, struggling: members, unplaced, leaves: &leaves }).len()
     }
 
     #[test]
@@ -84,6 +95,15 @@ mod tests {
         let mut policy = InBatches::default();
         let sizes: Vec<_> = (100..112).map(|second| decide(&mut policy, 1_000, second)).collect();
         assert_eq!(sizes, [20, 0, 0, 0, 0, 20, 0, 0, 0, 0, 20, 0]);
+    }
+
+    #[test]
+    fn as_many_as_have_no_place_go_down_at_once() {
+        let mut policy = InBatches::default();
+        let sizes: Vec<_> = [(0, 100), (150, 101), (3, 102), (0, 103)]
+            .map(|(unplaced, second)| decide_with(&mut policy, 1_000, unplaced, second))
+            .into();
+        assert_eq!(sizes, [20, 150, 3, 0]);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub enum Event {
     Joined(NodeId),
     /// A member is gone, and its edges with it.
     Left(NodeId),
-    /// A member's capacity, or whether it relays, has changed.
+    /// A member's capacity, whether it relays, or whether its uplink was measured, has changed.
     Changed(NodeId),
     /// `a` could not open a link to `b`.
     LinkFailed {
@@ -63,6 +63,11 @@ pub trait TreeStrategy {
     /// Answers events with a plan. Several events may come at once; a node may have left again before its joining is
     /// told.
     fn on_events(&mut self, context: &Context<'_>, events: &[Event], plan: &mut Plan);
+
+    /// Members for whom there is no place because too few others can feed them.
+    fn waiting(&self) -> usize {
+        0
+    }
 
     /// Names the node's place in a word, such as `A5`.
     fn place(&self, _node: NodeId) -> Option<String> {

@@ -18,6 +18,8 @@ pub struct Member {
     pub capacity: u8,
     /// Whether it may feed others at all.
     pub relay: bool,
+    /// Whether its uplink is still to be measured: better not to rely on it while there is another.
+    pub untried: bool,
     /// When it joined, microseconds since 1970; what "older" goes by.
     pub joined_at: Micros,
     pub(crate) parents: Parents,
@@ -41,6 +43,7 @@ impl Member {
         Self {
             capacity,
             relay,
+            untried: false,
             joined_at,
             parents: SmallVec::new(),
             children: SmallVec::new(),
@@ -49,6 +52,11 @@ impl Member {
             standby: Standbys::default(),
             stands_by_for: SmallVec::new(),
         }
+    }
+
+    /// The same member, with an uplink that is still to be measured or not.
+    pub fn with_untried(self, untried: bool) -> Self {
+        Self { untried, ..self }
     }
 
     /// Who feeds it which stripes; no stripe twice.
@@ -139,7 +147,9 @@ impl Topology {
         if self.contains(node) {
             return Err(Reject::Known(node));
         }
-        self.members.insert(node, Member::new(member.capacity, member.relay, member.joined_at));
+        let untried = member.untried;
+        let member = Member::new(member.capacity, member.relay, member.joined_at);
+        self.members.insert(node, Member { untried, ..member });
         Ok(())
     }
 
@@ -147,6 +157,13 @@ impl Topology {
     pub fn set_ability(&mut self, node: NodeId, capacity: u8, relay: bool) {
         if let Some(member) = self.members.get_mut(node) {
             (member.capacity, member.relay) = (capacity, relay);
+        }
+    }
+
+    /// Changes whether a member's uplink is still to be measured.
+    pub fn set_untried(&mut self, node: NodeId, untried: bool) {
+        if let Some(member) = self.members.get_mut(node) {
+            member.untried = untried;
         }
     }
 

@@ -121,8 +121,10 @@ pub struct Report {
     pub term: Term,
     /// The version of the assignment in force.
     pub version: u64,
-    /// May relay at present; the user can change that at any time.
+    /// May relay at present, and can as far as it knows; both change at any time.
     pub relay: bool,
+    /// Its uplink has not been measured yet.
+    pub untried: bool,
     /// Whom the assignment in force names as backup, so that a coordinator that follows another one can keep it.
     pub backup: Option<NodeId>,
     /// At most [`LINKS_MAX`].
@@ -133,7 +135,15 @@ pub struct Report {
 
 impl Default for Report {
     fn default() -> Self {
-        Self { term: Term(0), version: 0, relay: true, backup: None, links: Vec::new(), figures: Figures::default() }
+        Self {
+            term: Term(0),
+            version: 0,
+            relay: true,
+            untried: false,
+            backup: None,
+            links: Vec::new(),
+            figures: Figures::default(),
+        }
     }
 }
 
@@ -175,8 +185,10 @@ pub struct Hello {
     pub role: Role,
     /// Children it can feed; one spare copy comes on top.
     pub capacity: u8,
-    /// May relay at all.
+    /// May relay, and can as far as it knows.
     pub relay: bool,
+    /// Its uplink has not been measured yet.
+    pub untried: bool,
     /// Who it was before the connection broke.
     pub resume: Option<(NodeId, Session)>,
     /// The age ticket of an earlier welcome, at most [`TICKET_BYTES_MAX`] bytes; empty when there is none.

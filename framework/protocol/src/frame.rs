@@ -27,6 +27,8 @@ pub const PIECE_PREFIX: usize = 10;
 pub const FRAME_BYTES_MAX: usize = INIT_BYTES_MAX + 1024;
 /// A want names at most this many half-received segments.
 pub const PARTIALS_MAX: usize = 8;
+/// A packet of a train has at most this much padding, in bytes, so that it is one packet on the line as well.
+pub const TRAIN_PADDING_MAX: usize = 1_100;
 
 const TAG_PIECE: u8 = 1;
 const TAG_HEADER: u8 = 2;
@@ -103,6 +105,22 @@ pub enum PeerMessage {
     Pong {
         /// The ping's.
         nonce: u32,
+    },
+    /// One packet of a packet train, by which the sender measures its uplink. Carries nothing.
+    Train {
+        /// Which train.
+        nonce: u32,
+        /// Packets of it that follow over this link.
+        left: u8,
+        /// At most [`TRAIN_PADDING_MAX`] bytes of no meaning.
+        padding: Vec<u8>,
+    },
+    /// Answers the last packet of a train: its dispersion at the receiver.
+    Dispersion {
+        /// The train's.
+        nonce: u32,
+        /// Microseconds from its first packet's arrival to its last one's.
+        micros: u32,
     },
 }
 
@@ -190,6 +208,7 @@ fn decode_message(rest: &[u8]) -> Result<PeerMessage, DecodeError> {
     match &message {
         PeerMessage::Want(want) if want.have.len() > PARTIALS_MAX => Err(DecodeError::TooLarge),
         PeerMessage::Gap { from, to } if from >= to => Err(DecodeError::Malformed),
+        PeerMessage::Train { padding, .. } if padding.len() > TRAIN_PADDING_MAX => Err(DecodeError::TooLarge),
         _ => Ok(message),
     }
 }

@@ -8,7 +8,8 @@ use peerstream_protocol::control::{
 };
 use peerstream_protocol::crypto::{PublicKey, SecretKey, Strict, hash};
 use peerstream_protocol::frame::{
-    FRAME_BYTES_MAX, Frame, PARTIALS_MAX, Partial, PeerMessage, Resume, Want, decode_header, encode_header,
+    FRAME_BYTES_MAX, Frame, PARTIALS_MAX, Partial, PeerMessage, Resume, TRAIN_PADDING_MAX, Want, decode_header,
+    encode_header,
 };
 use peerstream_protocol::header::{Context, Core, Flags, Header, Signed};
 use peerstream_protocol::id::{Epoch, NodeId, Rendition, Seq, Stripes, Term};
@@ -145,6 +146,8 @@ fn messages_are_read_back() {
         PeerMessage::Init(vec![1, 2, 3]),
         PeerMessage::Gap { from: Seq(1), to: Seq(3) },
         PeerMessage::Progress(Seq(1 << 40)),
+        PeerMessage::Train { nonce: 1, left: 7, padding: vec![0; TRAIN_PADDING_MAX] },
+        PeerMessage::Dispersion { nonce: 1, micros: 12_000 },
     ];
     for message in messages {
         assert_eq!(Frame::decode(&message.encode()), Ok(Frame::Message(message)));
@@ -167,6 +170,8 @@ fn what_is_beyond_its_bound_is_refused() {
     let want =
         Want { stripes: Stripes::ALL, from: Resume::JoinPoint, until: None, have: vec![partial; PARTIALS_MAX + 1] };
     assert_eq!(Frame::decode(&PeerMessage::Want(want).encode()), Err(DecodeError::TooLarge));
+    let train = PeerMessage::Train { nonce: 1, left: 0, padding: vec![0; TRAIN_PADDING_MAX + 1] };
+    assert_eq!(Frame::decode(&train.encode()), Err(DecodeError::TooLarge));
     assert_eq!(Frame::decode(&vec![1; FRAME_BYTES_MAX + 1]), Err(DecodeError::TooLarge));
     let link = LinkReport { peer: NodeId(1), open: true, feeds_me: false, fed_by_me: false, rtt_ms: 0 };
     let report = Report { links: vec![link; LINKS_MAX + 1], ..Report::default() };

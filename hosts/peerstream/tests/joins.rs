@@ -136,6 +136,7 @@ impl Viewer {
             role: Role::Viewer,
             capacity: 2,
             relay: true,
+            untried: false,
             resume: None,
             ticket: Vec::new(),
         };

@@ -18,7 +18,7 @@ pub(crate) fn adopt(tree: &mut Tree, wiring: &mut Wiring, topology: &Topology) {
     seat_as_they_are(tree, topology);
     let strange = topology.iter().filter(|(id, _)| *id != NodeId::SOURCE && tree.nodes.find(*id).is_none());
     let mut strange: Vec<_> = strange.map(|(id, member)| Node::new(id, member)).collect();
-    strange.sort_by_key(|node| (node.weak, node.age()));
+    strange.sort_by_key(|node| (node.ability.is_leaf(), node.age()));
     for node in strange {
         let slot = tree.nodes.insert(node);
         tree.settle_in(slot, Cause::Adopted);
@@ -36,7 +36,7 @@ fn seat_as_they_are(tree: &mut Tree, topology: &Topology) {
     while let Some((parent, place)) = todo.pop_front() {
         for (child, place) in seating(tree, topology, parent, place) {
             let node = Node::new(child, topology.get(child).expect("it is somebody's child"));
-            let weak = node.weak;
+            let weak = node.ability.is_leaf();
             let slot = tree.nodes.insert(node);
             tree.put(place, slot, Cause::Adopted);
             if !weak {

@@ -9,7 +9,7 @@ use crate::ahead;
 use crate::chance;
 use crate::edges::Wiring;
 use crate::explain;
-use crate::node::{Cause, Marks, Node, Slot, is_weak};
+use crate::node::{Ability, Cause, Marks, Node, Slot};
 use crate::pairs::Pairs;
 use crate::place::{Forest, Place};
 use crate::tree::Tree;
@@ -172,23 +172,42 @@ impl Dumbbell {
         self.tree.settle_in(slot, Cause::Joined);
     }
 
-    /// A node that relays no more goes to a leaf place; one that does again may be given children where it is.
-    fn on_changed(&mut self, topology: &Topology, node: NodeId) {
-        let (Some(member), Some(slot)) = (topology.get(node), self.tree.nodes.find(node)) else { return };
-        let (weak, place) = (is_weak(member), self.tree.nodes[slot].place);
-        self.tree.nodes[slot].capacity = member.capacity;
-        if place == Place::NONE {
-            self.tree.forget_waiting(slot);
-            self.tree.nodes[slot].weak = weak;
-            self.tree.settle_in(slot, Cause::Joined);
-        } else if weak && self.tree.nodes[slot].children > 0 {
-            self.tree.take(place);
-            self.tree.fill(place);
+    /// Nodes that relay no more go to leaf places, all at once, so that none takes another one's place; one that does
+    /// again, or whose uplink was measured, may be given children where it is.
+    fn on_changed(&mut self, topology: &Topology, events: &[Event]) {
+        let mut retired = Vec::new();
+        for event in events {
+            let Event::Changed(node) = *event else { continue };
+            let (Some(member), Some(slot)) = (topology.get(node), self.tree.nodes.find(node)) else { continue };
+            let known = &mut self.tree.nodes[slot];
+            known.capacity = member.capacity;
+            let trusted = known.ability == Ability::Trusted || known.children > 0;
+            let (ability, place) = (Ability::of(member, trusted), known.place);
+            if place == Place::NONE {
+                self.tree.forget_waiting(slot);
+                self.tree.nodes[slot].ability = ability;
+                self.tree.settle_in(slot, Cause::Joined);
+            } else if ability.is_leaf() && self.tree.nodes[slot].children > 0 {
+                retired.push((place, slot));
+            } else {
+                self.tree.set_ability(place, ability);
+            }
+        }
+        self.retire(retired);
+    }
+
+    /// Takes these nodes out, closes the gaps from the bottom up, and puts them at the bottom as weak ones.
+    fn retire(&mut self, mut nodes: Vec<(Place, Slot)>) {
+        nodes.sort_unstable();
+        nodes.dedup();
+        for (place, slot) in &nodes {
+            self.tree.take(*place);
+            self.tree.nodes[*slot].ability = Ability::Weak;
+        }
+        nodes.iter().rev().for_each(|(place, _)| self.tree.fill(*place));
+        for (_, slot) in nodes {
             self.tree.tally.moves += 1;
-            self.tree.nodes[slot].weak = true;
             self.tree.settle_in(slot, Cause::StoppedRelaying);
-        } else {
-            self.tree.set_weak(place, weak);
         }
     }
 
@@ -291,10 +310,10 @@ impl TreeStrategy for Dumbbell {
         }
         self.tree.now = context.now;
         self.on_left(events);
+        self.on_changed(context.topology, events);
         for event in events {
             match *event {
                 Event::Joined(node) => self.on_joined(context.topology, node),
-                Event::Changed(node) => self.on_changed(context.topology, node),
                 Event::Underperforms(node) => self.on_underperforms(node, context.now),
                 Event::LinkFailed { a, b } => self.on_link_failed(a, b, context.now),
                 Event::Tick => self.on_tick(context.now),
@@ -303,6 +322,10 @@ impl TreeStrategy for Dumbbell {
         }
         self.tree.seat_waiting();
         self.plan(plan);
+    }
+
+    fn waiting(&self) -> usize {
+        self.tree.waiting()
     }
 
     fn place(&self, node: NodeId) -> Option<String> {

@@ -13,7 +13,7 @@ pub(crate) fn story(tree: &Tree, slot: Slot) -> String {
     let children = node.children;
     let seat = tree.seat(place);
     let cause = cause(seat.map_or(Cause::Joined, |seat| seat.cause));
-    let kind = match (node.weak, children) {
+    let kind = match (node.ability.is_leaf(), children) {
         (true, _) => "It does not relay for two, so it stays a leaf.".to_owned(),
         (false, 0) => "It feeds nobody yet.".to_owned(),
         (false, children) => format!("It feeds {children}."),

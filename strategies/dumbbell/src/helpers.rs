@@ -59,7 +59,7 @@ pub(crate) fn holds(tree: &Tree, pairs: &Pairs, helper: Slot, client: Slot) -> b
     let (helper, client) = (&tree.nodes[helper], &tree.nodes[client]);
     let apart = |a: &Node, b: &Node| !tree.forest.is_below(a.place, b.place);
     helper.is_placed()
-        && !helper.weak
+        && !helper.ability.is_leaf()
         && helper.age() < client.age()
         && apart(helper, client)
         && apart(client, helper)

@@ -21,7 +21,7 @@ pub(crate) struct Leaf {
 
 impl Leaf {
     pub(crate) fn of(slot: Slot, node: &Node) -> Self {
-        Self { rank: (node.since.0 & !WEAK) | if node.weak { WEAK } else { 0 }, slot: slot.0 }
+        Self { rank: (node.since.0 & !WEAK) | if node.ability.is_leaf() { WEAK } else { 0 }, slot: slot.0 }
     }
 
     pub(crate) fn slot(self) -> Slot {

@@ -53,6 +53,41 @@ pub(crate) enum Cause {
     Unreachable,
 }
 
+/// Whether a node feeds others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ability {
+    /// It feeds two.
+    Relays,
+    /// It feeds others although its uplink is still to be measured, since there was nobody else.
+    Trusted,
+    /// It is a leaf until its uplink has been measured.
+    Untried,
+    /// It cannot or should not feed two, so it is to feed nobody.
+    Weak,
+}
+
+impl Ability {
+    /// What a member's is, `trusted` being said of one that feeds others already.
+    pub(crate) fn of(member: &Member, trusted: bool) -> Self {
+        match (member.room() < FAN_OUT, member.untried) {
+            (true, _) => Self::Weak,
+            (false, true) if trusted => Self::Trusted,
+            (false, true) => Self::Untried,
+            (false, false) => Self::Relays,
+        }
+    }
+
+    /// Whether it has to be a leaf.
+    pub(crate) fn is_leaf(self) -> bool {
+        matches!(self, Self::Untried | Self::Weak)
+    }
+
+    /// Whether it feeds others in need, measured or not.
+    pub(crate) fn may_relay(self) -> bool {
+        self != Self::Weak
+    }
+}
+
 /// Whom a node helps besides its children; at most as many as it has copies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clients([Slot; COPIES]);
@@ -136,8 +171,7 @@ pub(crate) struct Node {
     /// How many it feeds.
     pub(crate) children: u8,
     pub(crate) capacity: u8,
-    /// It cannot or should not feed others, so it has to be a leaf.
-    pub(crate) weak: bool,
+    pub(crate) ability: Ability,
     pub(crate) marks: Marks,
 }
 
@@ -155,7 +189,7 @@ impl Node {
             helps: Clients([Slot::NONE; COPIES]),
             children: 0,
             capacity: member.capacity,
-            weak: is_weak(member),
+            ability: Ability::of(member, !member.children().is_empty()),
             marks: Marks::default(),
         }
     }
@@ -173,11 +207,6 @@ impl Node {
     pub(crate) fn is_leaf(&self) -> bool {
         self.is_placed() && self.children == 0
     }
-}
-
-/// It could not feed two, so it is to feed nobody.
-pub(crate) fn is_weak(member: &Member) -> bool {
-    member.room() < FAN_OUT
 }
 
 /// Names come from a counter, so eight in a row share a part of the table, and those who join together a cache line of it.

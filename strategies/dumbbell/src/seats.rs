@@ -6,7 +6,7 @@
 use peerstream_sdk::protocol::id::NodeId;
 use peerstream_sdk::protocol::time::Micros;
 
-use crate::node::{Cause, Slot};
+use crate::node::{Ability, Cause, Slot};
 use crate::place::Place;
 
 /// A place and who is there.
@@ -19,12 +19,18 @@ pub(crate) struct Seat {
     pub(crate) id: NodeId,
     pub(crate) since: Micros,
     pub(crate) cause: Cause,
-    pub(crate) weak: bool,
+    pub(crate) ability: Ability,
 }
 
 impl Seat {
-    const EMPTY: Self =
-        Self { slot: Slot::NONE, placed_s: 0, id: NodeId(0), since: Micros(0), cause: Cause::Joined, weak: false };
+    const EMPTY: Self = Self {
+        slot: Slot::NONE,
+        placed_s: 0,
+        id: NodeId(0),
+        since: Micros(0),
+        cause: Cause::Joined,
+        ability: Ability::Weak,
+    };
 
     /// Older is less; ties go by name.
     pub(crate) fn age(&self) -> (Micros, NodeId) {

@@ -6,7 +6,7 @@ use peerstream_sdk::protocol::id::NodeId;
 use peerstream_sdk::protocol::time::Micros;
 
 use crate::leaves::{Choice, Leaf, Leaves};
-use crate::node::{Cause, Marks, Nodes, Slot};
+use crate::node::{Ability, Cause, Marks, Nodes, Slot};
 use crate::place::{Forest, Place};
 use crate::place_set::PlaceSet;
 use crate::seats::{Seat, Seats};
@@ -37,12 +37,14 @@ pub(crate) struct Tree {
     /// Those of them whose twin place is taken.
     lone: PlaceSet,
     weak: PlaceSet,
+    /// Places of nodes whose uplink is still to be measured.
+    untried: PlaceSet,
     leaves: Leaves,
     /// Leaves that are not in the lists of their levels yet: only a search needs the lists, and most leaves come and go
     /// between two.
     unlisted: Vec<Slot>,
-    /// Those for whom there is no place, the oldest first.
-    waiting: BTreeSet<(Micros, NodeId, Slot)>,
+    /// Those for whom there is no place, first those that relay, then the oldest.
+    waiting: BTreeSet<(bool, Micros, NodeId, Slot)>,
     /// Places whose occupant has changed in this round; some more than once.
     pub(crate) changed: Vec<Place>,
     /// Nodes that lost their place in this round.
@@ -63,6 +65,7 @@ impl Tree {
             open,
             lone: PlaceSet::default(),
             weak: PlaceSet::default(),
+            untried: PlaceSet::default(),
             leaves: Leaves::default(),
             unlisted: Vec::new(),
             waiting: BTreeSet::new(),
@@ -121,10 +124,10 @@ impl Tree {
     /// Finds a place for a node that has none: the shallowest free one, or, if it relays, that of a weak node which
     /// keeps shallower places from being.
     pub(crate) fn settle_in(&mut self, newcomer: Slot, cause: Cause) {
-        let open = self.open.first();
+        let open = self.open_place();
         let level = |place: Place| self.forest.level(place);
         let blocks = |weak: &Place| open.is_none_or(|open| level(*weak) + 1 < level(open));
-        let blocker = self.weak.first().filter(|weak| !self.nodes[newcomer].weak && blocks(weak));
+        let blocker = self.weak.first().filter(|weak| !self.nodes[newcomer].ability.is_leaf() && blocks(weak));
         match (blocker, open) {
             (Some(place), _) => self.displace(place, newcomer, cause),
             (None, Some(place)) => self.put(place, newcomer, cause),
@@ -145,29 +148,65 @@ impl Tree {
 
     /// Takes the shallowest free place, and nobody else's.
     pub(crate) fn settle_at_the_bottom(&mut self, node: Slot, cause: Cause) {
-        match self.open.first() {
+        match self.open_place() {
             Some(place) => self.put(place, node, cause),
             None => self.settle_in(node, cause),
         }
     }
 
+    /// The shallowest free place. Nobody is fed by a node whose uplink is still to be measured, unless there is no other
+    /// place: then the shallowest of these is trusted.
+    fn open_place(&mut self) -> Option<Place> {
+        if let Some(open) = self.open.first() {
+            return Some(open);
+        }
+        let place = self.untried.first()?;
+        self.trust(place);
+        self.open.first()
+    }
+
+    /// Opens the places below one that feeds others, and remembers the place of one that does not.
+    fn note_ability(&mut self, place: Place, ability: Ability) {
+        match ability {
+            Ability::Relays | Ability::Trusted => self.open_below(place),
+            Ability::Untried => self.untried.insert(place),
+            Ability::Weak => self.weak.insert(place),
+        }
+    }
+
+    /// Whoever is there feeds others from now on, even if its uplink is still to be measured.
+    fn trust(&mut self, place: Place) {
+        if self.seat(place).is_some_and(|seat| seat.ability == Ability::Untried) {
+            self.set_ability(place, Ability::Trusted);
+        }
+    }
+
     /// Finds places for those who wait, as long as there are any.
     pub(crate) fn seat_waiting(&mut self) {
-        while let Some(place) = self.open.first() {
-            let Some((_, _, slot)) = self.waiting.pop_first() else { return };
+        while !self.waiting.is_empty() {
+            let Some(place) = self.open_place() else { return };
+            let Some((.., slot)) = self.waiting.pop_first() else { return };
             self.put(place, slot, Cause::Joined);
         }
     }
 
+    /// How many there is no place for.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(crate) fn forget_waiting(&mut self, slot: Slot) {
-        let (since, id) = self.nodes[slot].age();
-        self.waiting.remove(&(since, id, slot));
+        self.waiting.remove(&self.turn(slot));
     }
 
     fn wait(&mut self, slot: Slot) {
-        let (since, id) = self.nodes[slot].age();
-        self.waiting.insert((since, id, slot));
+        self.waiting.insert(self.turn(slot));
         self.displaced.push(slot);
+    }
+
+    fn turn(&self, slot: Slot) -> (bool, Micros, NodeId, Slot) {
+        let (since, id) = self.nodes[slot].age();
+        (self.nodes[slot].ability.is_leaf(), since, id, slot)
     }
 
     // Leaving.
@@ -175,6 +214,7 @@ impl Tree {
     /// Fills a gap: the older child moves up, its own gap is filled the same way, until the gap is at a leaf.
     pub(crate) fn fill(&mut self, mut gap: Place) {
         while let Some((heir, cause)) = self.heir(gap) {
+            self.trust(heir);
             self.shift(heir, gap, cause);
             gap = heir;
         }
@@ -183,11 +223,11 @@ impl Tree {
         }
     }
 
-    /// The older of the gap's children that relay; for a single root the best uplink of them, then the oldest.
+    /// The older of the gap's children that relay, measured or not; for a single root the best uplink of them, then the oldest.
     fn heir(&self, gap: Place) -> Option<(Place, Cause)> {
         let by_uplink = self.forest.has_single_root() && self.forest.parent(gap).is_none();
-        let strong = |child: &Place| self.seat(*child).filter(|seat| !seat.weak);
-        let children = self.forest.children(gap).filter_map(|child| Some((child, strong(&child)?)));
+        let relays = |child: &Place| self.seat(*child).filter(|seat| seat.ability.may_relay());
+        let children = self.forest.children(gap).filter_map(|child| Some((child, relays(&child)?)));
         let uplink = |seat: &Seat| if by_uplink { self.nodes[seat.slot].capacity } else { 0 };
         let rank = |seat: &Seat| (u8::MAX - uplink(seat), seat.age());
         let heir = children.min_by_key(|(_, seat)| rank(seat)).map(|(child, _)| child)?;
@@ -202,6 +242,7 @@ impl Tree {
         if capacity(heir) <= capacity(root) {
             return false;
         }
+        self.trust(heir);
         self.exchange(root, heir, Cause::BestUplink);
         true
     }
@@ -334,22 +375,18 @@ impl Tree {
         let children = self.forest.children(place).filter(|child| self.at(*child).is_some()).count() as u8;
         let node = &mut self.nodes[slot];
         (node.place, node.children) = (place, children);
-        let seat = Seat { slot, placed_s, id: node.id, since: node.since, cause, weak: node.weak };
+        let seat = Seat { slot, placed_s, id: node.id, since: node.since, cause, ability: node.ability };
         self.seats.fill(place, seat);
-        let weak = seat.weak;
+        let ability = seat.ability;
         if let Some(parent) = self.forest.parent(place).and_then(|parent| self.seats.get(parent)) {
             self.nodes[parent.slot].children += 1;
-            self.tally.inversions += u64::from(!weak && parent.age() > seat.age());
+            self.tally.inversions += u64::from(!ability.is_leaf() && parent.age() > seat.age());
         }
         self.close(place);
         if self.open.contains(place.twin()) {
             self.lone.insert(place.twin());
         }
-        if weak {
-            self.weak.insert(place);
-        } else {
-            self.open_below(place);
-        }
+        self.note_ability(place, ability);
         self.list_if_leaf(slot);
         self.changed.push(place);
     }
@@ -363,13 +400,14 @@ impl Tree {
         (node.place, node.children) = (Place::NONE, 0);
         node.marks.set(Marks::LISTED, false);
         self.weak.remove(place);
+        self.untried.remove(place);
         self.lone.remove(place.twin());
         self.forest.children(place).for_each(|child| self.close(child));
         match self.forest.parent(place).map(|parent| self.at(parent)) {
             None => self.open_up(place),
             Some(Some(parent)) => {
                 self.nodes[parent].children -= 1;
-                if !self.nodes[parent].weak {
+                if !self.nodes[parent].ability.is_leaf() {
                     self.open_up(place);
                 }
                 self.list_if_leaf(parent);
@@ -380,20 +418,19 @@ impl Tree {
         Some(slot)
     }
 
-    /// Changes whether the occupant is weak; it must be a leaf if it becomes so.
-    pub(crate) fn set_weak(&mut self, place: Place, weak: bool) {
-        let Some(seat) = self.seats.get_mut(place).filter(|seat| seat.weak != weak) else { return };
-        seat.weak = weak;
+    /// Changes what the occupant is able to do; it must be a leaf if it becomes one that has to be.
+    pub(crate) fn set_ability(&mut self, place: Place, ability: Ability) {
+        let Some(seat) = self.seats.get_mut(place).filter(|seat| seat.ability != ability) else { return };
+        seat.ability = ability;
         let slot = seat.slot;
         let node = &mut self.nodes[slot];
-        node.weak = weak;
+        node.ability = ability;
         node.marks.set(Marks::LISTED, false);
-        if weak {
+        self.weak.remove(place);
+        self.untried.remove(place);
+        self.note_ability(place, ability);
+        if ability.is_leaf() {
             self.forest.children(place).for_each(|child| self.close(child));
-            self.weak.insert(place);
-        } else {
-            self.weak.remove(place);
-            self.open_below(place);
         }
         self.list_if_leaf(slot);
         self.changed.push(place);

@@ -246,6 +246,25 @@ fn a_viewer_whose_uplink_does_not_carry_its_children_becomes_a_leaf() {
     assert_eq!(broadcast.unsettled(), Vec::<String>::new());
 }
 
+#[test]
+fn a_newcomer_finds_out_what_its_uplink_carries_before_it_gets_children() {
+    let (mut broadcast, _) = Broadcast::new(10, Network::default()).joined(6, Micros::from_millis(500));
+    // A segment each 100 ms is 1 Mbit/s: one and a half copies, and five.
+    let newcomers = [190_000, 640_000].map(|uplink| {
+        let access = Access { uplink, ..Access::default() };
+        broadcast.world.join_as(Newcomer { access, relay: true, capacity: 2 })
+    });
+    broadcast.run(Micros::from_secs(4));
+    assert_eq!(newcomers.map(|id| broadcast.world.status(id).weak_uplink), [true, false]);
+    for _ in 0..8 {
+        broadcast.world.join(true);
+        broadcast.run(Micros::from_millis(500));
+    }
+    assert_eq!(broadcast.world.status(newcomers[0]).fed, []);
+    broadcast.run(Micros::from_secs(3));
+    assert_eq!(broadcast.unsettled(), Vec::<String>::new());
+}
+
 /// Something happens to a broadcast, as chance will have it. Nodes that may not relay are leaves, and with too many of
 /// them there would be no room for all: they stay under a third.
 fn something_happens(broadcast: &mut Broadcast, chance: &mut Chance) {

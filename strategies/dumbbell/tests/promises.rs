@@ -217,6 +217,62 @@ fn a_node_that_stops_relaying_becomes_a_leaf() {
 }
 
 #[test]
+fn many_that_stop_relaying_at_once_are_not_put_in_each_other_s_places() {
+    let mut world = World::of(30);
+    let retired = ["A1", "A2", "A3", "A4", "B1", "B2"].map(|place| world.at(place));
+    let stays = world.nodes().into_iter().filter(|node| !retired.contains(node));
+    let places: Vec<_> = stays.map(|node| (node, world.strategy.place(node))).collect();
+    let moves = world.strategy.counters().moves;
+    retired.into_iter().for_each(|node| world.topology.set_ability(node, 2, false));
+    world.tell(&retired.map(Event::Changed));
+    assert!(retired.iter().all(|node| world.member(*node).children().is_empty()));
+    let moved = places.iter().filter(|(node, place)| world.strategy.place(*node) != *place).count();
+    let moves = (world.strategy.counters().moves - moves) as usize;
+    assert!(moves <= retired.len() + moved + 3, "{moves} moves of {moved} nodes");
+    world.check();
+}
+
+#[test]
+fn a_newcomer_is_given_children_only_once_its_uplink_was_measured() {
+    let mut world = World::of(13);
+    let newcomer = world.join_untried();
+    assert_eq!(world.at("B7"), newcomer);
+    for _ in 0..14 {
+        world.join(true);
+    }
+    let below = |world: &World| world.member(newcomer).children().len();
+    let next = world.join(true);
+    assert_eq!((below(&world), world.strategy.place(next).as_deref()), (0, Some("A16")));
+    world.measured(newcomer, true);
+    let next = world.join(true);
+    assert_eq!(world.parent(next), Some(newcomer));
+    world.check();
+}
+
+#[test]
+fn when_there_is_no_other_place_one_whose_uplink_is_not_measured_is_trusted_and_retires_if_it_is_weak() {
+    let mut world = World::of(0);
+    let first: Vec<_> = (0..6).map(|_| world.join_untried()).collect();
+    assert!(first.iter().all(|node| world.parent(*node).is_some()));
+    assert_eq!(world.at("A1"), first[0]);
+    world.measured(first[2], true);
+    world.measured(first[0], false);
+    assert!(world.member(first[0]).children().is_empty());
+    assert!(first.iter().all(|node| world.parent(*node).is_some()), "{:?}", world.topology);
+    world.check();
+}
+
+#[test]
+fn a_node_whose_twin_is_weak_is_backed_up_by_a_leaf_elsewhere_when_nobody_above_has_a_copy() {
+    let mut world = World::of(30);
+    let (lone, twin) = (world.at("A4"), world.at("B4"));
+    world.relay(twin, false);
+    let backup = world.backup(lone).expect("there are many idle leaves");
+    assert!(backup != twin && world.parent(lone) != Some(backup));
+    world.check();
+}
+
+#[test]
 fn an_underperformer_goes_to_the_bottom_as_the_youngest_and_again_when_it_has_children_again() {
     let mut world = World::of(14);
     let (a1, a2, a3) = (world.at("A1"), world.at("A2"), world.at("A3"));

@@ -38,7 +38,7 @@ pub fn config() -> Config {
 
 pub fn hello(role: Role) -> Hello {
     let wire = peerstream_protocol::WIRE_VERSION;
-    Hello { wire, stream: None, role, capacity: 2, relay: true, resume: None, ticket: Vec::new() }
+    Hello { wire, stream: None, role, capacity: 2, relay: true, untried: false, resume: None, ticket: Vec::new() }
 }
 
 /// A strategy that asks for what the test hands it.

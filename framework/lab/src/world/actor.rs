@@ -85,6 +85,8 @@ pub struct Actor {
     pub access: Access,
     /// What it does wrong.
     pub flaw: Flaw,
+    /// A fault of its own has struck it, whichever.
+    pub flawed: bool,
     /// Children it offers to feed.
     pub capacity: u8,
     /// When it opened the page.

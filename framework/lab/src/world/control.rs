@@ -102,12 +102,18 @@ impl<C: Conductor> World<C> {
         }
     }
 
+    /// The conductor closes a connection: nothing more comes in over it, and its end reaches the node after what was sent
+    /// before.
     pub(super) fn hang_up(&mut self, conn: Conn) {
         if let Some(id) = self.whose(conn) {
             self.conns[conn.0 as usize] = None;
-            if self.actors[id.0].conn.take_if(|open| *open == conn).is_some() {
-                self.tell(id, Input::ControlDown);
-            }
+            self.schedule(self.actors[id.0].access.control_delay, Event::ControlEnded(id.0 as u32, conn));
+        }
+    }
+
+    pub(super) fn end_control(&mut self, id: ActorId, conn: Conn) {
+        if self.actors[id.0].conn.take_if(|open| *open == conn).is_some() {
+            self.tell(id, Input::ControlDown);
         }
     }
 

@@ -41,7 +41,7 @@ impl<C: Conductor> World<C> {
     pub(super) fn body(&mut self, id: ActorId, payload: Payload) -> (Body, u64) {
         let (seq, index) = match payload {
             Payload::Bytes(bytes) => {
-                let size = bytes.len() as u64;
+                let size = self.true_size(&bytes);
                 return (Body::Own(bytes), size);
             }
             Payload::Piece { seq, index } => (seq, index),
@@ -61,6 +61,18 @@ impl<C: Conductor> World<C> {
             Some(piece) if **piece == *frame => (Body::Shared(piece.clone()), size),
             Some(_) => (Body::Own(frame.to_vec()), size),
             None => (Body::Shared(piece.insert(frame.into()).clone()), size),
+        }
+    }
+
+    /// Bytes of a message. A packet train is measured against the stream, so its padding stands for more as pieces do.
+    fn true_size(&self, bytes: &[u8]) -> u64 {
+        let size = bytes.len() as u64;
+        match Frame::decode(bytes) {
+            Ok(Frame::Message(PeerMessage::Train { padding, .. })) => {
+                let padding = padding.len() as u64;
+                size - padding + (padding as f64 * self.payload_scale()) as u64
+            }
+            _ => size,
         }
     }
 

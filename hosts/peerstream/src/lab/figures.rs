@@ -124,6 +124,8 @@ pub const GROUPS: &[Group] = &[
             "lost", "viewing time lost", "%", Lower, |r| Some(100.0 * r.viewing.lost_share);
             "lost_settled", "the same, from 10 s after a viewer's start", "%", Lower,
                 |r| Some(100.0 * r.viewing.settled_lost_share);
+            "lost_good", "viewing time lost by those without a fault", "%", Lower,
+                |r| (r.viewing.good_watched_s < r.viewing.watched_s).then_some(100.0 * r.viewing.good_lost_share);
             "frozen", "viewers with a freeze", "%", Lower, |r| percent(r.viewing.viewers_with_freeze, r.viewing.viewers);
             "frozen_over_1s", "viewers with a freeze over 1 s", "%", Lower,
                 |r| percent(r.viewing.viewers_with_freeze_over_1s, r.viewing.viewers);

@@ -63,6 +63,21 @@ impl World {
         node
     }
 
+    /// One whose uplink is still to be measured.
+    pub fn join_untried(&mut self) -> NodeId {
+        let node = NodeId(self.next);
+        self.next += 1;
+        self.topology.insert(node, Member::new(2, true, self.now).with_untried(true)).unwrap();
+        self.tell(&[Event::Joined(node)]);
+        node
+    }
+
+    /// Its uplink was measured.
+    pub fn measured(&mut self, node: NodeId, relay: bool) {
+        self.topology.set_untried(node, false);
+        self.relay(node, relay);
+    }
+
     pub fn leave(&mut self, nodes: &[NodeId]) {
         let gone: Vec<_> = nodes.iter().filter(|node| self.topology.remove(**node).is_some()).collect();
         let events: Vec<_> = gone.into_iter().map(|node| Event::Left(*node)).collect();
@@ -187,8 +202,11 @@ impl Shape<'_> {
             (Some(root), _, backup) if place == root.twin() => expect(backup == Some(S), "not backed up by the source"),
             (_, Some(twin), backup) => expect(backup == Some(twin), "not backed up by its twin"),
             (_, None, Some(backup)) => {
-                let across = forest.across(place).any(|above| places.get(&above) == Some(&backup));
-                expect(across, "backed up by somebody who is not above it in the other tree");
+                let there = places.iter().find(|(_, node)| **node == backup).map(|(place, _)| *place);
+                let apart = there.is_some_and(|there| !forest.is_below(there, place) && !forest.is_below(place, there));
+                let across = forest.across(place).any(|above| Some(above) == there);
+                expect(across || apart, "backed up by somebody above or below it");
+                expect(topology.get(backup).unwrap().room() >= 2, "backed up by a weak node");
             }
             (_, None, None) => {}
         }

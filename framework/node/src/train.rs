@@ -1,0 +1,201 @@
+//! Measuring the uplink by packet trains.
+//!
+//! A train is a burst of packets over several links at once. It leaves through one uplink, so that what lies between its
+//! first and its last packet at a receiver, its *dispersion*, is the time the uplink took for all of them. The receivers
+//! tell it; delays and their difference play no part. A train is as long as a tenth of a second of the stream, and small
+//! enough for a new link's first congestion window.
+
+use std::collections::BTreeSet;
+
+use peerstream_protocol::crypto::Verifier;
+use peerstream_protocol::frame::{PeerMessage, TRAIN_PADDING_MAX};
+use peerstream_protocol::time::Micros;
+
+use crate::io::LinkId;
+use crate::link::Link;
+use crate::node::Node;
+
+/// A train goes over at most so many links.
+const LINKS_MAX: usize = 4;
+/// Over fewer links a train is short, and says less: so many are waited for, but not for ever.
+const LINKS_MIN: usize = 2;
+const LINKS_PATIENCE: Micros = Micros::from_secs(2);
+/// Packets over each link: ten of them fit into the first window of SCTP.
+const PACKETS: u8 = 8;
+/// Trains whose dispersions are added up to one measurement.
+const TRAINS: u8 = 2;
+/// The pause between them.
+const TRAIN_PAUSE: Micros = Micros::from_millis(300);
+/// A train that is not answered in this time says what was answered.
+const ANSWER_MAX: Micros = Micros::from_secs(4);
+/// A train carries this part of a second of the stream.
+const TRAIN_PART: u64 = 10;
+/// The bitrate is known from this many segments on.
+const SEGMENTS_MIN: u64 = 3;
+const SEGMENTS_MAX: u64 = 16;
+/// A peer's trains are answered at most this often, and are no longer than this.
+const ANSWERED_EVERY: Micros = Micros::from_millis(200);
+const PACKETS_MAX: u8 = 32;
+
+/// The measurement under way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Probe {
+    /// Since when one has been wanted.
+    wanted: Option<Micros>,
+    /// The train under way: its number, and the bytes between the first and the last packet of any link.
+    train: Option<(u32, u64)>,
+    /// Links over which it went that have not answered.
+    awaited: BTreeSet<LinkId>,
+    /// When the last train left.
+    left_at: Micros,
+    trains: u8,
+    bytes: u64,
+    micros: u64,
+}
+
+/// A peer's train as it arrives.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Arriving {
+    nonce: u32,
+    began: Micros,
+    packets: u8,
+}
+
+impl Arriving {
+    /// One more packet. The dispersion, when it was the last; an error when the peer sends more than it should.
+    pub(crate) fn on_packet(&mut self, nonce: u32, left: u8, now: Micros) -> Result<Option<Micros>, ()> {
+        if self.packets == 0 || self.nonce != nonce {
+            if self.packets > 0 && now.since(self.began) < ANSWERED_EVERY {
+                return Err(());
+            }
+            *self = Self { nonce, began: now, packets: 0 };
+        }
+        self.packets = self.packets.saturating_add(1);
+        match (self.packets > PACKETS_MAX, left) {
+            (true, _) => Err(()),
+            (false, 0) => Ok(Some(now.since(self.began))),
+            (false, _) => Ok(None),
+        }
+    }
+}
+
+impl<V: Verifier> Node<V> {
+    /// Goes on with the measurement of the uplink. What it carries, in bytes per second, once that is known.
+    pub(crate) fn measure_uplink(&mut self) -> Option<u64> {
+        let now = self.now;
+        let wanted = *self.uplink.probe.wanted.get_or_insert(now);
+        let probe = &mut self.uplink.probe;
+        if probe.train.is_some() {
+            if !probe.awaited.is_empty() && now.since(probe.left_at) < ANSWER_MAX {
+                return None;
+            }
+            (probe.train, probe.trains) = (None, probe.trains + 1);
+        }
+        if probe.trains >= TRAINS {
+            let Probe { bytes, micros, .. } = std::mem::take(probe);
+            return (bytes > 0).then(|| bytes.saturating_mul(1_000_000) / micros.max(1));
+        }
+        if probe.trains == 0 || now.since(probe.left_at) >= TRAIN_PAUSE {
+            self.send_train(now.since(wanted) >= LINKS_PATIENCE);
+        }
+        None
+    }
+
+    /// No measurement is wanted any more.
+    pub(crate) fn forget_measurement(&mut self) {
+        self.uplink.probe = Probe::default();
+    }
+
+    /// Payload bytes per second of the stream, by the headers that are here.
+    pub(crate) fn bitrate(&self) -> Option<u64> {
+        let (newest, last) = self.window.newest()?;
+        let begin = peerstream_protocol::id::Seq(newest.0.saturating_sub(SEGMENTS_MAX));
+        let (first_seq, first) = self.window.from(begin).next()?;
+        let span = newest.0 - first_seq.0;
+        let time = last.header.core.wall_us.checked_sub(first.header.core.wall_us).filter(|time| *time > 0)?;
+        let (count, bytes) = (self.window.from(first_seq.next()))
+            .fold((0, 0), |(count, bytes), (_, segment)| (count + 1, bytes + segment.payload_len() as u64));
+        (span >= SEGMENTS_MIN && count > 0).then(|| bytes * span / count * 1_000_000 / time)
+    }
+
+    fn send_train(&mut self, patience_is_over: bool) {
+        let Some(bitrate) = self.bitrate() else { return };
+        let links = self.idle_links();
+        if links.is_empty() || (links.len() < LINKS_MIN && !patience_is_over) {
+            return;
+        }
+        let packets = u64::from(PACKETS) * LINKS_MAX as u64;
+        let size = (bitrate / TRAIN_PART).div_ceil(packets).clamp(1, TRAIN_PADDING_MAX as u64);
+        let (now, nonce) = (self.now, self.chance.u32());
+        for left in (0..PACKETS).rev() {
+            for id in &links {
+                let Some(link) = self.links.get_mut(id) else { continue };
+                let packet = PeerMessage::Train { nonce, left, padding: vec![0; size as usize] };
+                self.counters.overhead_sent += link.say(*id, &packet, now, &mut self.out);
+            }
+        }
+        let between = u64::from(PACKETS - 1) * links.len() as u64 * size;
+        let probe = &mut self.uplink.probe;
+        (probe.train, probe.left_at) = (Some((nonce, between)), now);
+        probe.awaited = links.into_iter().collect();
+    }
+
+    /// Open links over which nothing is owed, to nodes that the assignment names.
+    fn idle_links(&self) -> Vec<LinkId> {
+        let idle = |link: &&Link| {
+            link.open && link.feed.is_none() && link.repair.is_none() && self.reconciler.names(link.peer)
+        };
+        let idle = self.links.iter().filter(|(_, link)| idle(link));
+        idle.map(|(id, _)| *id).take(LINKS_MAX).collect()
+    }
+
+    pub(crate) fn on_train(&mut self, id: LinkId, nonce: u32, left: u8) {
+        let now = self.now;
+        let Some(link) = self.links.get_mut(&id) else { return };
+        match link.train_in.on_packet(nonce, left, now) {
+            Ok(None) => {}
+            Ok(Some(dispersion)) => {
+                let micros = dispersion.0.min(u64::from(u32::MAX)) as u32;
+                let answer = PeerMessage::Dispersion { nonce, micros };
+                self.counters.overhead_sent += link.say(id, &answer, now, &mut self.out);
+            }
+            Err(()) => self.on_unsolicited(id),
+        }
+    }
+
+    pub(crate) fn on_dispersion(&mut self, id: LinkId, nonce: u32, micros: u32) {
+        let probe = &mut self.uplink.probe;
+        let Some((_, bytes)) = probe.train.filter(|(known, _)| *known == nonce) else { return };
+        if probe.awaited.remove(&id) {
+            probe.bytes += bytes;
+            probe.micros += u64::from(micros);
+            self.pressing |= self.uplink.probe.awaited.is_empty();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Micros {
+        Micros::from_millis(1_000 + ms)
+    }
+
+    #[test]
+    fn the_dispersion_is_from_the_first_packet_to_the_last() {
+        let mut train = Arriving::default();
+        assert_eq!(train.on_packet(1, 2, at(0)), Ok(None));
+        assert_eq!(train.on_packet(1, 1, at(5)), Ok(None));
+        assert_eq!(train.on_packet(1, 0, at(12)), Ok(Some(Micros::from_millis(12))));
+    }
+
+    #[test]
+    fn trains_that_are_too_long_or_too_frequent_are_offences() {
+        let mut train = Arriving::default();
+        let packets: Vec<_> = (0..=PACKETS_MAX).map(|_| train.on_packet(1, 9, at(0)).is_ok()).collect();
+        assert_eq!(packets.iter().filter(|ok| !**ok).count(), 1);
+        assert_eq!(train.on_packet(2, 9, at(100)), Err(()));
+        assert_eq!(train.on_packet(2, 9, at(200)), Ok(None));
+    }
+}
