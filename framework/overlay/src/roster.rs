@@ -75,6 +75,11 @@ impl<K: Number, T> Roster<K, T> {
         self.len
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// The value of a name.
     pub fn get(&self, name: K) -> Option<&T> {
         let page = self.page(name.number())?;

@@ -196,7 +196,8 @@ fn skip_details(rest: &mut &[u8]) -> Option<()> {
     let (shape, more) = rest.split_first()?;
     *rest = if shape & STRIPES_FOLLOW == 0 { more } else { more.get(1..)? };
     if shape & !STRIPES_FOLLOW != 0 {
-        (take(rest)?, take(rest)?);
+        take(rest)?;
+        take(rest)?;
     }
     Some(())
 }
@@ -221,13 +222,24 @@ fn take(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
+/// Bytes of a LEB128 number, at most.
+const NUMBER_BYTES_MAX: usize = 10;
+
 /// Writes a LEB128 number.
+#[inline]
 pub(crate) fn put(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
+    if number < 0x80 {
+        return bytes.push(number as u8);
     }
-    bytes.push(number as u8);
+    let mut digits = [0; NUMBER_BYTES_MAX];
+    let mut count = 0;
+    while number >= 0x80 {
+        digits[count] = number as u8 | 0x80;
+        number >>= 7;
+        count += 1;
+    }
+    digits[count] = number as u8;
+    bytes.extend_from_slice(&digits[..=count]);
 }
 
 /// Writes [`PackedEdges`], again and again in the same memory.
