@@ -100,7 +100,7 @@ impl Coordinator {
     /// Nodes that are fed or feed by the word of others, but have not come back yet, keep their places for a while: the
     /// rules for nodes without a connection apply to them.
     fn hold_places(&mut self, adoption: &Adoption) {
-        let feeding = |link: &&LinkReport| link.open && (link.feeds_me || link.fed_by_me);
+        let feeding = |link: &LinkReport| link.open && (link.feeds_me || link.fed_by_me);
         let links = self.members.values().flat_map(|member| member.links.iter().filter(feeding));
         let awaited: BTreeSet<_> = links.map(|link| link.peer).filter(|peer| adoption.awaited.contains(peer)).collect();
         for node in awaited {
@@ -115,7 +115,8 @@ impl Coordinator {
             let now = Micros(self.wall_us());
             self.admit(node, Role::Viewer, Target::new(capacity, true, now));
             let member = self.members.get_mut(node).expect("just admitted");
-            (member.placeholder, member.lost_at, member.seen_open) = (true, Some(self.now), Some(self.now));
+            (member.placeholder, member.lost_at, member.seen_open) =
+                (true, Some(self.now).into(), Some(self.now).into());
             self.watched.insert(node);
             self.counters.places_held += 1;
         }
@@ -165,7 +166,7 @@ impl Coordinator {
     fn keep_backups(&mut self, adoption: &Adoption) {
         for (node, backup) in &adoption.backups {
             let open = |a: NodeId, b: NodeId| {
-                let links = self.members.get(a).into_iter().flat_map(|member| &member.links);
+                let links = self.members.get(a).into_iter().flat_map(|member| member.links.iter());
                 !adoption.reported.contains(&a) || links.into_iter().any(|link| link.peer == b && link.open)
             };
             if open(*node, *backup) && open(*backup, *node) {

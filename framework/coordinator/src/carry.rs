@@ -8,14 +8,15 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use peerstream_overlay::Topology;
-use peerstream_protocol::control::{Assignment, Report};
+use peerstream_overlay::maybe::Maybe;
+use peerstream_overlay::roster::Roster;
+use peerstream_protocol::control::{PackedEdges, Report};
 use peerstream_protocol::id::{NodeId, Term};
 use peerstream_protocol::time::Micros;
 
 use crate::few::Few;
-use crate::roster::Roster;
 use crate::slots::Slots;
-use crate::told::{Told, Writer};
+use crate::told::{Draft, Writer};
 
 /// A release this late after the new parent says that it feeds the child is enforced.
 pub(crate) const RELEASE_OVERDUE: Micros = Micros::from_secs(2);
@@ -23,14 +24,14 @@ pub(crate) const RELEASE_OVERDUE: Micros = Micros::from_secs(2);
 pub(crate) const STUCK: Micros = Micros::from_secs(1);
 /// An assignment is sent again at most this often.
 const RESEND: Micros = Micros::from_millis(500);
-/// How long the peers of a superseded assignment still count as neighbours.
+/// How long the peers of a superseded assignment still count as neighbours, at least; at most a tick longer.
 const SUPERSEDED: Micros = Micros::from_secs(5);
 /// A node that is gone is remembered as long as data may flow through it, at most this long.
 const GHOST_MAX: Micros = Micros::from_secs(30);
 /// When more nodes than this wait, they are looked at together after a pause and not with every message.
 const WAITING_MANY: usize = 128;
 const ADVANCE_PAUSE: Micros = Micros::from_millis(40);
-/// A search for a circle marks where it has been after so many hops.
+/// A search for a circle goes so far before it marks where it has been.
 const HOPS_UNMARKED: usize = 64;
 /// Stands for "named by the assignment in force" in [`Node::possible`].
 const NAMED: u64 = u64::MAX;
@@ -44,26 +45,28 @@ pub(crate) struct Node {
     /// It has been told to take a parent before.
     placed: bool,
     /// The parent it was told to take.
-    issued: Option<NodeId>,
+    issued: Maybe<NodeId>,
     /// The version that first told it so; none before that is sent.
-    issued_in: Option<u64>,
+    issued_in: Maybe<u64>,
     /// That parent cannot have been feeding it from earlier on.
     fresh: bool,
     /// It has said that this parent feeds it.
     confirmed: bool,
     /// Since when this parent says that it feeds it.
-    claimed: Option<Micros>,
+    claimed: Maybe<Micros>,
     /// Who may be feeding it, with the last version of its assignment that named that parent.
     possible: Few<u64>,
     /// Whom it was told to feed.
     slots: Slots,
-    told: Told,
+    told: PackedEdges,
     /// The number under which it was last told; 0 when it never was.
     version: u64,
     sent_at: Micros,
     reported: u64,
-    /// The peers of the assignment before, and until when they count.
-    before: (Box<[NodeId]>, Micros),
+    /// The assignment before, while its peers count.
+    before: PackedEdges,
+    /// How often it is among the superseded ones.
+    supersessions: u16,
     enforced: u32,
 }
 
@@ -90,16 +93,17 @@ pub(crate) struct Carry {
     /// Nodes whose issued parent says that it feeds them, which they have not confirmed.
     overdue: BTreeSet<NodeId>,
     ghosts: BTreeSet<NodeId>,
-    /// Nodes whose assignment may have changed.
-    dirty: BTreeSet<NodeId>,
+    /// Nodes whose assignment may have changed; some twice.
+    dirty: Vec<NodeId>,
     /// Nodes that need their assignment whether it changed or not.
-    again: BTreeSet<NodeId>,
+    again: Vec<NodeId>,
     /// Something has changed that may let a waiting node be issued.
     retry: bool,
     advanced_at: Micros,
     progress_at: Micros,
     /// Who was told to take which parent since [`Self::take_moved`].
     moved: Vec<(NodeId, NodeId)>,
+    draft: Writer,
     pub(crate) tally: Tally,
 }
 
@@ -120,8 +124,8 @@ impl Carry {
         let Some(state) = self.nodes.get_mut(node) else { return };
         state.online = online;
         if online {
-            self.again.insert(node);
-            self.dirty.insert(node);
+            self.again.push(node);
+            self.dirty.push(node);
             self.retry = true;
         }
     }
@@ -135,30 +139,30 @@ impl Carry {
         state.placed = true;
         state.possible.insert(feeder, if kept { NAMED } else { 0 });
         if kept {
-            state.issued = Some(feeder);
+            state.issued = Some(feeder).into();
         }
     }
 
     /// The overlay wants something else of a node, or of one of its edges.
     pub(crate) fn touch(&mut self, node: NodeId) {
-        self.dirty.insert(node);
+        self.dirty.push(node);
     }
 
     /// Sends a node its assignment under a new version; it answers with a report.
     pub(crate) fn send_again(&mut self, node: NodeId) {
-        self.again.insert(node);
-        self.dirty.insert(node);
+        self.again.push(node);
+        self.dirty.push(node);
     }
 
     /// The overlay wants the node to be fed by that one from now on.
     pub(crate) fn retarget(&mut self, node: NodeId, parent: Option<NodeId>, now: Micros) {
-        self.dirty.insert(node);
+        self.dirty.push(node);
         let Some(state) = self.nodes.get(node).filter(|state| state.gone.is_none()) else { return };
         if parent.is_none() {
             self.waiting.remove(&node);
             self.unissue(node);
             self.release_all(node);
-        } else if state.issued == parent {
+        } else if state.issued.get() == parent {
             self.waiting.remove(&node);
         } else {
             if self.waiting.is_empty() {
@@ -179,12 +183,12 @@ impl Carry {
         let children = std::mem::take(&mut state.slots).into_known();
         let fed: Vec<_> = children.into_iter().filter(|child| self.may_feed(node, *child)).collect();
         for child in &fed {
-            if self.nodes.get(*child).is_some_and(|child| child.issued == Some(node)) {
+            if self.nodes.get(*child).is_some_and(|child| child.issued.get() == Some(node)) {
                 self.unissue(*child);
             }
         }
         if !fed.is_empty() {
-            (state.gone, state.online, state.issued) = (Some(Box::new((now, fed))), false, None);
+            (state.gone, state.online, state.issued) = (Some(Box::new((now, fed))), false, Maybe::default());
             self.nodes.insert(node, state);
             self.ghosts.insert(node);
         }
@@ -197,8 +201,8 @@ impl Carry {
         let stale = report.term != self.term || report.version < state.version;
         if stale && now.since(state.sent_at) >= RESEND {
             state.sent_at = now;
-            self.again.insert(node);
-            self.dirty.insert(node);
+            self.again.push(node);
+            self.dirty.push(node);
             self.tally.repeated += 1;
         }
         if report.term < self.term && state.reported == 0 {
@@ -246,12 +250,16 @@ impl Carry {
         }
     }
 
-    /// The assignments that are to be sent now. Only nodes that are connected get one.
-    pub(crate) fn flush(&mut self, topology: &Topology, now: Micros) -> Vec<(NodeId, Assignment)> {
-        let again = std::mem::take(&mut self.again);
-        let mut out = Vec::new();
-        let mut draft = Writer::default();
-        for node in std::mem::take(&mut self.dirty) {
+    /// The assignments that are to be sent now, encoded. Only nodes that are connected get one.
+    pub(crate) fn flush(&mut self, topology: &Topology, now: Micros, mut send: impl FnMut(NodeId, Vec<u8>)) {
+        if self.dirty.is_empty() {
+            return;
+        }
+        let (mut dirty, mut again) = (std::mem::take(&mut self.dirty), std::mem::take(&mut self.again));
+        let mut draft = std::mem::take(&mut self.draft);
+        dirty.sort_unstable();
+        dirty.dedup();
+        for node in dirty.drain(..) {
             if !self.write(topology, node, &mut draft) {
                 continue;
             }
@@ -266,30 +274,31 @@ impl Carry {
             }
             if !changed && !again.contains(&node) {
                 // A change that was taken back before it was sent.
-                state.issued_in.get_or_insert(state.version);
+                state.issued_in = state.issued_in.get().or(Some(state.version)).into();
                 continue;
             }
             state.version += 1;
             self.tally.assignments += 1;
             if changed {
                 let old = std::mem::replace(&mut state.told, draft.told());
-                if old != Told::default() {
-                    state.before = (old.peers().collect(), now + SUPERSEDED);
+                if state.supersessions < u16::MAX && old.peers().next().is_some() {
+                    state.before = old;
+                    state.supersessions += 1;
                     self.superseded.push_back((now + SUPERSEDED, node));
                 }
             }
             state.sent_at = now;
-            state.issued_in.get_or_insert(state.version);
-            out.push((node, state.told.assignment(self.term, state.version)));
+            state.issued_in = state.issued_in.get().or(Some(state.version)).into();
+            send(node, state.told.message(self.term, state.version));
         }
-        out
+        again.clear();
+        (self.dirty, self.again, self.draft) = (dirty, again, draft);
     }
 
     /// Whether an assignment of `node`, the present one or the one just superseded, names `peer`.
-    pub(crate) fn names(&self, node: NodeId, peer: NodeId, now: Micros) -> bool {
+    pub(crate) fn names(&self, node: NodeId, peer: NodeId) -> bool {
         let Some(state) = self.nodes.get(node) else { return false };
-        let before = state.before.1 > now && state.before.0.contains(&peer);
-        before || state.told.names(peer)
+        state.told.names(peer) || state.before.names(peer)
     }
 
     /// Whether something here waits for time to pass.
@@ -302,6 +311,11 @@ impl Carry {
         std::mem::take(&mut self.moved)
     }
 
+    /// The memory of [`Self::take_moved`], to be used again.
+    pub(crate) fn give_back(&mut self, moved: Vec<(NodeId, NodeId)>) {
+        self.moved = moved;
+    }
+
     /// How many nodes wait for their parent to be issued.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
@@ -309,7 +323,7 @@ impl Carry {
 
     /// The parent a node was told to take, and whether it has confirmed it.
     pub(crate) fn issued(&self, node: NodeId) -> (Option<NodeId>, bool) {
-        self.nodes.get(node).map_or((None, false), |state| (state.issued, state.confirmed))
+        self.nodes.get(node).map_or((None, false), |state| (state.issued.get(), state.confirmed))
     }
 
     /// The version sent last, the version reported last, and how many releases had to be enforced.
@@ -329,7 +343,7 @@ impl Carry {
             return false;
         }
         let room = topology.get(parent).map_or(0, |member| member.room());
-        let issued = |child: NodeId| self.nodes.get(child).and_then(|state| state.issued);
+        let issued = |child: NodeId| self.nodes.get(child).and_then(|state| state.issued.get());
         let leaving: Vec<_> =
             self.nodes[parent].slots.children().filter(|child| issued(*child) != Some(parent)).collect();
         let slots = &mut self.nodes.get_mut(parent).expect("it is online").slots;
@@ -339,7 +353,7 @@ impl Carry {
         self.unissue(node);
         let state = self.nodes.get_mut(node).expect("it is online");
         self.tally.moves += u64::from(std::mem::replace(&mut state.placed, true));
-        state.issued = Some(parent);
+        state.issued = Some(parent).into();
         state.fresh = state.possible.insert(parent, NAMED).is_none();
         self.moved.push((node, parent));
         self.dirty.extend([node, parent]);
@@ -351,32 +365,37 @@ impl Carry {
         let Some(state) = self.nodes.get_mut(node) else { return };
         if let Some(old) = state.issued.take() {
             state.possible.insert(old, state.version);
-            self.dirty.insert(old);
+            self.dirty.push(old);
         }
-        (state.issued_in, state.confirmed, state.claimed) = (None, false, None);
+        (state.issued_in, state.confirmed, state.claimed) = (Maybe::default(), false, Maybe::default());
         self.overdue.remove(&node);
-        self.dirty.insert(node);
+        self.dirty.push(node);
     }
 
     /// Whether data that leaves `from` may come by at `to`.
     fn reaches(&self, from: NodeId, to: NodeId) -> bool {
+        let mut node = to;
+        // Most nodes have one feeder, and the way to the source is short.
+        for _ in 0..HOPS_UNMARKED {
+            if node == from {
+                return true;
+            }
+            let Some(state) = self.nodes.get(node) else { return false };
+            let mut feeders = state.possible.keys();
+            match (feeders.next(), feeders.next()) {
+                (None, _) => return false,
+                (Some(feeder), None) => node = feeder,
+                (Some(_), Some(_)) => break,
+            }
+        }
         let mut seen = BTreeSet::new();
-        let mut todo = vec![to];
-        let mut hops = 0;
+        let mut todo = vec![node];
         while let Some(node) = todo.pop() {
             if node == from {
                 return true;
             }
-            hops += 1;
-            let Some(state) = self.nodes.get(node) else { continue };
-            let mut feeders = state.possible.keys();
-            // Most nodes have one feeder, and the way to the source is short.
-            let (first, second) = (feeders.next(), feeders.next());
-            if second.is_none() && hops <= HOPS_UNMARKED {
-                todo.extend(first);
-            } else if seen.insert(node) {
-                todo.extend(state.possible.keys());
-            }
+            let Some(state) = self.nodes.get(node).filter(|_| seen.insert(node)) else { continue };
+            todo.extend(state.possible.keys());
         }
         false
     }
@@ -410,11 +429,11 @@ impl Carry {
     fn on_feeders(&mut self, node: NodeId, report: &Report, now: Micros) {
         let state = self.nodes.get_mut(node).expect("the caller has it");
         let feeds = |peer: NodeId| report.links.iter().any(|link| link.peer == peer && link.feeds_me);
-        let current = state.issued_in.is_some_and(|version| report.version >= version);
-        let settled = current && state.issued.is_some_and(feeds);
+        let current = state.issued_in.get().is_some_and(|version| report.version >= version);
+        let settled = current && state.issued.get().is_some_and(feeds);
         let confirmed = settled && !state.confirmed;
         if confirmed {
-            (state.confirmed, state.claimed) = (true, None);
+            (state.confirmed, state.claimed) = (true, Maybe::default());
             self.overdue.remove(&node);
         }
         // A node may go on asking an old parent that has not fed it yet, until a new one feeds it.
@@ -461,13 +480,13 @@ impl Carry {
     /// A parent says whether it feeds a child that has not confirmed it. Only a claim that stands counts, and not that
     /// of a parent which may still feed it from earlier on, until the child knows that it shall stay.
     fn on_claim(&mut self, parent: NodeId, child: NodeId, feeds: bool, now: Micros) {
-        let Some(state) = self.nodes.get_mut(child).filter(|state| state.issued == Some(parent)) else { return };
-        let told = state.fresh || state.issued_in.is_some_and(|version| state.reported >= version);
+        let Some(state) = self.nodes.get_mut(child).filter(|state| state.issued.get() == Some(parent)) else { return };
+        let told = state.fresh || state.issued_in.get().is_some_and(|version| state.reported >= version);
         if !feeds || !told {
-            state.claimed = None;
+            state.claimed = Maybe::default();
             self.overdue.remove(&child);
         } else if !state.confirmed && state.issued_in.is_some() && state.claimed.is_none() {
-            state.claimed = Some(now);
+            state.claimed = Some(now).into();
             self.overdue.insert(child);
         }
     }
@@ -484,7 +503,7 @@ impl Carry {
     /// All but the issued parent may let the node go.
     fn release_all(&mut self, node: NodeId) -> usize {
         let Some(state) = self.nodes.get(node) else { return 0 };
-        let others = state.possible.keys().filter(|feeder| Some(*feeder) != state.issued);
+        let others = state.possible.keys().filter(|feeder| Some(*feeder) != state.issued.get());
         let others: Vec<_> = others.collect();
         others.into_iter().filter(|feeder| self.drop_child(*feeder, node)).count()
     }
@@ -493,7 +512,7 @@ impl Carry {
         let Some(state) = self.nodes.get_mut(parent) else { return false };
         let dropped = state.slots.drop_child(child, state.version);
         if dropped {
-            self.dirty.insert(parent);
+            self.dirty.push(parent);
             self.retry = true;
         }
         dropped
@@ -502,10 +521,10 @@ impl Carry {
     fn enforce(&mut self, now: Micros) {
         for node in self.overdue.clone() {
             let Some(state) = self.nodes.get_mut(node) else { continue };
-            if state.claimed.is_none_or(|since| now.since(since) < RELEASE_OVERDUE) {
+            if state.claimed.get().is_none_or(|since| now.since(since) < RELEASE_OVERDUE) {
                 continue;
             }
-            state.claimed = None;
+            state.claimed = Maybe::default();
             self.overdue.remove(&node);
             if self.release_all(node) > 0 {
                 self.tally.enforced += 1;
@@ -522,9 +541,11 @@ impl Carry {
 
     /// The peers of an assignment that was superseded long ago are no neighbours any more.
     fn forget_superseded(&mut self, now: Micros) {
-        while let Some((until, node)) = self.superseded.pop_front_if(|(until, _)| *until <= now) {
-            if let Some(state) = self.nodes.get_mut(node).filter(|state| state.before.1 == until) {
-                state.before = Default::default();
+        while let Some((_, node)) = self.superseded.pop_front_if(|(until, _)| *until <= now) {
+            let Some(state) = self.nodes.get_mut(node) else { continue };
+            state.supersessions = state.supersessions.saturating_sub(1);
+            if state.supersessions == 0 {
+                state.before = PackedEdges::default();
             }
         }
     }
@@ -532,8 +553,6 @@ impl Carry {
     fn forget_marks(&mut self, node: NodeId) {
         self.waiting.remove(&node);
         self.overdue.remove(&node);
-        self.dirty.remove(&node);
-        self.again.remove(&node);
     }
 
     fn lay_ghosts(&mut self, now: Micros) {
@@ -560,12 +579,13 @@ impl Carry {
     fn write(&mut self, topology: &Topology, node: NodeId, draft: &mut Writer) -> bool {
         let state = self.nodes.get(node).filter(|state| state.gone.is_none());
         let (Some(member), Some(state)) = (topology.get(node), state) else { return false };
-        draft.clear();
-        draft.parent(state.issued);
-        draft.children(state.slots.pairs());
-        draft.backup(member.backup());
-        draft.backs(member.backs().iter().copied());
-        draft.standby(member.standby().iter().chain(member.stands_by_for()).copied());
+        draft.write(Draft {
+            parent: state.issued.get(),
+            children: state.slots.pairs(),
+            backup: member.backup(),
+            backs: member.backs().iter().copied(),
+            standby: member.standby().iter().chain(member.stands_by_for()).copied(),
+        });
         self.tally.links_dropped += draft.dropped();
         true
     }

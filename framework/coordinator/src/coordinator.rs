@@ -1,7 +1,9 @@
 //! The coordinator itself: takes inputs apart, runs the strategy, hands assignments out.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use peerstream_overlay::maybe::Maybe;
+use peerstream_overlay::roster::Roster;
 use peerstream_overlay::{
     Context, Event, Group, InBatches, LadderPolicy, Member as Target, Op, Plan, Topology, TreeStrategy,
 };
@@ -19,7 +21,6 @@ use crate::members::{Conn, Member, Names};
 use crate::overview::Counters;
 use crate::performance::{Pace, Struggling};
 use crate::retiring::Retiring;
-use crate::roster::Roster;
 use crate::source_budget::SourceBudget;
 use crate::starter::Starters;
 use crate::verdicts::{self, Death};
@@ -60,8 +61,8 @@ pub struct Coordinator {
     pub(crate) counters: Counters,
     pub(crate) now: Micros,
     pub(crate) events: Vec<Event>,
-    /// Connections that have not said hello, in the order of their opening.
-    pub(crate) unanswered: BTreeSet<(Micros, ConnId)>,
+    /// Connections that have not said hello, in the order of their opening, and from where they are.
+    pub(crate) unanswered: BTreeMap<(Micros, ConnId), Option<[u8; 16]>>,
     /// Members that are suspected or have no connection.
     pub(crate) watched: BTreeSet<NodeId>,
     /// What is heard of an earlier coordinator's nodes, while this one listens.
@@ -116,7 +117,7 @@ impl Coordinator {
             counters: Counters::default(),
             now,
             events: Vec::new(),
-            unanswered: BTreeSet::new(),
+            unanswered: BTreeMap::new(),
             watched: BTreeSet::new(),
             history: History::default(),
             ladder: Box::new(InBatches::default()),
@@ -170,9 +171,15 @@ impl Coordinator {
             return self.out.push_back(Output::Close(conn));
         }
         let messages = Bucket::full(self.message_rate(), self.now);
-        let state = Conn { origin, opened_at: self.now, node: None, messages, dropped: 0, malformed: 0 };
+        let trusted = origin == Origin::Source;
+        // Only a join asks for the address.
+        let address = match origin {
+            Origin::Source => None,
+            Origin::Address(address) => Some(address),
+        };
+        let state = Conn { trusted, opened_at: self.now, node: Maybe::default(), messages, dropped: 0, malformed: 0 };
         self.conns.insert(conn, state);
-        self.unanswered.insert((self.now, conn));
+        self.unanswered.insert((self.now, conn), address);
     }
 
     fn on_bytes(&mut self, conn: ConnId, bytes: &[u8]) {
@@ -180,7 +187,7 @@ impl Coordinator {
         let Some(state) = self.conns.get_mut(conn) else { return };
         self.counters.messages_in += 1;
         self.counters.bytes_in += bytes.len() as u64;
-        if state.origin != Origin::Source && !state.messages.take(rate, now) {
+        if !state.trusted && !state.messages.take(rate, now) {
             state.dropped += 1;
             self.counters.messages_dropped += 1;
             if state.dropped >= limits.messages_dropped_max {
@@ -197,7 +204,7 @@ impl Coordinator {
             }
             return;
         };
-        match (state.node, message) {
+        match (state.node.get(), message) {
             (_, Up::Hello(hello)) => self.on_hello(conn, hello),
             (Some(node), message) => self.on_message(conn, node, message),
             (None, _) => self.counters.unexpected += 1,
@@ -224,7 +231,7 @@ impl Coordinator {
     fn on_closed(&mut self, conn: ConnId) {
         let Some(state) = self.conns.remove(conn) else { return };
         self.unanswered.remove(&(state.opened_at, conn));
-        if let Some(node) = state.node {
+        if let Some(node) = state.node.get() {
             self.lose(node);
         }
     }
@@ -232,7 +239,7 @@ impl Coordinator {
     /// A member's connection is gone; the member is not.
     fn lose(&mut self, node: NodeId) {
         let Some(member) = self.members.get_mut(node) else { return };
-        (member.conn, member.lost_at) = (None, Some(self.now));
+        (member.conn, member.lost_at) = (Maybe::default(), Some(self.now).into());
         self.watched.insert(node);
         self.carry.set_online(node, false);
         self.note(node, Happening::Disconnected);
@@ -240,7 +247,7 @@ impl Coordinator {
 
     fn misbehaved(&mut self, conn: ConnId) {
         self.counters.misbehaved += 1;
-        let node = self.conns.get(conn).and_then(|state| state.node);
+        let node = self.conns.get(conn).and_then(|state| state.node.get());
         self.refuse(conn, Reason::Misbehaved);
         match node {
             Some(NodeId::SOURCE) => self.lose(NodeId::SOURCE),
@@ -313,7 +320,7 @@ impl Coordinator {
         self.struggling.remove(&node);
         self.retiring.forget(node);
         self.end_starter(node);
-        if let Some(conn) = member.and_then(|member| member.conn) {
+        if let Some(conn) = member.and_then(|member| member.conn.get()) {
             self.refuse(conn, reason);
         }
         let parents = target.parents().iter().map(|(parent, _)| *parent);
@@ -350,7 +357,7 @@ impl Coordinator {
 
     fn close_unanswered(&mut self) {
         let patience = Micros::from_millis(self.config.limits.hello_timeout_ms);
-        while let Some((opened, conn)) = self.unanswered.first().copied() {
+        while let Some((&(opened, conn), _)) = self.unanswered.first_key_value() {
             if self.now.since(opened) < patience {
                 break;
             }
@@ -397,7 +404,7 @@ impl Coordinator {
         member.suspicion = member.suspicion.take().filter(|suspicion| !suspicion.is_over(member, self.now));
         let heard = member.heard;
         let probe = member.suspicion.as_mut().is_some_and(|suspicion| suspicion.takes_probe(heard, self.now));
-        let probed = member.conn.filter(|_| probe);
+        let probed = member.conn.get().filter(|_| probe);
         let silent = self.now.since(heard) >= verdicts::MUTE;
         if member.suspicion.is_none() && member.lost_at.is_none() && !silent {
             self.watched.remove(&node);
@@ -445,7 +452,7 @@ impl Coordinator {
         if !self.watched.is_empty() {
             at = at.min(self.now + TICK_SUSPECTS);
         }
-        if let Some((opened, _)) = self.unanswered.first() {
+        if let Some(((opened, _), _)) = self.unanswered.first_key_value() {
             at = at.min(*opened + Micros::from_millis(self.config.limits.hello_timeout_ms));
         }
         let at = at.max(self.now + Micros(1));
@@ -465,29 +472,39 @@ impl Coordinator {
         }
         // A second round answers rejections of the first.
         for _ in 0..2 {
-            let events = std::mem::take(&mut self.events);
-            if events.is_empty() {
+            if self.events.is_empty() {
                 break;
             }
+            let mut events = std::mem::take(&mut self.events);
             let mut plan = Plan::default();
             let now = Micros(self.wall_us());
             let context = Context { topology: &self.topology, now, source: NodeId::SOURCE };
             self.strategy.on_events(&context, &events, &mut plan);
             self.commit(&plan);
+            events.clear();
+            if self.events.is_empty() {
+                // The same memory serves for the next ones.
+                self.events = events;
+            }
         }
         if self.rejections >= REJECTIONS_MAX {
             self.restart_strategy();
         }
         self.begin_starters();
         self.carry.advance(&self.topology, self.now);
-        for (node, parent) in self.carry.take_moved() {
+        let mut moved = self.carry.take_moved();
+        for (node, parent) in moved.drain(..) {
             self.note(node, Happening::Moved { to: parent });
         }
-        for (node, assignment) in self.carry.flush(&self.topology, self.now) {
-            if let Some(conn) = self.members.get(node).and_then(|member| member.conn) {
-                self.send(conn, &Down::Assign(assignment));
+        self.carry.give_back(moved);
+        let Self { carry, members, counters, out, .. } = self;
+        carry.flush(&self.topology, self.now, |node, message| {
+            if let Some(conn) = members.get(node).and_then(|member| member.conn.get()) {
+                counters.messages_out += 1;
+                counters.bytes_out += message.len() as u64;
+                out.push_back(Output::Send(conn, message));
             }
-        }
+        });
     }
 
     fn restart_strategy(&mut self) {

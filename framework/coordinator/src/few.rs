@@ -1,21 +1,25 @@
 //! A map of a handful of names.
 
 use peerstream_protocol::id::NodeId;
+use smallvec::SmallVec;
 
-/// A sorted map of a few names in one exact allocation. A node has a handful of neighbours; a tree of them would cost
-/// ten times the memory.
+/// A sorted map of a few names, nearly always none or one, which takes no memory of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Few<T>(Vec<(NodeId, T)>);
+pub(crate) struct Few<T>(SmallVec<[(NodeId, T); 1]>);
 
 impl<T> Default for Few<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self(SmallVec::new())
     }
 }
 
 impl<T: Copy> Few<T> {
     fn find(&self, node: NodeId) -> Result<usize, usize> {
         self.0.binary_search_by_key(&node, |(known, _)| *known)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(crate) fn contains(&self, node: NodeId) -> bool {
@@ -35,7 +39,6 @@ impl<T: Copy> Few<T> {
         match self.find(node) {
             Ok(at) => Some(std::mem::replace(&mut self.0[at].1, value)),
             Err(at) => {
-                self.0.reserve_exact(1);
                 self.0.insert(at, (node, value));
                 None
             }
@@ -45,8 +48,8 @@ impl<T: Copy> Few<T> {
     pub(crate) fn remove(&mut self, node: NodeId) -> Option<T> {
         let at = self.find(node).ok()?;
         let (_, value) = self.0.remove(at);
-        if self.0.is_empty() {
-            self.0 = Vec::new();
+        if self.0.len() <= 1 {
+            self.0.shrink_to_fit();
         }
         Some(value)
     }

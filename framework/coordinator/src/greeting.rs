@@ -1,6 +1,7 @@
 //! Hellos: newcomers, and nodes that come back.
 
 use peerstream_overlay::Member;
+use peerstream_overlay::maybe::Maybe;
 use peerstream_protocol::WIRE_VERSION;
 use peerstream_protocol::control::{Down, Hello, ICE_URLS_MAX, Reason, Role, Welcome};
 use peerstream_protocol::id::{NodeId, Rendition};
@@ -8,13 +9,14 @@ use peerstream_protocol::time::Micros;
 
 use crate::coordinator::Coordinator;
 use crate::history::Happening;
-use crate::io::{ConnId, Origin};
+use crate::io::ConnId;
 use crate::limits::Join;
 
 impl Coordinator {
     pub(crate) fn on_hello(&mut self, conn: ConnId, hello: Hello) {
         let Some(state) = self.conns.get(conn) else { return };
-        let (origin, present) = (state.origin, state.node);
+        let (trusted, present) = (state.trusted, state.node.get());
+        let address = self.unanswered.get(&(state.opened_at, conn)).copied().flatten();
         if hello.wire != WIRE_VERSION {
             return self.turn_away(conn, Reason::WireVersion);
         }
@@ -25,12 +27,12 @@ impl Coordinator {
         let adopted = resumed.filter(|(node, _)| self.is_adoptable(*node));
         let resumed = resumed.filter(|(node, _)| self.members.contains(*node));
         match (hello.role, adopted.or(resumed), present) {
-            (Role::Source, _, _) if origin != Origin::Source => self.turn_away(conn, Reason::Misbehaved),
+            (Role::Source, _, _) if !trusted => self.turn_away(conn, Reason::Misbehaved),
             (Role::Source, _, None | Some(NodeId::SOURCE)) => self.on_source(conn, &hello),
             (_, Some((node, _)), None) if adopted.is_some() => self.adopt(conn, node, &hello),
             (_, Some((node, _)), None) if node != NodeId::SOURCE => self.resume(conn, node, &hello),
             (_, Some((node, _)), Some(present)) if node == present => self.resume(conn, node, &hello),
-            (_, _, None) => self.join(conn, origin, &hello),
+            (_, _, None) => self.join(conn, address, &hello),
             _ => self.counters.unexpected += 1,
         }
     }
@@ -58,12 +60,12 @@ impl Coordinator {
         self.set_ability(node, capacity, hello.relay, hello.untried);
     }
 
-    fn join(&mut self, conn: ConnId, origin: Origin, hello: &Hello) {
+    fn join(&mut self, conn: ConnId, address: Option<[u8; 16]>, hello: &Hello) {
         if self.topology.len() >= self.config.limits.nodes_max {
             self.counters.joins_refused_full += 1;
             return self.refuse(conn, Reason::Full);
         }
-        if let Origin::Address(address) = origin {
+        if let Some(address) = address {
             match self.addresses.join(address, self.now) {
                 Join::Allowed => {}
                 Join::AllowedShared => self.counters.addresses_shared += 1,
@@ -89,12 +91,12 @@ impl Coordinator {
     /// From now on the member is at the other end of this connection; an older one of its is closed.
     pub(crate) fn attach(&mut self, conn: ConnId, node: NodeId) {
         if let Some(state) = self.conns.get_mut(conn) {
-            state.node = Some(node);
+            state.node = Some(node).into();
             self.unanswered.remove(&(state.opened_at, conn));
         }
         let Some(member) = self.members.get_mut(node) else { return };
         let old = member.conn.replace(conn);
-        (member.lost_at, member.heard, member.placeholder) = (None, self.now, false);
+        (member.lost_at, member.heard, member.placeholder) = (Maybe::default(), self.now, false);
         if let Some(old) = old.filter(|old| *old != conn) {
             self.close(old);
         }

@@ -1,10 +1,21 @@
 //! The coordinator's border: what a driver tells it and what it asks of its driver.
 
+use peerstream_overlay::maybe::Number;
 use peerstream_protocol::time::Micros;
 
 /// One control connection, named by the driver; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnId(pub u64);
+
+impl Number for ConnId {
+    fn number(self) -> u64 {
+        self.0
+    }
+
+    fn of(number: u64) -> Self {
+        Self(number)
+    }
+}
 
 /// Where a connection comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

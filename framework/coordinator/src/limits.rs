@@ -1,6 +1,7 @@
 //! Allowances that refill with time.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use peerstream_protocol::time::Micros;
 
@@ -53,7 +54,7 @@ impl Bucket {
 pub(crate) struct Addresses {
     rate: Rate,
     max: usize,
-    buckets: BTreeMap<[u8; 16], Bucket>,
+    buckets: BTreeMap<u128, Bucket>,
     shared: Bucket,
 }
 
@@ -75,10 +76,14 @@ impl Addresses {
 
     pub(crate) fn join(&mut self, address: [u8; 16], now: Micros) -> Join {
         let key = network(address);
-        if !self.buckets.contains_key(&key) && self.buckets.len() >= self.max {
-            return if self.shared.take(self.rate, now) { Join::AllowedShared } else { Join::Refused };
-        }
-        let bucket = self.buckets.entry(key).or_insert_with(|| Bucket::full(self.rate, now));
+        let full = self.buckets.len() >= self.max;
+        let bucket = match self.buckets.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(_) if full => {
+                return if self.shared.take(self.rate, now) { Join::AllowedShared } else { Join::Refused };
+            }
+            Entry::Vacant(new) => new.insert(Bucket::full(self.rate, now)),
+        };
         if bucket.take(self.rate, now) { Join::Allowed } else { Join::Refused }
     }
 
@@ -90,12 +95,12 @@ impl Addresses {
 }
 
 /// One household: an IPv4 address, or the first half of an IPv6 address.
-fn network(mut address: [u8; 16]) -> [u8; 16] {
+fn network(mut address: [u8; 16]) -> u128 {
     const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
     if !address.starts_with(&MAPPED) {
         address[8..].fill(0);
     }
-    address
+    u128::from_be_bytes(address)
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! Who takes part: names, sessions, what each last said.
 
-use peerstream_protocol::control::{Figures, LinkReport, Role};
+use peerstream_overlay::maybe::Maybe;
+use peerstream_protocol::control::{Figures, Role};
 use peerstream_protocol::id::{NodeId, Session, Term};
 use peerstream_protocol::time::Micros;
 
-use crate::io::{ConnId, Origin};
+use crate::io::ConnId;
 use crate::limits::Bucket;
+use crate::links::Links;
 use crate::performance::Service;
 use crate::verdicts::Suspicion;
 
@@ -16,22 +18,22 @@ const TAG_BYTES: usize = 16;
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(crate) role: Role,
-    pub(crate) conn: Option<ConnId>,
+    pub(crate) conn: Maybe<ConnId>,
     /// Since when this coordinator knows it.
     pub(crate) met_at: Micros,
     /// The last message of any sort.
     pub(crate) heard: Micros,
     /// When its connection ended, while it has none.
-    pub(crate) lost_at: Option<Micros>,
+    pub(crate) lost_at: Maybe<Micros>,
     /// It was named by others after a change of coordinators and has not come back itself.
     pub(crate) placeholder: bool,
     /// Somebody else than its parent feeds it.
     pub(crate) rescued: bool,
     /// When another node last reported an open link to it.
-    pub(crate) seen_open: Option<Micros>,
+    pub(crate) seen_open: Maybe<Micros>,
     pub(crate) suspicion: Option<Box<Suspicion>>,
     pub(crate) signals: Bucket,
-    pub(crate) links: Vec<LinkReport>,
+    pub(crate) links: Links,
     pub(crate) figures: Figures,
     pub(crate) service: Service,
 }
@@ -40,16 +42,16 @@ impl Member {
     pub(crate) fn new(role: Role, signals: Bucket, now: Micros) -> Self {
         Self {
             role,
-            conn: None,
+            conn: Maybe::default(),
             met_at: now,
             heard: now,
-            lost_at: None,
+            lost_at: Maybe::default(),
             placeholder: false,
             rescued: false,
-            seen_open: None,
+            seen_open: Maybe::default(),
             suspicion: None,
             signals,
-            links: Vec::new(),
+            links: Links::default(),
             figures: Figures::default(),
             service: Service::default(),
         }
@@ -59,10 +61,11 @@ impl Member {
 /// A control connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Conn {
-    pub(crate) origin: Origin,
+    /// From this very process; free of the limits.
+    pub(crate) trusted: bool,
     pub(crate) opened_at: Micros,
     /// Whose it is, once greeted.
-    pub(crate) node: Option<NodeId>,
+    pub(crate) node: Maybe<NodeId>,
     pub(crate) messages: Bucket,
     /// Messages dropped in a row.
     pub(crate) dropped: u32,

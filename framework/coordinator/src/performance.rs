@@ -12,6 +12,7 @@
 use std::collections::BTreeSet;
 
 use peerstream_overlay::Event;
+use peerstream_overlay::maybe::Maybe;
 use peerstream_protocol::control::{Figures, LinkReport};
 use peerstream_protocol::id::{NodeId, Seq};
 use peerstream_protocol::time::Micros;
@@ -77,7 +78,7 @@ impl Trend {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Service {
     /// By whom it is judged to be served, and since when.
-    by: Option<NodeId>,
+    by: Maybe<NodeId>,
     since: Micros,
     judged_at: Micros,
     next: Seq,
@@ -88,8 +89,8 @@ pub(crate) struct Service {
     /// Worse off than the source lets it be.
     pub(crate) struggle: Trend,
     /// When a relay was last demoted on its word.
-    heard_against: Option<Micros>,
-    demoted_at: Option<Micros>,
+    heard_against: Maybe<Micros>,
+    demoted_at: Maybe<Micros>,
     pub(crate) fault: Option<Fault>,
 }
 
@@ -159,10 +160,11 @@ impl Coordinator {
         let wanted = self.topology.get(node).and_then(|target| target.parent());
         let parent = wanted.filter(|parent| self.carry.issued(node).0 == Some(*parent));
         let service = &mut self.members.get_mut(node)?.service;
-        if service.by != parent {
+        if service.by.get() != parent {
             let Service { heard_against, demoted_at, fault, struggle, .. } = *service;
             let since = self.now;
-            *service = Service { by: parent, since, heard_against, demoted_at, fault, struggle, ..Service::default() };
+            *service =
+                Service { by: parent.into(), since, heard_against, demoted_at, fault, struggle, ..Service::default() };
         }
         parent.filter(|_| self.now.since(service.since) >= SETTLE)
     }
@@ -217,7 +219,7 @@ impl Coordinator {
         }
         let counts = |child: &NodeId| {
             let heard = self.members[*child].service.heard_against;
-            complains(child) && heard.is_none_or(|at| self.now.since(at) >= WITNESS_PAUSE)
+            complains(child) && heard.get().is_none_or(|at| self.now.since(at) >= WITNESS_PAUSE)
         };
         let witnesses = children.len() + usize::from(self.backup_feeds(relay));
         if member.service.struggle.is_bad() || children.is_empty() || witnesses < 2 || !children.iter().all(counts) {
@@ -225,7 +227,7 @@ impl Coordinator {
         }
         if self.find_fault(relay, Fault::Relay) {
             for child in children {
-                self.members.get_mut(child).expect("it was judged").service.heard_against = Some(self.now);
+                self.members.get_mut(child).expect("it was judged").service.heard_against = Some(self.now).into();
             }
         }
     }
@@ -236,7 +238,7 @@ impl Coordinator {
         let children = children.map(|(child, _)| *child);
         let judged = |child: &NodeId| {
             let service = self.members.get(*child).map(|member| member.service).unwrap_or_default();
-            service.by == Some(parent) && service.judged_at != Micros(0)
+            service.by.get() == Some(parent) && service.judged_at != Micros(0)
         };
         children.filter(judged).collect()
     }
@@ -245,7 +247,7 @@ impl Coordinator {
     fn backup_feeds(&self, relay: NodeId) -> bool {
         let backup = self.topology.get(relay).and_then(|target| target.backup());
         let links = backup.and_then(|backup| self.members.get(backup)).map(|member| &member.links);
-        let feeds = |link: &LinkReport| link.peer == relay && link.fed_by_me;
+        let feeds = |link: LinkReport| link.peer == relay && link.fed_by_me;
         links.is_some_and(|links| links.iter().any(feeds))
     }
 
@@ -254,10 +256,10 @@ impl Coordinator {
         let now = self.now;
         let service = &mut self.members.get_mut(node).expect("it was judged").service;
         let again = service.fault == Some(fault) && fault == Fault::Receiver;
-        if again || service.demoted_at.is_some_and(|at| now.since(at) < DEMOTION_PAUSE) {
+        if again || service.demoted_at.get().is_some_and(|at| now.since(at) < DEMOTION_PAUSE) {
             return false;
         }
-        (service.fault, service.demoted_at) = (Some(fault), Some(now));
+        (service.fault, service.demoted_at) = (Some(fault), Some(now).into());
         self.counters.underperforming += 1;
         self.note(node, Happening::Underperforms { fault });
         self.events.push(Event::Underperforms(node));

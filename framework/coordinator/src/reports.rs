@@ -14,11 +14,11 @@ impl Coordinator {
     pub(crate) fn on_report(&mut self, node: NodeId, report: Report) {
         for link in report.links.iter().filter(|link| link.open && link.peer != node) {
             // Only a neighbour can vouch for a node.
-            if !self.carry.names(link.peer, node, self.now) {
+            if !self.carry.names(link.peer, node) {
                 continue;
             }
             let Some(peer) = self.members.get_mut(link.peer) else { continue };
-            peer.seen_open = Some(self.now);
+            peer.seen_open = Some(self.now).into();
             if let Some(suspicion) = &mut peer.suspicion {
                 suspicion.withdraw(node);
             }
@@ -33,7 +33,7 @@ impl Coordinator {
             None => self.carry.on_report(node, &report, self.now),
         }
         if let Some(member) = self.members.get_mut(node) {
-            member.links = report.links;
+            member.links.set(&report.links);
             member.figures = report.figures;
         }
         if self.adoption.is_none() {
@@ -69,7 +69,7 @@ impl Coordinator {
         let Some(member) = self.members.get_mut(suspect) else { return };
         let first = member.suspicion.is_none();
         member.suspicion.get_or_insert_with(|| Box::new(Suspicion::new(now))).add(witness, now);
-        if let Some(conn) = member.conn.filter(|_| first) {
+        if let Some(conn) = member.conn.get().filter(|_| first) {
             self.probe(conn);
         }
         self.watched.insert(suspect);
@@ -122,7 +122,7 @@ impl Coordinator {
     }
 
     pub(crate) fn are_neighbours(&self, a: NodeId, b: NodeId) -> bool {
-        a != b && self.carry.names(a, b, self.now) && self.carry.names(b, a, self.now)
+        a != b && self.carry.names(a, b) && self.carry.names(b, a)
     }
 
     /// Everything the coordinator shows people. Costs time in proportion to the members; about once a second is fine.
@@ -196,7 +196,7 @@ impl Coordinator {
             version,
             version_reported,
             releases_enforced,
-            links: member.links.clone(),
+            links: member.links.iter().collect(),
             figures: member.figures,
         })
     }

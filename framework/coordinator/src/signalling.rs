@@ -16,7 +16,7 @@ impl Coordinator {
         if !self.are_neighbours(from, to) {
             return self.counters.signals_unfounded += 1;
         }
-        match self.members.get(to).and_then(|member| member.conn) {
+        match self.members.get(to).and_then(|member| member.conn.get()) {
             Some(conn) => {
                 self.counters.signals += 1;
                 self.send(conn, &Down::Signal { from, attempt, payload });

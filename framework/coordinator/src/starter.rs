@@ -96,7 +96,7 @@ impl Coordinator {
         if from != NodeId::SOURCE {
             return self.counters.unexpected += 1;
         }
-        let conn = self.members.get(to).and_then(|member| member.conn);
+        let conn = self.members.get(to).and_then(|member| member.conn.get());
         let Some(conn) = conn.filter(|_| self.starters.active.contains_key(&to)) else { return };
         let (now, per_second) = (self.now, self.config.limits.starter_bytes_per_second);
         self.starters.refill(per_second, now);
@@ -117,7 +117,7 @@ impl Coordinator {
     }
 
     fn tell_source(&mut self, message: &Down) {
-        if let Some(conn) = self.members.get(NodeId::SOURCE).and_then(|source| source.conn) {
+        if let Some(conn) = self.members.get(NodeId::SOURCE).and_then(|source| source.conn.get()) {
             self.send(conn, message);
         }
     }

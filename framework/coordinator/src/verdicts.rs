@@ -123,8 +123,8 @@ pub(crate) fn verdict(member: &Member, mass_loss: bool, now: Micros) -> Option<D
     if member.suspicion.as_ref().is_some_and(|suspicion| suspicion.is_proven(member, now)) {
         return Some(Death::Suspected);
     }
-    let linked = member.seen_open.is_some_and(|seen| now.since(seen) < LINK_PROVES);
-    let (since, patience, death) = match member.lost_at {
+    let linked = member.seen_open.get().is_some_and(|seen| now.since(seen) < LINK_PROVES);
+    let (since, patience, death) = match member.lost_at.get() {
         Some(lost) => (lost, LOST, Death::Disconnected),
         None => (member.heard, MUTE, Death::Silent),
     };
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn one_witness_against_a_node_without_a_connection_is_enough() {
-        let member = Member { lost_at: Some(at(4)), ..suspected(&[(1, 5)]) };
+        let member = Member { lost_at: Some(at(4)).into(), ..suspected(&[(1, 5)]) };
         assert_eq!(verdict(&member, true, at(5)), Some(Death::Suspected));
     }
 
@@ -217,17 +217,17 @@ mod tests {
 
     #[test]
     fn a_lost_connection_is_no_death_while_a_neighbour_has_an_open_link() {
-        let lost = Member { lost_at: Some(at(0)), ..member() };
+        let lost = Member { lost_at: Some(at(0)).into(), ..member() };
         assert_eq!(verdict(&lost, false, at(2_499)), None);
         assert_eq!(verdict(&lost, false, at(2_500)), Some(Death::Disconnected));
-        let linked = Member { seen_open: Some(at(4_000)), ..lost };
+        let linked = Member { seen_open: Some(at(4_000)).into(), ..lost };
         assert_eq!(verdict(&linked, false, at(6_000)), None);
         assert_eq!(verdict(&linked, false, at(6_500)), Some(Death::Disconnected));
     }
 
     #[test]
     fn when_most_connections_vanish_nobody_dies_for_half_a_minute() {
-        let lost = Member { lost_at: Some(at(0)), ..member() };
+        let lost = Member { lost_at: Some(at(0)).into(), ..member() };
         assert_eq!(verdict(&lost, true, at(29_999)), None);
         assert_eq!(verdict(&lost, true, at(30_000)), Some(Death::Disconnected));
     }

@@ -54,7 +54,7 @@ fn pieces_of_a_simulation_are_refused_by_real_nodes() {
     let (mut maker, mut fed) = fed(1);
     let before = fed.node.status().counters.forged;
     let scaled = maker.segment(&[1; 100], PieceSize::Scaled);
-    fed.give(Input::Frame(fed.parent, Lane::Control, &scaled.header));
+    fed.give(Input::Frame(fed.parent, Lane::Pieces, &scaled.header));
     assert_eq!(fed.node.status().counters.forged, before + 1);
 }
 

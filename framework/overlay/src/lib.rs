@@ -23,8 +23,9 @@
 //! ```
 
 mod ladder;
-mod members;
+pub mod maybe;
 mod plan;
+pub mod roster;
 mod strategy;
 mod topology;
 mod validate;

@@ -5,8 +5,9 @@ use peerstream_protocol::time::Micros;
 use smallvec::SmallVec;
 
 use crate::Reject;
-use crate::members::Members;
+use crate::maybe::Maybe;
 use crate::plan::Standbys;
+use crate::roster::Roster;
 
 /// Who feeds a member which stripes.
 pub(crate) type Parents = SmallVec<[(NodeId, Stripes); 1]>;
@@ -24,7 +25,7 @@ pub struct Member {
     pub joined_at: Micros,
     pub(crate) parents: Parents,
     pub(crate) children: SmallVec<[(NodeId, Stripes); 2]>,
-    pub(crate) backup: Option<NodeId>,
+    pub(crate) backup: Maybe<NodeId>,
     pub(crate) backs: SmallVec<[NodeId; 2]>,
     pub(crate) standby: Standbys,
     pub(crate) stands_by_for: SmallVec<[NodeId; 4]>,
@@ -47,7 +48,7 @@ impl Member {
             joined_at,
             parents: SmallVec::new(),
             children: SmallVec::new(),
-            backup: None,
+            backup: Maybe::default(),
             backs: SmallVec::new(),
             standby: Standbys::default(),
             stands_by_for: SmallVec::new(),
@@ -76,7 +77,7 @@ impl Member {
 
     /// Who feeds it when its parent fails.
     pub fn backup(&self) -> Option<NodeId> {
-        self.backup
+        self.backup.get()
     }
 
     /// Whom it feeds when their parent fails, by id.
@@ -105,14 +106,14 @@ impl Member {
 /// The source is a member from the start and can never be removed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Topology {
-    members: Members,
+    members: Roster<NodeId, Member>,
 }
 
 impl Topology {
     /// A topology of the source alone, which feeds up to `capacity` children.
     pub fn new(capacity: u8) -> Self {
         let source = Member::new(capacity, true, Micros(0));
-        let mut members = Members::default();
+        let mut members = Roster::default();
         members.insert(NodeId::SOURCE, source);
         Self { members }
     }
@@ -124,10 +125,10 @@ impl Topology {
 
     /// Whether the node is a member.
     pub fn contains(&self, node: NodeId) -> bool {
-        self.members.get(node).is_some()
+        self.members.contains(node)
     }
 
-    /// All members with the source, by id. Sorts them first.
+    /// All members with the source, by id.
     pub fn iter(&self) -> impl Iterator<Item = (NodeId, &Member)> {
         self.members.iter()
     }
@@ -231,7 +232,7 @@ impl Topology {
 
     pub(crate) fn set_backup(&mut self, node: NodeId, from: Option<NodeId>) {
         let Some(member) = self.members.get_mut(node) else { return };
-        let old = std::mem::replace(&mut member.backup, from);
+        let old = std::mem::replace(&mut member.backup, from.into()).get();
         if let Some(old) = old.and_then(|old| self.members.get_mut(old)) {
             old.backs.retain(|client| *client != node);
         }

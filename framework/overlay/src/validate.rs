@@ -78,7 +78,7 @@ impl Topology {
             let node = self.check(op)?;
             let member = self.get(node).expect("checked above");
             let before =
-                Before { node, parents: member.parents.clone(), backup: member.backup, standby: member.standby };
+                Before { node, parents: member.parents.clone(), backup: member.backup(), standby: member.standby };
             if before.backup == Some(NodeId::SOURCE) {
                 // Without the source's help it may be one child too many.
                 servers.extend(before.parents.iter().map(|(parent, _)| *parent));
@@ -159,7 +159,7 @@ impl Topology {
     fn check_room(&self, node: NodeId) -> Result<(), Reject> {
         let member = self.get(node).ok_or(Reject::Unknown(node))?;
         let spare = usize::from(member.relay);
-        let backed_by_source = |child: NodeId| self.get(child).and_then(|child| child.backup) == Some(NodeId::SOURCE);
+        let backed_by_source = |child: NodeId| self.get(child).and_then(|child| child.backup()) == Some(NodeId::SOURCE);
         let fed_from_spare = || member.children.iter().any(|(child, _)| backed_by_source(*child));
         let surplus = member.children.len().saturating_sub(member.room());
         if surplus > spare || (surplus > 0 && !fed_from_spare()) {

@@ -5,11 +5,14 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::assignment::{Assignment, Edge, EdgePacker, LINKS_MAX, PackedEdges, When};
+
 use crate::DecodeError;
+use crate::assignment::put;
 use crate::cert::EpochCert;
 use crate::crypto::PublicKey;
 use crate::frame::FRAME_BYTES_MAX;
-use crate::id::{NodeId, Rendition, Seq, Session, Stripes, Term};
+use crate::id::{NodeId, Rendition, Seq, Session, Term};
 use crate::segment::Kind;
 
 /// No control message is larger, in bytes: a frame of the stream in its envelope.
@@ -18,8 +21,6 @@ pub const CONTROL_BYTES_MAX: usize = FRAME_BYTES_MAX + 64;
 pub const UP_BYTES_MAX: usize = 16 * 1024;
 /// No set-up message for a link is larger, in bytes.
 pub const SIGNAL_BYTES_MAX: usize = 2048;
-/// A node reports, and an assignment names, at most this many links.
-pub const LINKS_MAX: usize = 64;
 /// No age ticket is larger, in bytes.
 pub const TICKET_BYTES_MAX: usize = 255;
 /// At most this many ICE server urls, each of at most 255 bytes.
@@ -38,65 +39,6 @@ pub enum Role {
     Helper,
     /// Produces it.
     Source,
-}
-
-/// When an edge of an assignment comes into force. A predicate over present state, so no event is ever missed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum When {
-    /// At once.
-    Now,
-    /// This node does not, or no longer, feed that one, for whatever reason.
-    ReleasedBy(NodeId),
-    /// That node feeds this one and has delivered a piece it did not have.
-    FedBy(NodeId),
-}
-
-/// One entry of an assignment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Edge {
-    /// The other node.
-    pub peer: NodeId,
-    /// What flows.
-    pub stripes: Stripes,
-    /// From when on.
-    pub when: When,
-}
-
-impl Edge {
-    /// The whole stream, at once.
-    pub const fn now(peer: NodeId) -> Self {
-        Self { peer, stripes: Stripes::ALL, when: When::Now }
-    }
-}
-
-/// All that is asked of a node. A newer `(term, version)` replaces an older one whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Assignment {
-    /// The coordinator's reign.
-    pub term: Term,
-    /// Grows with each assignment of this node.
-    pub version: u64,
-    /// Who feeds this node.
-    pub parents: Vec<Edge>,
-    /// Whom this node feeds.
-    pub children: Vec<Edge>,
-    /// Who feeds this node when its parent fails.
-    pub backup: Option<Edge>,
-    /// Whom this node feeds when their parent fails.
-    pub backs: Vec<Edge>,
-    /// Links kept open and unused; either end may ask over them in need.
-    pub standby: Vec<Edge>,
-}
-
-impl Assignment {
-    /// All peers named, in order, each once.
-    pub fn peers(&self) -> std::collections::BTreeSet<NodeId> {
-        self.edges().map(|edge| edge.peer).collect()
-    }
-
-    fn edges(&self) -> impl Iterator<Item = &Edge> {
-        self.parents.iter().chain(&self.children).chain(&self.backup).chain(&self.backs).chain(&self.standby)
-    }
 }
 
 /// How a link stands.
@@ -128,6 +70,7 @@ pub struct Report {
     /// Whom the assignment in force names as backup, so that a coordinator that follows another one can keep it.
     pub backup: Option<NodeId>,
     /// At most [`LINKS_MAX`].
+    #[serde(with = "packed_links")]
     pub links: Vec<LinkReport>,
     /// Figures for people; never believed for decisions about the reporter itself.
     pub figures: Figures,
@@ -143,6 +86,38 @@ impl Default for Report {
             backup: None,
             links: Vec::new(),
             figures: Figures::default(),
+        }
+    }
+}
+
+/// Links on the wire: the peer, and one number that holds all else: 1 open, 2 feeds this node, 4 is fed, 8 times the round trip.
+mod packed_links {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{LinkReport, NodeId};
+
+    pub(super) fn serialize<S: Serializer>(links: &[LinkReport], serializer: S) -> Result<S::Ok, S::Error> {
+        let state = |link: &LinkReport| {
+            let flags = [link.open, link.feeds_me, link.fed_by_me].into_iter().enumerate();
+            flags.fold(u32::from(link.rtt_ms) << 3, |state, (bit, set)| state | u32::from(set) << bit)
+        };
+        serializer.collect_seq(links.iter().map(|link| (link.peer, state(link))))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LinkReport>, D::Error> {
+        let packed = Vec::<Packed>::deserialize(deserializer)?;
+        Ok(packed.into_iter().map(|Packed(link)| link).collect())
+    }
+
+    struct Packed(LinkReport);
+
+    impl<'de> Deserialize<'de> for Packed {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let (peer, state) = <(NodeId, u32)>::deserialize(deserializer)?;
+            let rtt_ms = u16::try_from(state >> 3).map_err(D::Error::custom)?;
+            let is = |bit: u32| state & bit != 0;
+            Ok(Self(LinkReport { peer, open: is(1), feeds_me: is(2), fed_by_me: is(4), rtt_ms }))
         }
     }
 }
@@ -369,6 +344,21 @@ impl Down {
             _ => {}
         }
         Ok(message)
+    }
+}
+
+/// The variant of [`Down::Assign`].
+const ASSIGN: u8 = 2;
+
+impl PackedEdges {
+    /// The encoded [`Down::Assign`] of these edges.
+    pub fn message(&self, term: Term, version: u64) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.bytes().len() + 22);
+        bytes.extend_from_slice(&[PLAIN, ASSIGN]);
+        put(&mut bytes, term.0);
+        put(&mut bytes, version);
+        bytes.extend_from_slice(self.bytes());
+        bytes
     }
 }
 

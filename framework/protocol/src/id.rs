@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 /// A node of one stream's overlay: the coordinator's term in the upper half, a counter in the lower.
 ///
-/// On the wire it is a number; in texts for people, such as JSON, it is its name (`n5`, `source`), because readers in
+/// On the wire it is two numbers, the counter first; in texts for people, such as JSON, it is its name (`n5`, `source`), because readers in
 /// JavaScript cannot hold the number. It is never read back from such a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub u64);
 
 impl Serialize for NodeId {
@@ -16,13 +16,30 @@ impl Serialize for NodeId {
         if serializer.is_human_readable() {
             return serializer.collect_str(self);
         }
-        serializer.serialize_newtype_struct("NodeId", &self.0)
+        self.halves().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for NodeId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (counter, term) = Deserialize::deserialize(deserializer)?;
+        Ok(Self::from_halves(counter, term))
     }
 }
 
 impl NodeId {
     /// The source, which feeds the roots.
     pub const SOURCE: Self = Self(0);
+
+    /// The counter and the term; both are small, so that they take three or four bytes on the wire.
+    pub const fn halves(self) -> (u32, u32) {
+        (self.0 as u32, (self.0 >> 32) as u32)
+    }
+
+    /// The opposite of [`Self::halves`].
+    pub const fn from_halves(counter: u32, term: u32) -> Self {
+        Self((term as u64) << 32 | counter as u64)
+    }
 }
 
 impl fmt::Display for NodeId {

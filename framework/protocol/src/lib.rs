@@ -10,6 +10,7 @@
 //! assert_eq!(Frame::decode(&bytes).unwrap(), Frame::Message(PeerMessage::Ping { nonce: 7 }));
 //! ```
 
+mod assignment;
 pub mod bitmap;
 pub mod cert;
 pub mod control;
@@ -17,6 +18,7 @@ pub mod crypto;
 pub mod frame;
 pub mod header;
 pub mod id;
+mod packing;
 pub mod segment;
 pub mod signal;
 pub mod time;
@@ -47,10 +49,10 @@ fn from_postcard<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, De
     }
 }
 
-/// Encodes a message of ours; our own types always encode.
 /// Most messages are no larger, in bytes.
 const ENCODED_USUALLY: usize = 128;
 
+/// Encodes a message of ours; our own types always encode.
 fn to_postcard<T: serde::Serialize>(prefix: u8, value: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(ENCODED_USUALLY);
     bytes.push(prefix);

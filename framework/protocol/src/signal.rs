@@ -6,12 +6,16 @@
 //!
 //! | tag | message | body |
 //! |---|---|---|
-//! | 1, 2 | offer, answer | ufrag, pwd (length byte and text each), 32 bytes of SHA-256 fingerprint, count byte, candidates |
+//! | 1, 2 | offer, answer | ufrag, pwd, 32 bytes of SHA-256 fingerprint, count byte, candidates |
 //! | 3 | candidate | kind, priority (4), port (2), address |
 //! | 4 | end of candidates | |
 //!
+//! ufrag and pwd are a byte with the number of characters, and the characters as base64 digits of 6 bits, the highest first and
+//! zeros at the end. If one of them has another character than those of base64, it is plain text and the tag has 16
+//! (ufrag) or 32 (pwd) more.
+//!
 //! The kind byte of a candidate holds the [`Origin`] in bits 0-1 and the form of the address in bits 2-3: IPv4 (4 bytes), IPv6
-//! (16 bytes) or an mDNS name (length byte and text). Numbers are big endian. The foundation and the related address of
+//! (16 bytes), an mDNS name (length byte and text), or one that is a UUID in lower case and `.local` (16 bytes). Numbers are big endian. The foundation and the related address of
 //! ICE do not travel: the first is derived again, the second would only tell a stranger a private address.
 //!
 //! ```
@@ -27,6 +31,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::fmt::Write;
 
 pub use crate::control::SIGNAL_BYTES_MAX;
+use crate::packing;
 
 /// A description carries at most this many candidates; more follow one by one.
 pub const CANDIDATES_MAX: usize = 16;
@@ -48,6 +53,9 @@ const TAG_OFFER: u8 = 1;
 const TAG_ANSWER: u8 = 2;
 const TAG_CANDIDATE: u8 = 3;
 const TAG_END: u8 = 4;
+/// Added to the tag of a description whose user fragment, or password, is plain text.
+const PLAIN_UFRAG: u8 = 16;
+const PLAIN_PWD: u8 = 32;
 
 /// Why a signal, an SDP or a candidate line was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -168,9 +176,11 @@ impl Signal {
             return Err(SignalError::TooLarge);
         }
         let mut input = Input(bytes);
-        let signal = match input.byte()? {
-            TAG_OFFER => Self::Description(Description::decode(Side::Offer, &mut input)?),
-            TAG_ANSWER => Self::Description(Description::decode(Side::Answer, &mut input)?),
+        let tag = input.byte()?;
+        let plain = tag & (PLAIN_UFRAG | PLAIN_PWD);
+        let signal = match tag {
+            _ if tag & !plain == TAG_OFFER => Self::Description(Description::decode(Side::Offer, plain, &mut input)?),
+            _ if tag & !plain == TAG_ANSWER => Self::Description(Description::decode(Side::Answer, plain, &mut input)?),
             TAG_CANDIDATE => Self::Candidate(Candidate::decode(&mut input)?),
             TAG_END => Self::EndOfCandidates,
             _ => return Err(SignalError::Malformed),
@@ -268,12 +278,23 @@ impl Description {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
+        let at = out.len();
         out.push(match self.side {
             Side::Offer => TAG_OFFER,
             Side::Answer => TAG_ANSWER,
         });
-        push_text(out, &self.ufrag);
-        push_text(out, &self.pwd);
+        for (text, plain) in [(&self.ufrag, PLAIN_UFRAG), (&self.pwd, PLAIN_PWD)] {
+            match packing::pack(text) {
+                Some(packed) => {
+                    out.push(u8::try_from(text.len()).expect("checked texts are at most 255 bytes"));
+                    out.extend_from_slice(&packed);
+                }
+                None => {
+                    out[at] |= plain;
+                    push_text(out, text);
+                }
+            }
+        }
         out.extend_from_slice(&self.fingerprint);
         out.push(u8::try_from(self.candidates.len()).expect("a description holds at most 16 candidates"));
         for candidate in &self.candidates {
@@ -281,16 +302,17 @@ impl Description {
         }
     }
 
-    fn decode(side: Side, input: &mut Input<'_>) -> Result<Self, SignalError> {
-        let ufrag = input.text()?;
-        let pwd = input.text()?;
+    /// `plain` has the bits of those texts that are not packed.
+    fn decode(side: Side, plain: u8, input: &mut Input<'_>) -> Result<Self, SignalError> {
+        let ufrag = input.ice_text(plain & PLAIN_UFRAG != 0)?;
+        let pwd = input.ice_text(plain & PLAIN_PWD != 0)?;
         let fingerprint = input.array()?;
         let count = usize::from(input.byte()?);
         if count > CANDIDATES_MAX {
             return Err(SignalError::TooLarge);
         }
         let candidates = (0..count).map(|_| Candidate::decode(input)).collect::<Result<_, _>>()?;
-        Self::new(side, ufrag, pwd, fingerprint, candidates)
+        Self::new(side, &ufrag, &pwd, fingerprint, candidates)
     }
 }
 
@@ -355,18 +377,24 @@ impl Candidate {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
+        let uuid = match &self.address {
+            Address::Name(name) => packing::uuid(&name.0),
+            Address::Ip(_) => None,
+        };
         let form = match &self.address {
             Address::Ip(IpAddr::V4(_)) => 0,
             Address::Ip(IpAddr::V6(_)) => 1,
-            Address::Name(_) => 2,
+            Address::Name(_) if uuid.is_none() => 2,
+            Address::Name(_) => 3,
         };
         out.push(self.origin as u8 | form << 2);
         out.extend_from_slice(&self.priority.to_be_bytes());
         out.extend_from_slice(&self.port.to_be_bytes());
-        match &self.address {
-            Address::Ip(IpAddr::V4(ip)) => out.extend_from_slice(&ip.octets()),
-            Address::Ip(IpAddr::V6(ip)) => out.extend_from_slice(&ip.octets()),
-            Address::Name(name) => push_text(out, &name.0),
+        match (&self.address, uuid) {
+            (_, Some(uuid)) => out.extend_from_slice(&uuid),
+            (Address::Ip(IpAddr::V4(ip)), _) => out.extend_from_slice(&ip.octets()),
+            (Address::Ip(IpAddr::V6(ip)), _) => out.extend_from_slice(&ip.octets()),
+            (Address::Name(name), None) => push_text(out, &name.0),
         }
     }
 
@@ -379,7 +407,8 @@ impl Candidate {
         let address = match kind >> 2 {
             0 => Address::Ip(Ipv4Addr::from(input.array::<4>()?).into()),
             1 => Address::Ip(Ipv6Addr::from(input.array::<16>()?).into()),
-            2 => Address::Name(MdnsName::new(input.text()?)?),
+            2 => Address::Name(MdnsName::new(input.text()?).and_then(MdnsName::not_uuid)?),
+            3 => Address::Name(MdnsName(packing::uuid_name(input.array()?))),
             _ => return Err(SignalError::Malformed),
         };
         Self { origin, priority, address, port }.checked()
@@ -432,6 +461,11 @@ impl MdnsName {
         let label_ok =
             |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if host.split('.').all(label_ok) { Ok(Self(name.to_owned())) } else { Err(SignalError::Malformed) }
+    }
+
+    /// A UUID has a form of its own.
+    fn not_uuid(self) -> Result<Self, SignalError> {
+        if packing::uuid(&self.0).is_none() { Ok(self) } else { Err(SignalError::Malformed) }
     }
 
     /// Returns the name.
@@ -500,6 +534,17 @@ impl<'a> Input<'a> {
         self.array::<1>().map(|[byte]| byte)
     }
 
+    /// A user fragment or a password.
+    fn ice_text(&mut self, plain: bool) -> Result<String, SignalError> {
+        if plain {
+            let text = self.text()?;
+            // What can be packed has only that form.
+            return if packing::pack(text).is_none() { Ok(text.to_owned()) } else { Err(SignalError::Malformed) };
+        }
+        let chars = usize::from(self.byte()?);
+        packing::unpack(self.take(packing::packed_len(chars))?, chars).ok_or(SignalError::Malformed)
+    }
+
     fn text(&mut self) -> Result<&'a str, SignalError> {
         let length = usize::from(self.byte()?);
         std::str::from_utf8(self.take(length)?).map_err(|_| SignalError::Malformed)
@@ -549,6 +594,7 @@ mod tests {
         let address = prop_oneof![
             any::<[u8; 4]>().prop_map(|ip| Address::Ip(Ipv4Addr::from(ip).into())),
             any::<[u8; 16]>().prop_map(|ip| Address::Ip(Ipv6Addr::from(ip).into())),
+            any::<[u8; 16]>().prop_map(|uuid| Address::Name(MdnsName(packing::uuid_name(uuid)))),
             "[a-zA-Z0-9-]{1,36}\\.local".prop_map(|name| Address::Name(MdnsName::new(&name).unwrap())),
         ];
         (origin, any::<u32>(), address, any::<u16>())
@@ -559,11 +605,10 @@ mod tests {
     fn description() -> impl Strategy<Value = Signal> {
         let side = prop_oneof![Just(Side::Offer), Just(Side::Answer)];
         let candidates = proptest::collection::vec(candidate(), 0..=CANDIDATES_MAX);
-        (side, "[a-zA-Z0-9+/]{4,255}", "[a-zA-Z0-9+/]{22,255}", any::<[u8; 32]>(), candidates).prop_map(
-            |(side, ufrag, pwd, fingerprint, candidates)| {
+        (side, "[a-zA-Z0-9+/]{4,255}", "[a-zA-Z0-9+/]{22,60}(-[a-zA-Z0-9_]{0,190})?", any::<[u8; 32]>(), candidates)
+            .prop_map(|(side, ufrag, pwd, fingerprint, candidates)| {
                 Signal::Description(Description::new(side, &ufrag, &pwd, fingerprint, candidates).unwrap())
-            },
-        )
+            })
     }
 
     fn signal() -> impl Strategy<Value = Signal> {
@@ -619,7 +664,7 @@ mod tests {
         let origins: Vec<_> = description.candidates().iter().map(|candidate| candidate.origin).collect();
         assert_eq!(origins, [Origin::Host, Origin::ServerReflexive], "the tcp candidate is gone");
         assert_eq!(description.fingerprint()[..2], [0x7b, 0x8b]);
-        assert_eq!(signal.encode().len(), 1 + 5 + 25 + 32 + 1 + (1 + 4 + 2 + 43) + (1 + 4 + 2 + 4));
+        assert_eq!(signal.encode().len(), 1 + (1 + 3) + (1 + 18) + 32 + 1 + (1 + 4 + 2 + 16) + (1 + 4 + 2 + 4));
     }
 
     #[test]
@@ -631,7 +676,7 @@ mod tests {
         for name in ["a\r\na=x.local", "a b.local", ".local", "a..local", "example.com", "a.local\r\n"] {
             assert!(MdnsName::new(name).is_err(), "{name:?}");
         }
-        let mut bytes = vec![TAG_OFFER, 6];
+        let mut bytes = vec![TAG_OFFER | PLAIN_UFRAG | PLAIN_PWD, 6];
         bytes.extend_from_slice(b"ab\r\na=");
         bytes.push(22);
         bytes.extend_from_slice(&[b'p'; 22]);

@@ -64,10 +64,14 @@ async fn asset(method: Method, uri: Uri, request: Request) -> Response {
     }
 }
 
-/// Any page may embed the player, so any page may read what it needs.
+/// Any page may embed the player, so any page may read what it needs. A WebSocket is not asked for such leave, and there
+/// are many of them.
 async fn common_headers(request: Request, next: Next) -> Response {
     const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
     let mut response = next.run(request).await;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return response;
+    }
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));

@@ -7,7 +7,7 @@
 //! be, and exchanges offer and answer with each new neighbour but the source. All others concerned do the same. Nobody
 //! leaves, and the reports of every second are not among it.
 //!
-//! `PEERSTREAM_JOINS` (5000), `PEERSTREAM_AT_ONCE` (32, joins under way at a time) and `PEERSTREAM_SIGNAL_BYTES` (125, what a
+//! `PEERSTREAM_JOINS` (5000), `PEERSTREAM_AT_ONCE` (32, joins under way at a time) and `PEERSTREAM_SIGNAL_BYTES` (91, what a
 //! browser's description with two candidates has) scale it. Each side needs as many files as there are viewers.
 
 mod common;
@@ -256,6 +256,6 @@ fn many_viewers_join() {
     measure(&Scale {
         joins: setting("PEERSTREAM_JOINS", 5_000),
         at_once: setting("PEERSTREAM_AT_ONCE", 32),
-        signal_bytes: setting("PEERSTREAM_SIGNAL_BYTES", 125),
+        signal_bytes: setting("PEERSTREAM_SIGNAL_BYTES", 91),
     });
 }
