@@ -4,6 +4,7 @@ use peerstream_protocol::control::Up;
 use peerstream_protocol::crypto::Verifier;
 use peerstream_protocol::frame::{PARTIALS_MAX, Partial, PeerMessage, Resume, Want};
 use peerstream_protocol::id::{NodeId, Seq, Stripes};
+use peerstream_protocol::segment::Kind;
 use peerstream_protocol::time::Micros;
 
 use crate::io::LinkId;
@@ -251,8 +252,8 @@ impl<V: Verifier> Node<V> {
         }
     }
 
-    /// Whether to turn to this helper now: it has what this node lacks, or nothing is heard of a parent and the helper,
-    /// not being the backup, need not say all the time what it has.
+    /// Whether to turn to this helper now: it has what this node lacks, or a segment is overdue and the helper, not being the
+    /// backup, need not say all the time what it has.
     fn may_rescue(&self, peer: NodeId, parents: Parents) -> bool {
         let Some((_, link)) = self.link_with(peer).filter(|(_, link)| link.open) else { return false };
         let position = self.position.unwrap_or_default();
@@ -263,8 +264,30 @@ impl<V: Verifier> Node<V> {
         let waited = self.now.since(self.moved);
         let waits = if self.position.is_none() { patience } else { patience.min(self.latency.segment()) };
         let ahead = link.ahead_of(position, self.now).is_some_and(|ahead| ahead >= patience);
-        let blind = parents != Parents::Answer && self.position.is_some() && waited >= self.silent_after();
-        (ahead && waited >= waits) || (blind && !self.reconciler.is_backup(peer))
+        let overdue = self.overdue_at(parents).is_some_and(|at| self.now >= at);
+        (ahead && waited >= waits) || (overdue && !self.reconciler.is_backup(peer))
+    }
+
+    /// When the next segment is so late that somebody above must have failed: after F if the parents are silent, else after
+    /// twice F, and then only in media, whose segments are regular.
+    fn overdue_at(&self, parents: Parents) -> Option<Micros> {
+        self.position?;
+        let failing = self.silent_after();
+        match parents {
+            Parents::Gone | Parents::Silent => Some(self.moved + failing),
+            Parents::Answer if self.is_media() => Some(self.moved + failing + failing),
+            Parents::Answer => None,
+        }
+    }
+
+    fn is_media(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.kind == Kind::Media)
+    }
+
+    /// When to turn to a helper if nothing comes until then.
+    pub(crate) fn overdue_due(&self) -> Option<Micros> {
+        let at = self.overdue_at(self.parents()).filter(|at| *at > self.now)?;
+        self.is_receiver().then_some(at)
     }
 
     /// What a silent parent would send when it wakes up has come from the helper by then: it is asked anew.

@@ -23,8 +23,10 @@ const OFFER_WAIT_MAX: Micros = Micros::from_secs(12);
 /// lost with somebody's control connection.
 const ANSWER_MAX: Micros = Micros::from_secs(2);
 const OFFERS_MAX: u8 = 3;
-/// Whoever may come to depend on this node hears of it at least this often; parents and standbys, who need not, less.
+/// Whoever may come to depend on this node hears of it at least this often; a parent, who wants to know whether its copy is
+/// still of use, a little less; standbys, who need not, seldom.
 const SPEAK_EVERY: Micros = Micros::from_millis(150);
+const SPEAK_UP_EVERY: Micros = Micros::from_millis(200);
 const SPEAK_SELDOM_EVERY: Micros = Micros::from_secs(1);
 /// Round trips are measured this often until one is known, and then.
 const PING_FIRST_EVERY: Micros = Micros::from_secs(1);
@@ -251,7 +253,11 @@ impl<V: Verifier> Node<V> {
             let ping = link.ping(self.chance.u32(), now);
             self.counters.overhead_sent += link.say(id, &ping, now, &mut self.out);
         }
-        let every = if self.reconciler.depends(link.peer) { SPEAK_EVERY } else { SPEAK_SELDOM_EVERY };
+        let every = match (self.reconciler.depends(link.peer), self.reconciler.link(link.peer).wanted) {
+            (true, _) => SPEAK_EVERY,
+            (false, true) => SPEAK_UP_EVERY,
+            (false, false) => SPEAK_SELDOM_EVERY,
+        };
         if now.since(link.spoke) >= every {
             self.speak(id);
         }

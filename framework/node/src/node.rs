@@ -292,7 +292,7 @@ impl<V: Verifier> Node<V> {
     /// When something may have to be done, if nothing comes in before.
     fn next_upkeep(&self) -> Micros {
         let calm = self.now + UPKEEP_CALM;
-        let due = [Some(calm), self.control_due(), self.silence_due(), self.shortage_due()];
+        let due = [Some(calm), self.control_due(), self.silence_due(), self.shortage_due(), self.overdue_due()];
         due.into_iter().flatten().min().unwrap_or(calm).max(self.now + Micros(1))
     }
 

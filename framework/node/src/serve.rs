@@ -15,6 +15,8 @@ use crate::node::Node;
 const HOLD_MAX: Micros = Micros::from_secs(2);
 /// A node that was helped is helped on for this long when the assignment has changed: no longer than a release may last.
 const LINGER: Micros = Micros::from_secs(2);
+/// A node that takes a copy and has not said a word for this long makes room for one that asks in need.
+const TAKER_SILENT_MAX: Micros = Micros::from_millis(450);
 /// Repairs under way at once.
 const REPAIRS_MAX: usize = 4;
 /// A repair may ask for this many segments.
@@ -63,6 +65,11 @@ impl<V: Verifier> Node<V> {
     fn begin_feed(&mut self, id: LinkId, want: Want, asked: Micros) {
         let Some(peer) = self.links.get(&id).map(|link| link.peer) else { return };
         let state = self.reconciler.link(peer);
+        // Who asks in need has others to ask; who comes to stay waits for its place.
+        let in_need = self.reconciler.rescues(peer) && !self.reconciler.is_child(peer);
+        if in_need && !state.fed_by_me && self.reconciler.fed().count() >= self.copies_max() {
+            self.drop_a_silent_taker();
+        }
         let room = state.fed_by_me || self.reconciler.fed().count() < self.copies_max() || self.make_room_for(peer);
         if state.feeds_me && !self.reconciler.is_child(peer) {
             return self.refuse(id, Refusal::FedByYou);
@@ -75,7 +82,7 @@ impl<V: Verifier> Node<V> {
             }
             return self.report_soon();
         }
-        if self.now.since(asked) < HOLD_MAX {
+        if self.now.since(asked) < HOLD_MAX && (room || !in_need) {
             if let Some(link) = self.links.get_mut(&id) {
                 let first_asked = link.held.take().map_or(asked, |(_, at)| at.min(asked));
                 link.held = Some((want, first_asked));
@@ -92,6 +99,16 @@ impl<V: Verifier> Node<V> {
         }
         let helped = self.reconciler.fed().filter(|fed| !self.reconciler.is_child(*fed)).last();
         helped.inspect(|helped| self.stop_feed(*helped, true)).is_some()
+    }
+
+    /// When many vanish at once, those who ask in need must not wait until the copies of the dead are seen to be lost.
+    fn drop_a_silent_taker(&mut self) {
+        let now = self.now;
+        let taker = self.links.values().filter(|link| self.reconciler.link(link.peer).fed_by_me);
+        let silent = taker.filter(|link| now.since(link.heard) >= TAKER_SILENT_MAX).min_by_key(|link| link.heard);
+        if let Some(peer) = silent.map(|link| link.peer) {
+            self.stop_feed(peer, true);
+        }
     }
 
     fn refuse(&mut self, id: LinkId, why: Refusal) {
