@@ -25,7 +25,7 @@ const OFFENCES_MAX: u32 = 8;
 /// One offence is forgiven in this time.
 const FORGIVE_EVERY: Micros = Micros::from_secs(10);
 /// What arrives this long after a want was taken back was already under way.
-const UNDER_WAY: Micros = Micros::from_secs(2);
+const UNDER_WAY: Micros = Micros::from_secs(5);
 
 /// A limited supply that refills with time (token bucket).
 #[derive(Clone, Debug)]

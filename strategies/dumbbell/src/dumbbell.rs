@@ -16,6 +16,8 @@ use crate::tree::Tree;
 
 /// Places tried for a node that could not reach its parent.
 const PLACES_TRIED: usize = 16;
+/// Random nodes looked at for a leaf to change places with.
+const SPOTS_TRIED: usize = 64;
 /// Nodes per tick for whom a helper is looked for again.
 const HELPERS_RETRIED: usize = 64;
 
@@ -241,33 +243,54 @@ impl Dumbbell {
         }
     }
 
+    /// Moves a node to a place where it can be fed: if possible one below an older node, so that age goes on deciding who is
+    /// above whom.
     fn move_elsewhere(&mut self, child: Slot) {
-        let (node, place) = (self.tree.nodes[child].id, self.tree.nodes[child].place);
-        let elsewhere = |open: &Place| self.may_sit(node, *open) && !self.tree.forest.is_below(*open, place);
-        let open = self.tree.open().take(PLACES_TRIED).find(elsewhere);
-        if let Some(open) = open {
-            self.tree.shift(place, open, Cause::Unreachable);
-            self.tree.fill(place);
-        } else if self.tree.is_leaf(place) {
-            self.exchange_leaf(node, place);
-        }
-    }
-
-    /// Exchanges a leaf with another one if both then have a parent they may be able to reach.
-    fn exchange_leaf(&mut self, node: NodeId, place: Place) {
-        let slots = self.tree.nodes.slots();
-        let spot = |tries: usize| &self.tree.nodes[Slot(chance::below(slots, node.0, tries as u64) as u32)];
-        let fits = |other: &&Node| {
-            let is_another_leaf = other.is_leaf() && other.place != place;
-            is_another_leaf && self.may_sit(node, other.place) && self.may_sit(other.id, place)
-        };
-        let other = (0..PLACES_TRIED).map(spot).find(fits).map(|other| other.place);
-        if let Some(other) = other {
+        let place = self.tree.nodes[child].place;
+        let elsewhere = |open: &Place| self.may_sit(child, *open) && !self.tree.forest.is_below(*open, place);
+        let open = self.tree.open().take(PLACES_TRIED).filter(elsewhere);
+        let (in_order, any) = open.fold((None, None), |(in_order, any): (Option<Place>, Option<Place>), open| {
+            (in_order.or_else(|| self.is_in_order(child, open).then_some(open)), any.or(Some(open)))
+        });
+        let leaf = |in_order| self.tree.is_leaf(place).then(|| self.leaf_to_exchange(child, in_order)).flatten();
+        if let Some(open) = in_order {
+            self.move_to(open, place);
+        } else if let Some(other) = leaf(true) {
+            self.tree.exchange(place, other, Cause::Unreachable);
+        } else if let Some(open) = any {
+            self.move_to(open, place);
+        } else if let Some(other) = leaf(false) {
             self.tree.exchange(place, other, Cause::Unreachable);
         }
     }
 
-    fn may_sit(&self, node: NodeId, place: Place) -> bool {
+    fn move_to(&mut self, open: Place, place: Place) {
+        self.tree.shift(place, open, Cause::Unreachable);
+        self.tree.fill(place);
+    }
+
+    /// Another leaf with which this one can change places: both then have a parent that they may be able to reach, and one
+    /// that is older if they are to be in order.
+    fn leaf_to_exchange(&self, leaf: Slot, in_order: bool) -> Option<Place> {
+        let (slots, name, place) = (self.tree.nodes.slots(), self.tree.nodes[leaf].id.0, self.tree.nodes[leaf].place);
+        let spot = |tries: usize| Slot(chance::below(slots, name, tries as u64) as u32);
+        let fits = |other: &Slot| {
+            let node = &self.tree.nodes[*other];
+            let ordered = || self.is_in_order(leaf, node.place) && self.is_in_order(*other, place);
+            let another_leaf = node.is_leaf() && node.place != place;
+            another_leaf && self.may_sit(leaf, node.place) && self.may_sit(*other, place) && (!in_order || ordered())
+        };
+        (0..SPOTS_TRIED).map(spot).find(fits).map(|other| self.tree.nodes[other].place)
+    }
+
+    /// Whether whoever feeds that place is older than this node.
+    fn is_in_order(&self, node: Slot, place: Place) -> bool {
+        let parent = self.tree.forest.parent(place).and_then(|parent| self.tree.seat(parent));
+        parent.is_none_or(|parent| parent.age() < self.tree.nodes[node].age())
+    }
+
+    fn may_sit(&self, node: Slot, place: Place) -> bool {
+        let node = self.tree.nodes[node].id;
         self.parent_at(place).is_some_and(|parent| parent != node && !self.pairs.contains(parent, node))
     }
 
