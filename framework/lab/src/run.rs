@@ -114,11 +114,11 @@ impl<'a> Run<'a> {
         let strategy = strategies();
         let name = strategy.name().to_owned();
         let (_, cert) = broadcast_keys();
-        let conductor = Coordinated::limited(limits(scenario), Term(1), cert, kind(scenario), strategy, Micros(0));
+        let limits = limits(scenario, scale(scenario));
+        let conductor = Coordinated::limited(limits, Term(1), cert, kind(scenario), strategy, Micros(0));
         let source = audience.source(&mut chance);
         let network = network(scenario, &audience, seed);
-        let pieces = scenario.stream.pieces;
-        let scale = Scale { pieces, piece_bytes: scenario.stream.segment_bytes() / pieces as u64 };
+        let scale = scale(scenario);
         let mut world = World::with_source(seed, network, conductor, kind(scenario), source, Some(scale));
         world.set_segment(Micros::from_millis(scenario.stream.segment_ms));
         let begin = SOURCE_ALONE + seconds_to_micros(scenario.warm_up_s);
@@ -341,7 +341,8 @@ impl<'a> Run<'a> {
         let (strategy, now) = ((self.strategies)(), self.world.now());
         let term = Term(self.terms);
         let kind = kind(self.scenario);
-        let next = Coordinated::limited(limits(self.scenario), term, cert, kind, strategy, now);
+        let limits = limits(self.scenario, scale(self.scenario));
+        let next = Coordinated::limited(limits, term, cert, kind, strategy, now);
         self.world.replace_conductor(next, span);
     }
 
@@ -401,9 +402,21 @@ impl<'a> Run<'a> {
 }
 
 /// Room for all that a scenario may bring.
-fn limits(scenario: &Scenario) -> Limits {
+fn scale(scenario: &Scenario) -> Scale {
+    let pieces = scenario.stream.pieces;
+    Scale { pieces, piece_bytes: scenario.stream.segment_bytes() / pieces as u64 }
+}
+
+fn limits(scenario: &Scenario, scale: Scale) -> Limits {
     let room = scenario.viewers * ROOM + 1_000;
-    Limits { nodes_max: room, connections_max: room * 2, addresses_max: room * 2, ..Limits::default() }
+    let starters = scale.seen(bytes_per_second(scenario.network.starter_mbps));
+    Limits {
+        nodes_max: room,
+        connections_max: room * 2,
+        addresses_max: room * 2,
+        starter_bytes_per_second: starters,
+        ..Limits::default()
+    }
 }
 
 fn kind(scenario: &Scenario) -> Kind {

@@ -106,6 +106,9 @@ pub struct Network {
     pub classes: Vec<Class>,
     /// The source's uplink.
     pub source_uplink_mbps: f64,
+    /// What newcomers are sent over the control connection until a parent feeds them, all of them together. The coordinator's
+    /// default.
+    pub starter_mbps: f64,
     /// From a node to the coordinator, one way: drawn once per node from this range, in ms.
     pub coordinator_ms: [f64; 2],
     /// Share of control messages lost, of those doubled, and how late they may come.
@@ -132,6 +135,7 @@ impl Default for Network {
             loss: 0.0,
             classes: vec![Class::default()],
             source_uplink_mbps: 100.0,
+            starter_mbps: 4.0,
             coordinator_ms: [10.0, 80.0],
             control: Control::default(),
             control_round_trips: 3,
@@ -519,6 +523,7 @@ impl Network {
         expect(share(self.control.lost) && share(self.control.doubled), "`network.control` has shares beyond 0 to 1");
         expect((0.0..=10_000.0).contains(&self.control.late_ms), "`network.control.late_ms` is not within 0 to 10000");
         expect(self.source_uplink_mbps > 0.0, "`network.source_uplink_mbps` is not above 0");
+        expect(self.starter_mbps >= 0.0, "`network.starter_mbps` is below 0");
         expect(
             (0.0..=100_000.0).contains(&self.clock_drift_ppm),
             "`network.clock_drift_ppm` is not within 0 to 100000",

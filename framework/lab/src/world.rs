@@ -113,10 +113,15 @@ impl Scale {
         self.pieces * PieceSize::Scaled.bytes()
     }
 
+    /// What of this many true bytes of segments nodes and coordinator see.
+    pub fn seen(&self, bytes: u64) -> u64 {
+        let segment = |piece: u64| self.pieces as u64 * (piece + PIECE_PREFIX as u64) + HEADER;
+        bytes * segment(PieceSize::Scaled.bytes() as u64) / segment(self.piece_bytes)
+    }
+
     /// What nodes are told when a link takes this many true bytes.
     fn credit(&self, free: u64) -> u64 {
-        let segment = |piece: u64| self.pieces as u64 * (piece + PIECE_PREFIX as u64) + HEADER;
-        RESERVE + free * segment(PieceSize::Scaled.bytes() as u64) / segment(self.piece_bytes)
+        RESERVE + self.seen(free)
     }
 }
 
