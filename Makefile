@@ -37,7 +37,7 @@ bench:
 	$(CARGO) bench -p peerstream-node --bench engine
 
 # Simulated broadcasts (docs/lab.md). What is in target/lab and was made from the same inputs is not run again.
-LAB := $(CARGO) run --release --locked -- lab
+LAB := GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(CARGO) run --release --locked -- lab
 SCENARIOS := live exponential vanish flash weak underperform control-drop lag
 
 lab-quick:

@@ -18,7 +18,7 @@ use crate::network::{Network, from_ms};
 use crate::queue::Queue;
 use crate::report::{Report, SAMPLES_MAX};
 use crate::scenario::{Arrivals, Fault, Problems, Scenario};
-use crate::world::{ActorId, Departure, Flaw, Scale, World, broadcast_keys};
+use crate::world::{ActorId, Broadcast, Departure, Flaw, Scale, World, broadcast_keys};
 
 /// The source is there before anybody else.
 const SOURCE_ALONE: Micros = Micros::from_secs(1);
@@ -119,7 +119,8 @@ impl<'a> Run<'a> {
         let source = audience.source(&mut chance);
         let network = network(scenario, &audience, seed);
         let scale = scale(scenario);
-        let mut world = World::with_source(seed, network, conductor, kind(scenario), source, Some(scale));
+        let mut world =
+            World::of(seed, network, conductor, Broadcast { kind: kind(scenario), access: source, scale: Some(scale) });
         world.set_segment(Micros::from_millis(scenario.stream.segment_ms));
         let begin = SOURCE_ALONE + seconds_to_micros(scenario.warm_up_s);
         let end = begin + seconds_to_micros(scenario.minutes * 60.0);

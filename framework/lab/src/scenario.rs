@@ -66,8 +66,8 @@ pub struct Stream {
     pub bitrate_mbps: f64,
     /// Length of a segment.
     pub segment_ms: u64,
-    /// Pieces per segment. A source makes four of 62.5 kB; each costs 4 KiB of memory per retained segment and node. One is
-    /// fast, small and pessimistic: a segment is forwarded only when it is whole.
+    /// Pieces per segment. A source makes four of 62.5 kB. One is fast and pessimistic: a segment is forwarded only when it is
+    /// whole.
     pub pieces: usize,
     /// Segments from one join point to the next; plain data has one in each segment.
     pub gop: usize,

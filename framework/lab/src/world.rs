@@ -107,6 +107,17 @@ pub struct Scale {
     pub piece_bytes: u64,
 }
 
+/// What is sent, and from where.
+#[derive(Clone, Copy, Debug)]
+pub struct Broadcast {
+    /// Media or data.
+    pub kind: Kind,
+    /// The source's place and line.
+    pub access: Access,
+    /// Whether its payloads are scaled down.
+    pub scale: Option<Scale>,
+}
+
 impl Scale {
     /// Bytes of a segment's payload that nodes see.
     pub fn payload(&self) -> usize {
@@ -171,18 +182,12 @@ pub fn broadcast_keys() -> (SecretKey, EpochCert) {
 impl<C: Conductor> World<C> {
     /// A world with a source and nobody else.
     pub fn new(seed: u64, network: Network, conductor: C, kind: Kind) -> Self {
-        Self::with_source(seed, network, conductor, kind, Access::default(), None)
+        Self::of(seed, network, conductor, Broadcast { kind, access: Access::default(), scale: None })
     }
 
-    /// The same, the source being at this place with this line, and its payloads scaled down.
-    pub fn with_source(
-        seed: u64,
-        network: Network,
-        conductor: C,
-        kind: Kind,
-        access: Access,
-        scale: Option<Scale>,
-    ) -> Self {
+    /// The same for such a broadcast.
+    pub fn of(seed: u64, network: Network, conductor: C, broadcast: Broadcast) -> Self {
+        let Broadcast { kind, access, scale } = broadcast;
         let window_max = window_max(network.loss);
         let mut world = Self {
             network,
