@@ -139,3 +139,59 @@ fn the_end_reaches_everybody() {
     world.run_until(world.now() + Micros::from_secs(1));
     assert!(viewers.iter().all(|viewer| world.actor(*viewer).received.ended));
 }
+
+/// Six viewers that the first one may have to help: 2 and 3 are its children, 4 and 5 hang on 6 and are backed up by it.
+/// 5 may also ask 7.
+fn one_helper_of_two() -> (World<Script>, Vec<ActorId>) {
+    let (mut world, viewers) = world(7, Network::default());
+    let edges =
+        [(1, 0, None), (2, 1, None), (3, 1, None), (6, 0, None), (4, 6, Some(1)), (5, 6, Some(1)), (7, 0, None)];
+    world.conductor.assign_tree(&tree(&edges));
+    (world, viewers)
+}
+
+#[test]
+fn a_helper_without_a_copy_to_spare_says_so_and_the_next_one_is_asked() {
+    let (mut world, viewers) = one_helper_of_two();
+    let (fifth, seventh) = (NodeId(5), NodeId(7));
+    let edge = |peer: u64| Edge::now(NodeId(peer));
+    let parents = vec![edge(6)];
+    let assignment = Assignment { parents, backup: Some(edge(1)), standby: vec![edge(7)], ..Assignment::default() };
+    world.conductor.assign(fifth, assignment);
+    let standby = vec![edge(5)];
+    world.conductor.assign(seventh, Assignment { parents: vec![edge(0)], standby, ..Assignment::default() });
+    stream(&mut world, 8);
+    world.kill(viewers[5]);
+    stream(&mut world, 6);
+    for viewer in [viewers[3], viewers[4]] {
+        check_whole(&world, viewer, Micros::from_millis(900));
+    }
+    assert!(world.status(viewers[0]).counters.refused > 0, "it has three copies, and two of them are its children's");
+}
+
+#[test]
+fn a_helper_lets_a_dead_child_go_for_one_that_asks_in_need() {
+    let (mut world, viewers) = one_helper_of_two();
+    stream(&mut world, 8);
+    world.kill(viewers[5]);
+    world.kill(viewers[1]);
+    stream(&mut world, 6);
+    for viewer in [viewers[3], viewers[4]] {
+        check_whole(&world, viewer, Micros::from_millis(1_500));
+    }
+}
+
+#[test]
+fn media_that_is_overdue_is_asked_for_although_the_parent_answers() {
+    let (mut world, viewers) = world(4, Network::default());
+    world.conductor.assign_tree(&tree(&[(1, 0, None), (2, 1, None), (3, 2, None), (4, 0, None)]));
+    let edge = |peer: u64| Edge::now(NodeId(peer));
+    let standby = vec![edge(4)];
+    world.conductor.assign(NodeId(3), Assignment { parents: vec![edge(2)], standby, ..Assignment::default() });
+    let standby = vec![edge(3)];
+    world.conductor.assign(NodeId(4), Assignment { parents: vec![edge(0)], standby, ..Assignment::default() });
+    stream(&mut world, 8);
+    world.kill(viewers[0]);
+    stream(&mut world, 6);
+    check_whole(&world, viewers[2], Micros::from_millis(1_000));
+}
