@@ -85,7 +85,11 @@ impl<V: Verifier> Node<V> {
     fn offer_again(&mut self, id: LinkId) {
         let Some(link) = self.links.get(&id) else { return };
         let unanswered = !link.open && link.attempt != 0 && !link.answered && link.offers < OFFERS_MAX;
-        if unanswered && self.reconciler.names(link.peer) && self.control.is_welcomed() && self.now.since(link.created) > ANSWER_MAX {
+        if unanswered
+            && self.reconciler.names(link.peer)
+            && self.control.is_welcomed()
+            && self.now.since(link.created) > ANSWER_MAX
+        {
             let (peer, offers) = (link.peer, link.offers);
             self.close_link_with(peer, true);
             self.connect_again(peer, offers);
