@@ -125,6 +125,10 @@ impl Tree {
     /// keeps shallower places from being.
     pub(crate) fn settle_in(&mut self, newcomer: Slot, cause: Cause) {
         let open = self.open_place();
+        // Only weak nodes have places: without one nobody would ever know what it can send.
+        if open.is_none() && self.nodes[newcomer].ability == Ability::Untried {
+            self.nodes[newcomer].ability = Ability::Trusted;
+        }
         let level = |place: Place| self.forest.level(place);
         let blocks = |weak: &Place| open.is_none_or(|open| level(*weak) + 1 < level(open));
         let blocker = self.weak.first().filter(|weak| !self.nodes[newcomer].ability.is_leaf() && blocks(weak));

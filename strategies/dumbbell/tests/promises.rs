@@ -535,3 +535,13 @@ mod checks {
         assert_eq!(inversions(&topology).0, 1);
     }
 }
+
+#[test]
+fn whoever_may_relay_is_trusted_when_only_weak_nodes_have_places() {
+    let mut world = World::new(Config::default(), 2);
+    let weak: Vec<_> = (0..3).map(|_| world.join(false)).collect();
+    assert_eq!(world.topology.get(weak[2]).unwrap().parent(), None, "there is no place for the third");
+    let newcomer = world.join_untried();
+    assert_eq!(world.topology.get(newcomer).unwrap().parent(), Some(S));
+    assert!(weak.iter().all(|node| world.topology.get(*node).unwrap().parent().is_some()));
+}
