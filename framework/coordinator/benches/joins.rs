@@ -73,6 +73,7 @@ impl Audience {
             cert: EpochCert::issue(&publisher, Epoch(1), publisher.public(), u64::MAX),
             kind: Kind::Media,
             ice: vec!["stun:?:3478".to_owned()],
+            strategy: "dumbbell".into(),
             secret: [3; 32],
             wall_at_zero_us: 0,
             limits,

@@ -36,7 +36,8 @@ impl Coordinator {
             source_budget: self.source_budget,
             struggling: self.struggling.clone(),
             looked_at: self.looked_at,
-            rejections: self.rejections,
+            fallback: None,
+            trouble: self.trouble,
             mass_until: self.mass_until,
             ticked: self.ticked,
             grace_until: self.grace_until,
@@ -50,7 +51,7 @@ impl Coordinator {
     #[doc(hidden)]
     pub fn fingerprint(&self, state: &mut impl Hasher) {
         (&self.topology, &self.carry, &self.events, &self.watched).hash(state);
-        (self.now, self.timer, self.ticked, self.grace_until, self.mass_until, self.rejections).hash(state);
+        (self.now, self.timer, self.ticked, self.grace_until, self.mass_until, self.trouble).hash(state);
         for (node, member) in self.members.iter() {
             (node, member.conn, member.lost_at, &member.suspicion).hash(state);
         }

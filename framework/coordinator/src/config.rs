@@ -18,6 +18,8 @@ pub struct Config {
     /// ICE servers for the nodes, such as `stun:192.0.2.1:3478`; the first
     /// [`peerstream_protocol::control::ICE_URLS_MAX`] of at most 255 bytes are used.
     pub ice: Vec<String>,
+    /// What the strategy is called, for people.
+    pub strategy: String,
     /// Makes session tokens and age tickets; 32 secret random bytes, the same for all coordinators of a publisher.
     pub secret: [u8; 32],
     /// Microseconds since 1970 at the coordinator's time zero.

@@ -14,6 +14,7 @@ use peerstream_protocol::time::Micros;
 use crate::adoption::{self, Adoption};
 use crate::carry::Carry;
 use crate::config::Config;
+use crate::deciders::{Named, Trouble};
 use crate::history::{Happening, History};
 use crate::io::{ConnId, Input, Origin, Output};
 use crate::limits::{Addresses, Bucket, Rate};
@@ -41,8 +42,6 @@ const SILENT_PARTS: usize = 8;
 const SILENT_LOOKED_AT_MIN: usize = 1_024;
 /// For how long a lost connection says nothing after most were lost: the last nodes come back after their longest pause.
 const MASS_GRACE: Micros = Micros::from_secs(6);
-/// Plans in a row that may be rejected before the strategy starts afresh.
-const REJECTIONS_MAX: u32 = 3;
 /// Below this many members the vanishing of most connections means nothing.
 const MASS_MEMBERS_MIN: usize = 4;
 
@@ -80,7 +79,9 @@ pub struct Coordinator {
     pub(crate) struggling: Struggling,
     /// Where the search for silent members goes on.
     pub(crate) looked_at: NodeId,
-    pub(crate) rejections: u32,
+    /// Takes over when the strategy fails.
+    pub(crate) fallback: Option<Named>,
+    pub(crate) trouble: Trouble,
     /// Most connections were lost at once; until then that is taken for the coordinator's own trouble.
     pub(crate) mass_until: Micros,
     pub(crate) ticked: Micros,
@@ -91,7 +92,7 @@ pub struct Coordinator {
 
 impl std::fmt::Debug for Coordinator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Coordinator({}, {} members)", self.strategy.name(), self.topology.len())
+        write!(f, "Coordinator({}, {} members)", self.config.strategy, self.topology.len())
     }
 }
 
@@ -127,7 +128,8 @@ impl Coordinator {
             source_budget: SourceBudget::default(),
             struggling: Struggling::new(),
             looked_at: NodeId::SOURCE,
-            rejections: 0,
+            fallback: None,
+            trouble: Trouble::default(),
             mass_until: now,
             ticked: now,
             grace_until: now,
@@ -487,9 +489,7 @@ impl Coordinator {
                 self.events = events;
             }
         }
-        if self.rejections >= REJECTIONS_MAX {
-            self.restart_strategy();
-        }
+        self.mind_strategy();
         self.begin_starters();
         self.carry.advance(&self.topology, self.now);
         let mut moved = self.carry.take_moved();
@@ -505,12 +505,6 @@ impl Coordinator {
                 out.push_back(Output::Send(conn, message));
             }
         });
-    }
-
-    fn restart_strategy(&mut self) {
-        self.rejections = 0;
-        self.counters.strategy_restarts += 1;
-        self.attach_strategy();
     }
 
     /// The strategy takes over the overlay as it is.
@@ -539,7 +533,7 @@ impl Coordinator {
                 }
             }
         }
-        self.rejections = if rejected { self.rejections + 1 } else { 0 };
+        self.trouble.rejections = if rejected { self.trouble.rejections + 1 } else { 0 };
     }
 
     fn retarget(&mut self, op: &Op) {

@@ -19,10 +19,6 @@ const ORDERS_MAX: usize = 10_000;
 struct Line;
 
 impl TreeStrategy for Line {
-    fn name(&self) -> &str {
-        "line"
-    }
-
     fn attach(&mut self, _: &Context<'_>, _: &mut Plan) {}
 
     fn on_events(&mut self, context: &Context<'_>, _: &[Event], plan: &mut Plan) {
@@ -66,6 +62,7 @@ fn world() -> Coordinator {
         cert: EpochCert::issue(&publisher, Epoch(1), publisher.public(), u64::MAX),
         kind: Kind::Data,
         ice: Vec::new(),
+        strategy: "line".into(),
         secret: [2; 32],
         wall_at_zero_us: 0,
         limits: Limits::default(),

@@ -60,6 +60,15 @@ pub enum Output {
         /// Those turned away just now.
         shed: usize,
     },
+    /// For people: the strategy failed, and another one has taken over.
+    StrategyReplaced {
+        /// What the failed one is called.
+        failed: String,
+        /// What the one that took over is called.
+        by: String,
+        /// Why it failed.
+        why: String,
+    },
     /// Call with [`Input::Tick`] at this time; replaces the earlier order.
     SetTimer(Micros),
 }

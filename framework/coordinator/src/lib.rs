@@ -10,6 +10,7 @@ mod carry;
 mod checking;
 mod config;
 mod coordinator;
+mod deciders;
 mod few;
 mod fuzz;
 mod greeting;
@@ -32,6 +33,7 @@ mod verdicts;
 
 pub use config::{Config, Limits};
 pub use coordinator::Coordinator;
+pub use deciders::Trial;
 #[doc(hidden)]
 pub use fuzz::fuzz_messages;
 pub use history::{HISTORY_MAX, Happening, Moment, STORY_MAX, Story};

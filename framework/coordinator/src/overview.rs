@@ -134,6 +134,8 @@ pub struct Counters {
     pub groups_rejected: u64,
     /// Fresh starts of the strategy after its plans were rejected again and again.
     pub strategy_restarts: u64,
+    /// Strategies that failed and were replaced.
+    pub strategies_replaced: u64,
     /// Assignments sent for the first time.
     pub assignments: u64,
     /// Assignments sent again.

@@ -133,7 +133,7 @@ impl Coordinator {
             term: self.config.term,
             now: self.now,
             adopting: self.adoption.is_some(),
-            strategy: self.strategy.name().to_owned(),
+            strategy: self.config.strategy.clone(),
             members: self.topology.len(),
             connections: self.conns.len(),
             waiting: self.carry.waiting(),

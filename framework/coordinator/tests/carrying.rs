@@ -267,9 +267,6 @@ impl Restless {
 }
 
 impl TreeStrategy for Restless {
-    fn name(&self) -> &str {
-        "restless"
-    }
     fn attach(&mut self, _: &Context<'_>, _: &mut Plan) {}
     fn on_events(&mut self, context: &Context<'_>, _: &[Event], plan: &mut Plan) {
         let mut scratch = context.topology.clone();

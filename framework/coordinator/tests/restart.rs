@@ -215,9 +215,6 @@ fn lies_about_links_end_in_a_valid_overlay() {
 struct Below(NodeId);
 
 impl TreeStrategy for Below {
-    fn name(&self) -> &str {
-        "below"
-    }
     fn attach(&mut self, context: &Context<'_>, plan: &mut Plan) {
         for (node, member) in context.topology.iter().filter(|(node, _)| *node != S) {
             if member.parent().is_none() {

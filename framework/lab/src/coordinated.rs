@@ -45,6 +45,7 @@ impl Coordinated {
             cert,
             kind,
             ice: Vec::new(),
+            strategy: String::new(),
             secret: [3; 32],
             wall_at_zero_us: 0,
             limits,
@@ -89,7 +90,7 @@ impl Conductor for Coordinated {
                 Output::Send(conn, bytes) => Order::Send(Conn(conn.0), bytes),
                 Output::Close(conn) => Order::Close(Conn(conn.0)),
                 Output::SetTimer(at) => Order::SetTimer(at),
-                Output::Overloaded { .. } => continue,
+                Output::Overloaded { .. } | Output::StrategyReplaced { .. } => continue,
             });
         }
     }

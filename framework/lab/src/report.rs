@@ -12,8 +12,6 @@ pub struct Report {
     pub scenario: Scenario,
     /// The seed; the same one gives the same report.
     pub seed: u64,
-    /// The strategy's name.
-    pub strategy: String,
     /// A hash over all that happened, in order.
     pub trace: String,
     /// Events carried out.

@@ -99,7 +99,6 @@ struct Run<'a> {
     flaws: Vec<(f64, Flaw, Option<u64>)>,
     terms: u64,
     surveys: u64,
-    name: String,
 }
 
 impl<'a> Run<'a> {
@@ -112,7 +111,6 @@ impl<'a> Run<'a> {
         let mut chance = Chance::new(seed);
         let audience = Audience::new(scenario, data, &mut chance)?;
         let strategy = strategies();
-        let name = strategy.name().to_owned();
         let (_, cert) = broadcast_keys();
         let limits = limits(scenario, scale(scenario));
         let conductor = Coordinated::limited(limits, Term(1), cert, kind(scenario), strategy, Micros(0));
@@ -143,7 +141,6 @@ impl<'a> Run<'a> {
             flaws: Vec::new(),
             terms: 1,
             surveys: 0,
-            name,
         };
         run.plan();
         Ok(run)
@@ -378,7 +375,6 @@ impl<'a> Run<'a> {
         Report {
             scenario: self.scenario.clone(),
             seed,
-            strategy: self.name,
             trace: format!("{:016x}", tally.trace),
             events: tally.events,
             simulated_s: self.world.now().0 as f64 / 1e6,

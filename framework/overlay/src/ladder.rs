@@ -36,9 +36,6 @@ pub enum Rung {
 /// Decides what becomes of leaves that cannot keep up. Synchronous, deterministic and pure; asked once a second while more
 /// than half of all nodes struggle, or there are places for too few.
 pub trait LadderPolicy {
-    /// The name used in configuration, in lower case with dashes.
-    fn name(&self) -> &str;
-
     /// One answer for each leaf it has something to say about; the others stay.
     fn decide(&mut self, overload: &Overload<'_>) -> Vec<(NodeId, Rung)>;
 }
@@ -58,10 +55,6 @@ impl InBatches {
 }
 
 impl LadderPolicy for InBatches {
-    fn name(&self) -> &str {
-        "in-batches"
-    }
-
     fn decide(&mut self, overload: &Overload<'_>) -> Vec<(NodeId, Rung)> {
         let pauses = self.last.is_some_and(|last| overload.now.since(last) < Self::PAUSE);
         let batch = if overload.unplaced > 0 {

@@ -53,9 +53,6 @@ pub enum Event {
 /// No clock, no randomness, no threads, no I/O, no iteration over hash maps. A bad plan is rejected group by group and
 /// never breaks a tree; a strategy that hears of a rejection starts again from the topology it is shown.
 pub trait TreeStrategy {
-    /// The name used in configuration, in lower case with dashes.
-    fn name(&self) -> &str;
-
     /// Takes over a topology, empty or running, of whatever shape. Called once, before anything else, and again when
     /// the coordinator wants a fresh start; what the strategy remembered until then is to be forgotten.
     fn attach(&mut self, context: &Context<'_>, plan: &mut Plan);
@@ -63,6 +60,12 @@ pub trait TreeStrategy {
     /// Answers events with a plan. Several events may come at once; a node may have left again before its joining is
     /// told.
     fn on_events(&mut self, context: &Context<'_>, events: &[Event], plan: &mut Plan);
+
+    /// Why it cannot be used any more, for people; the coordinator then puts another strategy in its place. For those that
+    /// stand in for code that may fail, such as a loaded library.
+    fn failure(&self) -> Option<String> {
+        None
+    }
 
     /// Members for whom there is no place because too few others can feed them.
     fn waiting(&self) -> usize {

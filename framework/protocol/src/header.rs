@@ -146,6 +146,18 @@ impl Header {
         Signed::new(context, &self.core, &self.hashes, verifier)
     }
 
+    /// The header as it travels and is kept, without what its [`Context`] says.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        encode(self, &mut out);
+        out
+    }
+
+    /// Reads what [`Self::encode`] wrote. Not yet verified.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode(bytes)
+    }
+
     /// Checks the signature of the bytes that [`Self::signed`] gave.
     pub fn is_genuine(&self, signed: &Signed, key: &PublicKey, verifier: &mut impl Verifier) -> bool {
         verifier.verify(key, &signed.0, &self.signature)

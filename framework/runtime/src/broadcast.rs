@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use peerstream_coordinator::{self as coordinator, Coordinator};
 use peerstream_node as node;
-use peerstream_overlay::TreeStrategy;
 use peerstream_protocol::control::Role;
 use peerstream_protocol::crypto::PublicKey;
 use peerstream_protocol::id::{Epoch, Term};
 use peerstream_protocol::segment::{Init, Kind};
 use peerstream_traits::ingest::{INIT_BYTES_MAX, Ingest, IngestEvent, UNIT_BYTES_MAX, UNIT_QUEUE_MAX};
+use peerstream_traits::ladder::BoxedLadder;
+use peerstream_traits::strategy::BoxedStrategy;
 use peerstream_traits::transport::SharedTransport;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -41,14 +42,26 @@ pub struct Config {
     pub ingest: Box<dyn Ingest>,
     /// The coordinator's reign, such as [`Publisher::begin_term`] gives; higher than any earlier one of the publisher.
     pub term: Term,
-    /// Places the nodes.
-    pub strategy: Box<dyn TreeStrategy + Send>,
+    /// Who decides where nodes are.
+    pub deciders: Deciders,
     /// Opens the source's links.
     pub transport: SharedTransport,
     /// STUN urls for all nodes; `stun:?:PORT` means the host by which a viewer reaches this one.
     pub ice: Vec<String>,
     /// Bounds of the coordinator.
     pub limits: coordinator::Limits,
+}
+
+/// Who decides where nodes are, and what becomes of those that cannot keep up.
+pub struct Deciders {
+    /// What the strategy is called, for people.
+    pub name: String,
+    /// Places the nodes.
+    pub strategy: BoxedStrategy,
+    /// Takes over, under its name, when the strategy fails.
+    pub fallback: Option<(String, BoxedStrategy)>,
+    /// Asked when too many cannot keep up; the coordinator's own when none.
+    pub ladder: Option<BoxedLadder>,
 }
 
 /// How the input stands.
@@ -95,12 +108,13 @@ pub struct Broadcast {
 impl Broadcast {
     /// Begins an epoch and starts to take input. Must be called inside a tokio runtime.
     pub fn start(config: Config) -> Self {
-        let Config { publisher, ingest, term, strategy, transport, ice, limits } = config;
+        let Config { publisher, ingest, term, deciders, transport, ice, limits } = config;
         let clock = Clock::start();
         let kind = ingest.kind();
         let EpochKey { key, cert } = publisher.begin_epoch();
         let epoch = cert.epoch;
-        let coordinator = Coordinator::new(
+        let Deciders { name, strategy, fallback, ladder } = deciders;
+        let mut coordinator = Coordinator::new(
             coordinator::Config {
                 term,
                 // The source is in this process, so no earlier coordinator has had this epoch.
@@ -108,6 +122,7 @@ impl Broadcast {
                 cert: cert.clone(),
                 kind,
                 ice,
+                strategy: name,
                 secret: publisher.coordinator_secret(),
                 wall_at_zero_us: clock.wall_at_zero_us(),
                 limits,
@@ -115,6 +130,12 @@ impl Broadcast {
             strategy,
             clock.now(),
         );
+        if let Some((name, strategy)) = fallback {
+            coordinator = coordinator.with_fallback(&name, strategy);
+        }
+        if let Some(ladder) = ladder {
+            coordinator = coordinator.with_ladder(ladder);
+        }
         let hub = Hub::spawn(coordinator, clock);
         let peer = peer::Config {
             stream: Some(publisher.public()),

@@ -7,10 +7,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use peerstream_coordinator::{ConnId, Coordinator, Input, Output, Overview, Story};
+use peerstream_coordinator::{ConnId, Coordinator, Input, Output, Overview, Story, Trial};
 use peerstream_protocol::time::Micros;
+use peerstream_traits::ladder::BoxedLadder;
+use peerstream_traits::strategy::BoxedStrategy;
 use tokio::sync::{mpsc, oneshot};
-use tracing::{debug, warn};
+use tracing::{debug, error, info, warn};
 
 pub use peerstream_coordinator::Origin;
 
@@ -35,6 +37,8 @@ enum Request {
     Message(ConnId, Vec<u8>),
     Overview(oneshot::Sender<Overview>),
     Story(String, oneshot::Sender<Option<Story>>),
+    SwitchStrategy(String, BoxedStrategy, oneshot::Sender<Result<Trial, String>>),
+    SwitchLadder(BoxedLadder),
 }
 
 /// A handle to the task that owns a coordinator; cheap to clone. The task ends with the last handle and connection.
@@ -86,6 +90,21 @@ impl Hub {
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request::Story(name, reply)).await.ok()?;
         answer.await.ok().flatten()
+    }
+
+    /// Lets another strategy take over the running overlay, unless its plan would be rejected; then nothing changes, and the
+    /// answer says why.
+    pub async fn switch_strategy(&self, name: &str, strategy: BoxedStrategy) -> Result<Trial, String> {
+        let (reply, answer) = oneshot::channel();
+        let stopped = || "the coordinator has stopped".to_owned();
+        let request = Request::SwitchStrategy(name.to_owned(), strategy, reply);
+        self.requests.send(request).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Another ladder policy is asked from now on.
+    pub async fn switch_ladder(&self, policy: BoxedLadder) {
+        let _ = self.requests.send(Request::SwitchLadder(policy)).await;
     }
 
     /// The counters.
@@ -185,6 +204,16 @@ impl Task {
             Request::Story(name, reply) => {
                 let _ = reply.send(self.coordinator.story(&name));
             }
+            Request::SwitchStrategy(name, mut strategy, reply) => {
+                let trial = self.coordinator.try_strategy(strategy.as_mut());
+                if let Ok(Trial { ops, moves }) = trial {
+                    info!(strategy = name, ops, moves, "another strategy takes over");
+                    self.coordinator.switch_strategy(self.clock.now(), &name, strategy);
+                    self.drain();
+                }
+                let _ = reply.send(trial);
+            }
+            Request::SwitchLadder(policy) => self.coordinator.switch_ladder(policy),
         }
     }
 
@@ -211,6 +240,9 @@ impl Task {
                             members,
                             struggling, shed, "more than half of the audience cannot keep up; some are turned away"
                         );
+                    }
+                    Output::StrategyReplaced { failed, by, why } => {
+                        error!(failed, by, why, "the strategy failed; another one has taken over the overlay");
                     }
                     Output::SetTimer(at) => self.timer = Some(at),
                 }

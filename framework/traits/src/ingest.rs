@@ -6,6 +6,8 @@ use tokio::sync::mpsc;
 
 pub use peerstream_protocol::segment::{INIT_BYTES_MAX, Kind, PAYLOAD_BYTES_MAX as UNIT_BYTES_MAX};
 
+use crate::Lifecycle;
+
 /// Units that wait for the source; an ingest that is faster waits (a pipe stops being read).
 pub const UNIT_QUEUE_MAX: usize = 64;
 
@@ -57,11 +59,12 @@ pub enum IngestError {
 
 /// A live input.
 #[async_trait]
-pub trait Ingest: Send {
-    /// The name used in a config, such as `pipe`.
-    fn name(&self) -> &'static str;
+pub trait Ingest: Lifecycle {
     /// Whether the units are media or plain bytes.
     fn kind(&self) -> Kind;
     /// Reads until the input ends; `Ok` means it ended by itself. Cancelled by dropping the future.
     async fn run(self: Box<Self>, events: mpsc::Sender<IngestEvent>) -> Result<(), IngestError>;
 }
+
+/// An ingest as the runtime holds it.
+pub type BoxedIngest = Box<dyn Ingest>;

@@ -7,6 +7,8 @@ use tokio::sync::mpsc;
 
 pub use peerstream_protocol::frame::Lane;
 
+use crate::Lifecycle;
+
 /// Frames larger than this are refused by every transport, in bytes.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
 /// A transport accepts no more than this per link before it reports no credit, in bytes.
@@ -84,9 +86,7 @@ pub trait Link: Send {
 }
 
 /// Opens links. One instance per process; cheap to share.
-pub trait Transport: Send + Sync {
-    /// The name used in a config, such as `webrtc`.
-    fn name(&self) -> &'static str;
+pub trait Transport: Lifecycle {
     /// Starts a link and returns at once. All that happens to it comes through `events`.
     fn open(&self, side: Side, servers: &IceServers, events: mpsc::Sender<LinkEvent>) -> Box<dyn Link>;
 }

@@ -7,11 +7,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use peerstream::SharedTransport;
 use peerstream::overlay::TreeStrategy;
 use peerstream::traits::ingest::Ingest;
-use peerstream_dumbbell::{Dumbbell, Roots};
+use peerstream_dumbbell::Dumbbell;
 use peerstream_ingest_pipe::{FFMPEG_COMMAND, InputKind, Pipe};
 use peerstream_transport_webrtc::WebRtc;
 pub use peerstream_transport_webrtc::stun::Server as StunServer;
-use serde::Deserialize;
 
 use crate::cli::{KindArg, ServeArgs};
 use crate::config::Config;
@@ -22,8 +21,8 @@ pub type MakeStrategy = Box<dyn Fn() -> Box<dyn TreeStrategy + Send> + Send + Sy
 type StrategyFromOptions = fn(toml::Table) -> Result<MakeStrategy>;
 
 const STRATEGIES: &[(&str, StrategyFromOptions)] = &[("dumbbell", |options| {
-    let options: Result<DumbbellOptions, toml::de::Error> = options.try_into();
-    let options = options.map_err(|error| anyhow!("{}", error.message()))?.try_into()?;
+    let options: Result<peerstream_dumbbell::Config, toml::de::Error> = options.try_into();
+    let options = options.map_err(|error| anyhow!("{}", error.message()))?;
     Ok(Box::new(move || Box::new(Dumbbell::new(options))))
 })];
 
@@ -45,36 +44,6 @@ pub fn strategy_from_flag(flag: &str) -> Result<MakeStrategy> {
     let table = options.replace(',', "\n").parse::<toml::Table>();
     let table = table.map_err(|_| anyhow!("--strategy `{flag}`: expected NAME or NAME:OPTION=VALUE,OPTION=VALUE"))?;
     from_options(table).with_context(|| format!("--strategy `{flag}`"))
-}
-
-/// `[strategy.config]` of the dumbbell.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct DumbbellOptions {
-    /// Nodes the source feeds: 1, or 2 and more as far as its room goes.
-    roots: u8,
-    standby: bool,
-    compaction_moves_min: u32,
-}
-
-impl Default for DumbbellOptions {
-    fn default() -> Self {
-        let peerstream_dumbbell::Config { standby, compaction_moves_min, .. } = peerstream_dumbbell::Config::default();
-        Self { roots: 2, standby, compaction_moves_min }
-    }
-}
-
-impl TryFrom<DumbbellOptions> for peerstream_dumbbell::Config {
-    type Error = anyhow::Error;
-
-    fn try_from(DumbbellOptions { roots, standby, compaction_moves_min }: DumbbellOptions) -> Result<Self> {
-        let roots = match roots {
-            1 => Roots::One,
-            2 => Roots::Two,
-            other => bail!("roots is {other}, expected 1 or 2"),
-        };
-        Ok(Self { roots, standby, compaction_moves_min })
-    }
 }
 
 /// The transport that a config names.

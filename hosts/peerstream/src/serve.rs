@@ -59,6 +59,7 @@ fn configure(args: &HostArgs) -> Result<Config> {
 
 async fn broadcast(config: &Config, publisher: Publisher, ingest: Box<dyn Ingest>) -> Result<ExitCode, Failure> {
     let strategy = bundle::strategy(config).map_err(Failure::Usage)?;
+    let deciders = broadcast::Deciders { name: "dumbbell".to_owned(), strategy, fallback: None, ladder: None };
     let transport = bundle::transport(config).map_err(Failure::Usage)?;
     let listener = server::bind(config.serve.listen).await?;
     let listen = listener.local_addr().context("the port has no address")?;
@@ -68,7 +69,7 @@ async fn broadcast(config: &Config, publisher: Publisher, ingest: Box<dyn Ingest
     limits.source_bits_per_second = u64::from(config.source.budget_mbps) * 1_000_000;
     let term = publisher.begin_term();
     let shared = Arc::new(Shared {
-        broadcast: Broadcast::start(broadcast::Config { publisher, ingest, term, strategy, transport, ice, limits }),
+        broadcast: Broadcast::start(broadcast::Config { publisher, ingest, term, deciders, transport, ice, limits }),
         title: config.serve.title.clone(),
         admission: Admission::new(config.limits.connections_per_address),
         counters: metrics::Counters::default(),

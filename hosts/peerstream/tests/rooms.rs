@@ -14,7 +14,7 @@ fn allowed(package: &str, folder: &str) -> Option<Vec<&'static str>> {
         "peerstream-protocol" => vec![],
         "peerstream-node" | "peerstream-overlay" => vec!["peerstream-protocol"],
         "peerstream-coordinator" => vec!["peerstream-overlay", "peerstream-protocol"],
-        "peerstream-traits" => vec!["peerstream-protocol"],
+        "peerstream-traits" => vec!["peerstream-overlay", "peerstream-protocol"],
         "peerstream" => vec![
             "peerstream-protocol",
             "peerstream-node",

@@ -1,10 +1,10 @@
 //! The config of a pipe.
 
+use peerstream_sdk::prelude::*;
 use peerstream_sdk::traits::ingest::Kind;
-use serde::{Deserialize, Serialize};
 
 /// What an input carries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum InputKind {
     /// Fragmented MP4.
@@ -24,7 +24,7 @@ impl From<InputKind> for Kind {
 }
 
 /// Where the input comes from and how it is read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// `-` for standard input, or the path of a file or named pipe.
@@ -45,22 +45,16 @@ impl Default for Config {
     }
 }
 
-impl Config {
-    /// All that is wrong with it; touches nothing.
-    pub fn validate(&self) -> Result<(), Vec<String>> {
+impl PluginConfig for Config {
+    fn validate(&self, violations: &mut Violations) {
         let stdin = self.input == "-";
         let rated = self.rate_bytes_per_second > 0;
-        let checks = [
-            (self.input.is_empty(), "input is empty: expected '-' for standard input or a path"),
-            (stdin && self.looped, "loop needs a file: standard input cannot start again"),
-            (stdin && rated, "rate_bytes_per_second needs a file: standard input is read as it comes"),
-            (
-                rated && self.kind == InputKind::Media,
-                "rate_bytes_per_second is for kind 'data': media is paced by its times",
-            ),
-        ];
-        let problems: Vec<_> = checks.iter().filter(|(wrong, _)| *wrong).map(|(_, text)| (*text).to_owned()).collect();
-        if problems.is_empty() { Ok(()) } else { Err(problems) }
+        let media = self.kind == InputKind::Media;
+        violations.push_if(self.input.is_empty(), "input", "is empty, expected '-' for standard input or a path");
+        violations.push_if(stdin && self.looped, "loop", "needs a file: standard input cannot start again");
+        let rate = "rate_bytes_per_second";
+        violations.push_if(stdin && rated, rate, "needs a file: standard input is read as it comes");
+        violations.push_if(media && rated, rate, "is for kind 'data': media is paced by its times");
     }
 }
 
@@ -68,17 +62,23 @@ impl Config {
 mod tests {
     use super::*;
 
+    fn problems(config: &Config) -> usize {
+        let mut violations = Violations::default();
+        config.validate(&mut violations);
+        violations.into_vec().len()
+    }
+
     #[test]
     fn a_config_is_read_and_unknown_fields_are_refused() {
         let config: Config = serde_json::from_str(r#"{"input": "talk.mp4", "loop": true}"#).unwrap();
         assert_eq!(config, Config { input: "talk.mp4".into(), looped: true, ..Config::default() });
-        assert!(config.validate().is_ok());
+        assert_eq!(problems(&config), 0);
         assert!(serde_json::from_str::<Config>(r#"{"inptu": "-"}"#).is_err());
     }
 
     #[test]
     fn all_problems_are_told_at_once() {
         let config = Config { looped: true, rate_bytes_per_second: 1000, ..Config::default() };
-        assert_eq!(config.validate().unwrap_err().len(), 3);
+        assert_eq!(problems(&config), 3);
     }
 }

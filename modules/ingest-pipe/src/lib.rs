@@ -29,6 +29,8 @@ mod reader;
 mod sniff;
 mod timeline;
 
+peerstream_sdk::export_plugin! { ingest: Pipe }
+
 pub use config::{Config, InputKind};
 pub use cutter::Cutter;
 pub use data::{DATA_UNIT_AGE_MAX, DATA_UNIT_BYTES};

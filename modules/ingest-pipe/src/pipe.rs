@@ -1,10 +1,11 @@
 //! The ingest: reads standard input, a file or bytes in memory, and sends what it cuts.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
+use peerstream_sdk::prelude::*;
 use peerstream_sdk::traits::ingest::{Ingest, IngestError, IngestEvent, Kind};
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep_until};
@@ -18,6 +19,8 @@ use crate::reader::{self, CHUNK_BYTES, Chunks};
 
 /// A file shorter than this is not worth a loop, and would turn without rest.
 const LOOP_US_MIN: u64 = 50_000;
+
+const NOTHING_PIPED: &str = "nothing is piped in; pipe a stream in or name a file";
 
 /// Input from standard input, a file or memory.
 ///
@@ -41,7 +44,11 @@ enum Source {
 impl Pipe {
     /// A pipe as configured; refuses a config with problems and opens nothing.
     pub fn new(config: Config) -> Result<Self, IngestError> {
-        config.validate().map_err(|problems| malformed(problems.join("; ")))?;
+        let mut violations = Violations::default();
+        config.validate(&mut violations);
+        if !violations.is_empty() {
+            return Err(malformed(violations.to_string()));
+        }
         let source = if config.input == "-" { Source::Stdin } else { Source::Path(config.input.into()) };
         let Config { kind, looped, rate_bytes_per_second, .. } = config;
         Ok(Self { source, kind, looped, rate_bytes_per_second })
@@ -128,12 +135,30 @@ impl Pipe {
     }
 }
 
+impl Plugin for Pipe {
+    const NAME: &'static str = "pipe";
+    const SUMMARY: &'static str = "fragmented MP4 or any bytes from standard input or a file";
+    const STABILITY: Stability = Stability::Beta;
+    type Config = Config;
+
+    fn build(config: Config, _: &BuildContext<'_>) -> Result<Self, PluginError> {
+        Self::new(config).map_err(|error| PluginError::invalid(error.to_string()))
+    }
+}
+
+#[async_trait]
+impl Lifecycle for Pipe {
+    async fn probe(&self) -> Result<(), PluginError> {
+        match &self.source {
+            Source::Stdin if std::io::stdin().is_terminal() => Err(PluginError::invalid(NOTHING_PIPED)),
+            Source::Stdin | Source::Memory(_) => Ok(()),
+            Source::Path(path) => Ok(drop(std::fs::metadata(path).map_err(|error| at_path(path, error))?)),
+        }
+    }
+}
+
 #[async_trait]
 impl Ingest for Pipe {
-    fn name(&self) -> &'static str {
-        "pipe"
-    }
-
     fn kind(&self) -> Kind {
         self.kind.into()
     }

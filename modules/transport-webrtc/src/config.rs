@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use peerstream_sdk::prelude::*;
 
 /// The options. The defaults are good for production.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Local addresses to bind; empty means every interface that is up, found anew for each link.
@@ -36,21 +36,13 @@ pub struct Config {
 }
 
 /// An inclusive range of UDP ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ports {
     /// The first port.
     pub first: u16,
     /// The last port.
     pub last: u16,
-}
-
-/// All that is wrong with a config.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .problems.join("; "))]
-pub struct ConfigError {
-    /// One sentence per problem.
-    pub problems: Vec<String>,
 }
 
 impl Default for Config {
@@ -72,9 +64,8 @@ impl Default for Config {
     }
 }
 
-impl Config {
-    /// Reports all problems at once.
-    pub fn validate(&self) -> Result<(), ConfigError> {
+impl PluginConfig for Config {
+    fn validate(&self, violations: &mut Violations) {
         let ranges = [
             ("window_bytes", u64::from(self.window_bytes), 64 << 10, 16 << 20),
             ("socket_buffer_bytes", self.socket_buffer_bytes as u64, 64 << 10, 1 << 30),
@@ -85,33 +76,29 @@ impl Config {
             ("setup_timeout_ms", self.setup_timeout_ms, 100, 120_000),
             ("silence_timeout_ms", self.silence_timeout_ms, 1000, 120_000),
         ];
-        let mut problems: Vec<String> = ranges
-            .into_iter()
-            .filter(|(_, value, least, most)| !(least..=most).contains(&value))
-            .map(|(name, value, least, most)| format!("{name} is {value}, expected {least} to {most}"))
-            .collect();
-        problems.extend(self.address_problems());
-        if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
+        for (name, value, least, most) in ranges {
+            let wrong = !(least..=most).contains(&value);
+            violations.push_if(wrong, name, format!("is {value}, expected {least} to {most}"));
+        }
+        self.validate_addresses(violations);
     }
+}
 
-    fn address_problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
+impl Config {
+    fn validate_addresses(&self, violations: &mut Violations) {
         if let Some(Ports { first, last }) = self.ports
             && (first == 0 || last < first)
         {
-            problems.push(format!(
-                "ports are {first} to {last}, expected a first port above 0 and a last one not below it"
-            ));
+            let expected = "expected a first port above 0 and a last one not below it";
+            violations.push("ports", format!("are {first} to {last}, {expected}"));
         }
         for address in self.bind_addresses.iter().filter(|address| address.is_unspecified() || address.is_multicast()) {
-            problems.push(format!(
-                "bind_addresses has {address}, expected an interface's address, or an empty list for all"
-            ));
+            let expected = "expected an interface's address, or an empty list for all";
+            violations.push("bind_addresses", format!("has {address}, {expected}"));
         }
         for address in self.advertise.iter().filter(|address| address.is_unspecified() || address.is_multicast()) {
-            problems.push(format!("advertise has {address}, expected an address that others can reach"));
+            violations.push("advertise", format!("has {address}, expected an address that others can reach"));
         }
-        problems
     }
 
     pub(crate) fn ice_check(&self) -> Duration {
@@ -131,9 +118,15 @@ impl Config {
 mod tests {
     use super::*;
 
+    fn problems(config: &Config) -> Vec<String> {
+        let mut violations = Violations::default();
+        config.validate(&mut violations);
+        violations.into_vec().into_iter().map(|it| format!("{} {}", it.path, it.message)).collect()
+    }
+
     #[test]
     fn the_defaults_are_valid() {
-        assert_eq!(Config::default().validate(), Ok(()));
+        assert_eq!(problems(&Config::default()), [""; 0]);
     }
 
     #[test]
@@ -145,7 +138,7 @@ mod tests {
             advertise: vec!["0.0.0.0".parse().unwrap()],
             ..Config::default()
         };
-        let problems = config.validate().unwrap_err().problems;
+        let problems = problems(&config);
         assert_eq!(problems.len(), 4, "{problems:?}");
         assert_eq!(problems[0], "window_bytes is 1, expected 65536 to 16777216");
     }

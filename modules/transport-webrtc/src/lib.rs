@@ -29,10 +29,11 @@ pub mod stun;
 
 use std::sync::Arc;
 
+use peerstream_sdk::prelude::*;
 use peerstream_sdk::traits::transport::{IceServers, Link, LinkEvent, Side, Transport};
 use tokio::sync::mpsc;
 
-pub use crate::config::{Config, ConfigError, Ports};
+pub use crate::config::{Config, Ports};
 pub use crate::counters::{Counters, Snapshot};
 use crate::socket::PacedRuntime;
 
@@ -53,8 +54,12 @@ pub(crate) struct Shared {
 
 impl WebRtc {
     /// Checks the options. Opens nothing until the first link.
-    pub fn new(config: Config) -> Result<Self, ConfigError> {
-        config.validate()?;
+    pub fn new(config: Config) -> Result<Self, PluginError> {
+        let mut violations = Violations::default();
+        config.validate(&mut violations);
+        if !violations.is_empty() {
+            return Err(PluginError::invalid(violations.to_string()));
+        }
         let counters = Arc::new(Counters::default());
         let runtime = Arc::new(PacedRuntime::new(&config, Arc::clone(&counters)));
         let ports = address::PortCursor::default();
@@ -67,11 +72,22 @@ impl WebRtc {
     }
 }
 
-impl Transport for WebRtc {
-    fn name(&self) -> &'static str {
-        "webrtc"
-    }
+impl Plugin for WebRtc {
+    const NAME: &'static str = "webrtc";
+    const SUMMARY: &'static str = "data channels, as browsers have them";
+    const STABILITY: Stability = Stability::Beta;
+    type Config = Config;
 
+    fn build(config: Config, _: &BuildContext<'_>) -> Result<Self, PluginError> {
+        Self::new(config)
+    }
+}
+
+peerstream_sdk::export_plugin! { transport: WebRtc }
+
+impl Lifecycle for WebRtc {}
+
+impl Transport for WebRtc {
     /// Must be called inside a tokio runtime; the link's tasks run there.
     ///
     /// After [`Link::close`] no event follows: the channel ends.

@@ -1,8 +1,6 @@
 //! The strategy: answers what happens with moves of the two trees.
 
-use peerstream_sdk::overlay::{Context, Event, Group, Plan, Topology, TreeStrategy};
-use peerstream_sdk::protocol::id::NodeId;
-use peerstream_sdk::protocol::time::Micros;
+use peerstream_sdk::prelude::*;
 
 use crate::adopt;
 use crate::ahead;
@@ -22,7 +20,8 @@ const SPOTS_TRIED: usize = 64;
 const HELPERS_RETRIED: usize = 64;
 
 /// How many nodes the source feeds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
 pub enum Roots {
     /// A1 alone, which feeds B1 with its spare copy. A source that has room for one child gets this anyway.
     One,
@@ -31,10 +30,33 @@ pub enum Roots {
     Two,
 }
 
+impl TryFrom<u8> for Roots {
+    type Error = String;
+
+    fn try_from(count: u8) -> Result<Self, String> {
+        match count {
+            1 => Ok(Self::One),
+            2 => Ok(Self::Two),
+            other => Err(format!("is {other}, expected 1 or 2")),
+        }
+    }
+}
+
+impl From<Roots> for u8 {
+    fn from(roots: Roots) -> Self {
+        match roots {
+            Roots::One => 1,
+            Roots::Two => 2,
+        }
+    }
+}
+
 /// What the strategy can be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// How many nodes the source feeds. Its room for children comes from the topology.
+    /// How many nodes the source feeds: 1, which then feeds the second root too, or 2, and more as far as its room goes.
+    #[schemars(with = "u8", range(min = 1, max = 2))]
     pub roots: Roots,
     /// Whether each node keeps open, unused links to its grandparent and to an older node elsewhere.
     pub standby: bool,
@@ -66,6 +88,8 @@ pub struct Counters {
     /// Nodes that have a place and no older node elsewhere as a standby, now.
     pub unhelped: usize,
 }
+
+impl PluginConfig for Config {}
 
 /// The balanced dumbbell.
 #[derive(Clone, Debug)]
@@ -316,11 +340,18 @@ impl Dumbbell {
     }
 }
 
-impl TreeStrategy for Dumbbell {
-    fn name(&self) -> &str {
-        "dumbbell"
-    }
+impl Plugin for Dumbbell {
+    const NAME: &'static str = "dumbbell";
+    const SUMMARY: &'static str = "two parallel balanced trees, older nodes higher";
+    const STABILITY: Stability = Stability::Beta;
+    type Config = Config;
 
+    fn build(config: Config, _: &BuildContext<'_>) -> Result<Self, PluginError> {
+        Ok(Self::new(config))
+    }
+}
+
+impl TreeStrategy for Dumbbell {
     fn attach(&mut self, context: &Context<'_>, plan: &mut Plan) {
         *self = Self::new(self.config);
         self.start(context, plan);

@@ -59,5 +59,7 @@ mod retry;
 mod seats;
 mod tree;
 
+peerstream_sdk::export_plugin! { strategy: Dumbbell }
+
 pub use dumbbell::{Config, Counters, Dumbbell, Roots};
 pub use place::{Forest, Place, ROOT_PAIRS_MAX};

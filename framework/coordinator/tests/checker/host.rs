@@ -16,10 +16,6 @@ use crate::world::config;
 struct Script(Arc<Mutex<Option<Group>>>);
 
 impl TreeStrategy for Script {
-    fn name(&self) -> &str {
-        "script"
-    }
-
     fn attach(&mut self, _: &Context<'_>, _: &mut Plan) {}
 
     fn on_events(&mut self, context: &Context<'_>, _: &[Event], plan: &mut Plan) {

@@ -103,6 +103,7 @@ impl State {
             match output {
                 Output::Send(conn, bytes) => self.on_down(conn, &bytes),
                 Output::Close(conn) => self.on_closed(conn),
+                Output::StrategyReplaced { .. } => {}
                 Output::SetTimer(at) => self.timer = at,
                 Output::Overloaded { .. } => {}
             }

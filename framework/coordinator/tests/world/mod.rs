@@ -30,6 +30,7 @@ pub fn config() -> Config {
         cert: EpochCert::issue(&publisher, Epoch(1), key, u64::MAX),
         kind: Kind::Media,
         ice: vec!["stun:192.0.2.1:3478".to_owned()],
+        strategy: "script".into(),
         secret: [3; 32],
         wall_at_zero_us: 1_000_000,
         limits: Limits::default(),
@@ -57,9 +58,6 @@ impl Script {
 }
 
 impl TreeStrategy for Script {
-    fn name(&self) -> &str {
-        "script"
-    }
     fn attach(&mut self, _: &Context<'_>, _: &mut Plan) {}
     fn on_events(&mut self, _: &Context<'_>, events: &[Event], plan: &mut Plan) {
         let rejected = events.iter().find(|event| matches!(event, Event::Rejected { .. }));
@@ -378,6 +376,7 @@ impl World {
                     }
                 }
                 Output::Overloaded { shed, .. } => self.shed += shed,
+                Output::StrategyReplaced { .. } => {}
                 Output::SetTimer(at) => self.timer = at,
             }
         }

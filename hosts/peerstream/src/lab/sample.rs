@@ -42,7 +42,6 @@ pub fn report(seed: u64) -> Report {
     Report {
         scenario,
         seed,
-        strategy: "dumbbell".to_owned(),
         trace: format!("{seed:016x}"),
         events: 1_000_000,
         simulated_s: 410.0,
