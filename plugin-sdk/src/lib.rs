@@ -35,9 +35,14 @@
 //! peerstream_sdk::export_plugin! { strategy: Chain }
 //! ```
 
+#[cfg(feature = "dynamic")]
+pub mod dynamic;
 mod export;
 pub mod prelude;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
+pub use peerstream_abi as abi;
 pub use peerstream_overlay as overlay;
 pub use peerstream_protocol as protocol;
 pub use peerstream_traits as traits;

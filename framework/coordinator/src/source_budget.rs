@@ -28,6 +28,7 @@ impl Coordinator {
         self.source_budget.offered = capacity;
         if before != capacity {
             self.topology.set_ability(NodeId::SOURCE, capacity, true);
+            self.events.push(Event::Changed(NodeId::SOURCE));
         }
     }
 

@@ -175,6 +175,13 @@ impl Topology {
         }
     }
 
+    /// Gives a member these edges, unchecked: for a copy of a topology whose edges were checked.
+    pub fn restore(&mut self, node: NodeId, parents: &[(NodeId, Stripes)], backup: Option<NodeId>, standby: Standbys) {
+        self.set_parents(node, parents.iter().copied().collect());
+        self.set_backup(node, backup);
+        self.set_standby(node, standby);
+    }
+
     /// Takes a member out with all its edges. Returns it as it was; none for the source and for unknown nodes.
     pub fn remove(&mut self, node: NodeId) -> Option<Member> {
         if node == NodeId::SOURCE {

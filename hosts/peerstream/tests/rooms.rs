@@ -13,6 +13,10 @@ fn allowed(package: &str, folder: &str) -> Option<Vec<&'static str>> {
     let names = match package {
         "peerstream-protocol" => vec![],
         "peerstream-node" | "peerstream-overlay" => vec!["peerstream-protocol"],
+        "peerstream-abi" => vec!["peerstream-overlay", "peerstream-protocol"],
+        "peerstream-loader" => {
+            vec!["peerstream-abi", "peerstream-overlay", "peerstream-protocol", "peerstream-traits"]
+        }
         "peerstream-coordinator" => vec!["peerstream-overlay", "peerstream-protocol"],
         "peerstream-traits" => vec!["peerstream-overlay", "peerstream-protocol"],
         "peerstream" => vec![
@@ -25,7 +29,9 @@ fn allowed(package: &str, folder: &str) -> Option<Vec<&'static str>> {
         "peerstream-lab" => {
             vec!["peerstream-protocol", "peerstream-node", "peerstream-overlay", "peerstream-coordinator"]
         }
-        "peerstream-sdk" => vec!["peerstream-protocol", "peerstream-overlay", "peerstream-traits"],
+        "peerstream-sdk" => {
+            vec!["peerstream-abi", "peerstream-overlay", "peerstream-protocol", "peerstream-traits"]
+        }
         "peerstream-web" => vec!["peerstream-protocol", "peerstream-node"],
         _ if folder.starts_with("strategies/") || folder.starts_with("modules/") => vec!["peerstream-sdk"],
         _ if folder.starts_with("hosts/") || folder.starts_with("examples/") => return None,
