@@ -23,6 +23,7 @@ use tracing::warn;
 
 use crate::clock::Clock;
 use crate::control::Endpoint;
+use crate::guarded::Guarded;
 use crate::hub::{Connection, Hub, Origin};
 use crate::key::{EpochKey, Publisher};
 use crate::output::Reader;
@@ -127,7 +128,7 @@ impl Broadcast {
                 wall_at_zero_us: clock.wall_at_zero_us(),
                 limits,
             },
-            strategy,
+            Guarded::boxed(strategy),
             clock.now(),
         );
         if let Some((name, strategy)) = fallback {

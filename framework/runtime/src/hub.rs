@@ -17,6 +17,7 @@ use tracing::{debug, error, info, warn};
 pub use peerstream_coordinator::Origin;
 
 use crate::clock::Clock;
+use crate::guarded::Guarded;
 
 /// Messages of all connections that wait for the coordinator; a full queue stops reading from the sockets.
 pub const HUB_QUEUE_MAX: usize = 1024;
@@ -204,7 +205,8 @@ impl Task {
             Request::Story(name, reply) => {
                 let _ = reply.send(self.coordinator.story(&name));
             }
-            Request::SwitchStrategy(name, mut strategy, reply) => {
+            Request::SwitchStrategy(name, strategy, reply) => {
+                let mut strategy = Guarded::boxed(strategy);
                 let trial = self.coordinator.try_strategy(strategy.as_mut());
                 if let Ok(Trial { ops, moves }) = trial {
                     info!(strategy = name, ops, moves, "another strategy takes over");

@@ -29,6 +29,7 @@
 pub mod broadcast;
 pub mod clock;
 pub mod control;
+mod guarded;
 pub mod hub;
 pub mod ice;
 pub mod key;

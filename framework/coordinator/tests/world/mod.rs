@@ -162,6 +162,8 @@ pub struct World {
     timer: Micros,
     /// Nodes that the coordinator said it turned away.
     pub shed: usize,
+    /// Why strategies were replaced.
+    pub replaced: Vec<String>,
     /// Drops of a child that nobody else fed.
     pub torn: Vec<(NodeId, NodeId)>,
 }
@@ -191,6 +193,7 @@ impl World {
             next_conn: 0,
             timer: now,
             shed: 0,
+            replaced: Vec::new(),
             torn: Vec::new(),
         };
         let source = world.connect(Origin::Source, hello(Role::Source));
@@ -376,7 +379,7 @@ impl World {
                     }
                 }
                 Output::Overloaded { shed, .. } => self.shed += shed,
-                Output::StrategyReplaced { .. } => {}
+                Output::StrategyReplaced { why, .. } => self.replaced.push(why),
                 Output::SetTimer(at) => self.timer = at,
             }
         }
