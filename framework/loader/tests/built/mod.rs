@@ -9,9 +9,16 @@ use peerstream_loader::{Library, LoadError, Pin, Policy, Requirement, probe, sha
 use tempfile::TempDir;
 
 /// The file's name.
+#[allow(dead_code, reason = "not every test file uses it")]
 pub const FILE: &str = "libstar.so";
 
+/// The tests themselves do not know the command that tries a library.
+pub fn use_probe() {
+    probe::use_executable(env!("CARGO_BIN_EXE_peerstream-probe").into());
+}
+
 /// A library in a folder of its own.
+#[allow(dead_code, reason = "not every test file uses it")]
 pub struct Built {
     folder: TempDir,
 }
@@ -41,7 +48,7 @@ impl Built {
     }
 
     fn in_folder() -> Self {
-        probe::use_executable(env!("CARGO_BIN_EXE_peerstream-probe").into());
+        use_probe();
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         Self { folder }
