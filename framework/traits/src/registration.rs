@@ -148,8 +148,10 @@ fn defaults<P: Plugin>() -> Value {
 }
 
 fn read<P: Plugin>(options: &Value) -> Result<P::Config, Violation> {
-    serde_json::from_value(options.clone())
-        .map_err(|error| Violation { path: String::new(), message: error.to_string() })
+    serde_path_to_error::deserialize(options).map_err(|error| {
+        let path = Some(error.path().to_string()).filter(|path| path != ".").unwrap_or_default();
+        Violation { path, message: error.inner().to_string() }
+    })
 }
 
 fn check<P: Plugin>(options: &Value) -> Vec<Violation> {
@@ -164,6 +166,8 @@ fn check<P: Plugin>(options: &Value) -> Vec<Violation> {
 }
 
 fn build<P: Plugin>(options: &Value, context: &BuildContext<'_>) -> Result<P, PluginError> {
-    let config = read::<P>(options).map_err(|violation| PluginError::invalid(violation.message))?;
+    let config = read::<P>(options).map_err(|Violation { path, message }| {
+        PluginError::invalid(if path.is_empty() { message } else { format!("{path}: {message}") })
+    })?;
     P::build(config, context)
 }

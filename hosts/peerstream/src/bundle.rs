@@ -1,109 +1,38 @@
-//! What is linked into this binary. The only place that names strategies and modules.
+//! What is linked into this binary: the only place that names plug-in crates.
 
-use std::io::IsTerminal as _;
-use std::sync::Arc;
+use peerstream_dumbbell as _;
+use peerstream_ingest_pipe as _;
+use peerstream_registry::{Registry, RegistryError};
+use peerstream_transport_webrtc as _;
 
-use anyhow::{Context, Result, anyhow, bail};
-use peerstream::SharedTransport;
-use peerstream::overlay::TreeStrategy;
-use peerstream::traits::ingest::Ingest;
-use peerstream_dumbbell::Dumbbell;
-use peerstream_ingest_pipe::{FFMPEG_COMMAND, InputKind, Pipe};
-use peerstream_transport_webrtc::WebRtc;
+/// Plays a clip in memory, for [`crate::clip`].
+pub use peerstream_ingest_pipe::Pipe;
+/// Tells viewers their public address, for [`crate::stun`].
 pub use peerstream_transport_webrtc::stun::Server as StunServer;
 
-use crate::cli::{KindArg, ServeArgs};
-use crate::config::Config;
-
-/// Makes strategies, each for an empty overlay; the lab makes one per coordinator.
-pub type MakeStrategy = Box<dyn Fn() -> Box<dyn TreeStrategy + Send> + Send + Sync>;
-
-type StrategyFromOptions = fn(toml::Table) -> Result<MakeStrategy>;
-
-const STRATEGIES: &[(&str, StrategyFromOptions)] = &[("dumbbell", |options| {
-    let options: Result<peerstream_dumbbell::Config, toml::de::Error> = options.try_into();
-    let options = options.map_err(|error| anyhow!("{}", error.message()))?;
-    Ok(Box::new(move || Box::new(Dumbbell::new(options))))
-})];
-
-/// The strategy that a config names.
-pub fn strategy(config: &Config) -> Result<Box<dyn TreeStrategy + Send>> {
-    let from_options = config.strategy.choose("strategy", &config.origin, STRATEGIES)?;
-    let make =
-        from_options(config.strategy.table()).with_context(|| config.strategy.place("strategy", &config.origin))?;
-    Ok(make())
-}
-
-/// The strategy that a flag names, with options if need be, such as `dumbbell` or `dumbbell:standby=false`.
-pub fn strategy_from_flag(flag: &str) -> Result<MakeStrategy> {
-    let (name, options) = flag.split_once(':').unwrap_or((flag, ""));
-    let Some((_, from_options)) = STRATEGIES.iter().find(|(known, _)| *known == name) else {
-        let names: Vec<_> = STRATEGIES.iter().map(|(name, _)| format!("`{name}`")).collect();
-        bail!("--strategy `{flag}`: `{name}` is not known, expected {}", names.join(" or "));
-    };
-    let table = options.replace(',', "\n").parse::<toml::Table>();
-    let table = table.map_err(|_| anyhow!("--strategy `{flag}`: expected NAME or NAME:OPTION=VALUE,OPTION=VALUE"))?;
-    from_options(table).with_context(|| format!("--strategy `{flag}`"))
-}
-
-/// The transport that a config names.
-pub fn transport(config: &Config) -> Result<SharedTransport> {
-    type Make = fn(&Config) -> Result<SharedTransport>;
-    let known: &[(&str, Make)] = &[("webrtc", |config| {
-        let options = config.transport.options("transport", &config.origin)?;
-        Ok(Arc::new(WebRtc::new(options).with_context(|| config.transport.place("transport", &config.origin))?))
-    })];
-    config.transport.choose("transport", &config.origin, known)?(config)
-}
-
-/// The ingest that a config names, with the flags on top.
-pub fn ingest(config: &Config, args: &ServeArgs) -> Result<Box<dyn Ingest>> {
-    type Make = fn(&Config, &ServeArgs) -> Result<Box<dyn Ingest>>;
-    let known: &[(&str, Make)] = &[("pipe", pipe)];
-    config.ingest.choose("ingest", &config.origin, known)?(config, args)
-}
-
-fn pipe(config: &Config, args: &ServeArgs) -> Result<Box<dyn Ingest>> {
-    let mut options: peerstream_ingest_pipe::Config = config.ingest.options("ingest", &config.origin)?;
-    if let Some(input) = &args.input {
-        options.input.clone_from(input);
-    }
-    if let Some(kind) = args.kind {
-        options.kind = match kind {
-            KindArg::Media => InputKind::Media,
-            KindArg::Data => InputKind::Data,
-        };
-    }
-    options.looped |= args.looped;
-    if options.input == "-" && std::io::stdin().is_terminal() {
-        bail!("nothing is piped in; try: {FFMPEG_COMMAND}, or name a file with --input");
-    }
-    Ok(Box::new(Pipe::new(options).context("input")?))
-}
-
-/// A clip in memory as a live input.
-pub fn clip(bytes: &'static [u8]) -> Box<dyn Ingest> {
-    Box::new(Pipe::from_bytes(bytes, true))
+/// The plug-ins of this binary.
+pub fn registry() -> Result<Registry, RegistryError> {
+    Registry::linked()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// A crate that is only in `Cargo.toml` is left out by the linker without a word: this list is what must be there.
+    const LINKED: &[&str] = &["strategy/dumbbell", "transport/webrtc", "ingest/clip", "ingest/pipe"];
+
     #[test]
-    fn a_flag_names_a_strategy_with_its_options() {
-        assert!(strategy_from_flag("dumbbell").is_ok());
-        assert!(strategy_from_flag("dumbbell:standby=false,roots=1").is_ok());
-        for (flag, word) in [
-            ("mesh", "`dumbbell`"),
-            ("dumbbell:standbye=false", "`standby`"),
-            ("dumbbell:standby=2", "boolean"),
-            ("dumbbell:roots=3", "expected 1 or 2"),
-            ("dumbbell:standby", "OPTION=VALUE"),
-        ] {
-            let error = strategy_from_flag(flag).err().expect("refused");
-            let error = format!("{error:#}");
-            assert!(error.contains(flag) && error.contains(word), "{error}");
+    fn every_plugin_of_the_list_is_linked_and_no_other() {
+        let registry = registry().unwrap();
+        let found: Vec<_> = registry.entries().map(peerstream_registry::Entry::id).collect();
+        assert_eq!(found, LINKED);
+    }
+
+    #[test]
+    fn the_defaults_of_every_plugin_are_valid() {
+        for entry in registry().unwrap().entries() {
+            assert_eq!((entry.check)(&entry.defaults), [], "{}", entry.id());
         }
     }
 }

@@ -6,7 +6,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use peerstream::protocol::crypto::PublicKey;
 
+use crate::check::CheckArgs;
+use crate::inspect::ConfigCommand;
 use crate::lab::LabCommand;
+use crate::plugins::PluginsCommand;
+use crate::setup::ConfigArgs;
 
 /// Live streams that their viewers relay to each other.
 #[derive(Debug, Parser)]
@@ -33,6 +37,20 @@ pub enum Command {
     Relay(RelayArgs),
     /// Tell why a node is where it is, and what has happened to it lately
     Why(WhyArgs),
+    /// Check a config without a start, and tell all that is wrong with it
+    Check(CheckArgs),
+    /// Make, show and describe configs
+    Config {
+        /// What to do with configs
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Show the plug-ins of this program
+    Plugins {
+        /// What to do with plug-ins
+        #[command(subcommand)]
+        command: PluginsCommand,
+    },
     /// Create a publisher's key
     Keygen {
         /// Where to write it [default: where `serve` looks for it]
@@ -55,9 +73,8 @@ pub struct HostArgs {
     /// The publisher's key file, created on first use
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
-    /// A config file; flags override it
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub config: ConfigArgs,
 }
 
 /// Options of `demo`.

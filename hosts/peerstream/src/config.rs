@@ -1,51 +1,52 @@
-//! The config file. Every field has a default that is good for production, so that no file is needed.
+//! The host's own sections of the config, and what the framework can be told about each plug-in. Every option has a default
+//! that is good for production, so that no file is needed.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow};
 use peerstream::coordinator;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use peerstream_registry::{Layout, Loading};
+use peerstream_sdk::prelude::*;
+use peerstream_sdk::traits::Kind;
 
-/// A config file is no larger, in bytes.
-const CONFIG_BYTES_MAX: u64 = 256 * 1024;
+/// The transport when none is named.
+pub const TRANSPORT: &str = "webrtc";
+/// The strategy when none is named.
+pub const STRATEGY: &str = "dumbbell";
+/// The ingest when none is named.
+pub const INGEST: &str = "pipe";
 
-/// The whole file.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// Who broadcasts, and where viewers find it.
-    pub serve: Serve,
-    /// Where the stream comes from.
-    pub ingest: Component,
-    /// How much the source itself sends.
-    pub source: Source,
-    /// What places the nodes.
-    pub strategy: Component,
-    /// How nodes are linked.
-    pub transport: Component,
-    /// What helps nodes find a path to each other.
-    pub ice: Ice,
-    /// The built-in STUN server.
-    pub stun: Stun,
-    /// What protects this machine.
-    pub limits: Limits,
-    /// The file it was read from.
-    #[serde(skip)]
-    pub origin: Origin,
+/// What a config of this host is made of.
+pub fn layout() -> Layout {
+    Layout::new()
+        .section::<Serve>("serve")
+        .slot::<NoOptions>(Kind::Ingest, Some(INGEST))
+        .section::<Source>("source")
+        .slot::<StrategyOptions>(Kind::Strategy, Some(STRATEGY))
+        .slot::<NoOptions>(Kind::Ladder, None)
+        .slot::<NoOptions>(Kind::Transport, Some(TRANSPORT))
+        .section::<Ice>("ice")
+        .section::<Stun>("stun")
+        .section::<Limits>("limits")
+        .slot::<AdmissionOptions>(Kind::Admission, None)
+        .slot::<TelemetryOptions>(Kind::Telemetry, None)
+        .slot::<ArchiveOptions>(Kind::Archive, None)
+        .slot::<ComplianceOptions>(Kind::Compliance, None)
+        .section::<Loading>("plugins")
 }
 
 /// Who broadcasts, and where viewers find it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Serve {
-    /// Address and port of the web server.
+    /// Address and port of the web server: the page, the player, the control connections.
+    #[schemars(with = "String", extend("format" = "socket-address"))]
     pub listen: SocketAddr,
-    /// The publisher's key file, created on first use; absent means `peerstream/publisher.key` in the user's data folder.
+    /// The publisher's key file, created on first use; not set: `peerstream/publisher.key` in the user's data folder.
+    #[schemars(example = "publisher.key")]
     pub key: Option<PathBuf>,
     /// Shown above the player.
+    #[schemars(example = "Friday night", length(max = 200))]
     pub title: Option<String>,
     /// Seconds to go on serving after the input has ended.
     pub linger_s: u64,
@@ -57,42 +58,37 @@ impl Default for Serve {
     }
 }
 
+impl PluginConfig for Serve {}
+
 /// How much the source itself sends.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Source {
-    /// Megabits per second for viewers that the source feeds itself; a small audience is fed directly up to that, a larger
-    /// one grows below them. 0 means two viewers, whatever the bitrate.
+    /// Megabits per second for viewers that the source feeds itself: a small audience is fed directly up to that, a larger one
+    /// grows below them. 0 means two viewers, whatever the bitrate. How many roots there are is the strategy's option.
     pub budget_mbps: u32,
 }
 
-/// A plug-in by name, with its options.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Component {
-    /// Its name; absent means the default one.
-    #[serde(default, rename = "use")]
-    pub name: Option<toml::Spanned<String>>,
-    /// Its own options.
-    #[serde(default)]
-    pub config: Option<toml::Spanned<toml::Table>>,
-}
+impl PluginConfig for Source {}
 
 /// What helps nodes find a path to each other.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ice {
     /// STUN urls besides the built-in server, such as `stun:stun.example.org:3478`.
     pub servers: Vec<String>,
 }
 
-/// The built-in STUN server.
-#[derive(Clone, Debug, Deserialize)]
+impl PluginConfig for Ice {}
+
+/// The built-in STUN server, which tells viewers their public address. It needs a UDP port of its own.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Stun {
     /// Whether there is one.
     pub enabled: bool,
     /// Its UDP address and port; another port is used when this one is taken.
+    #[schemars(with = "String", extend("format" = "socket-address"))]
     pub listen: SocketAddr,
 }
 
@@ -102,8 +98,10 @@ impl Default for Stun {
     }
 }
 
+impl PluginConfig for Stun {}
+
 /// What protects this machine.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Viewers and helpers; beyond it newcomers are turned away.
@@ -116,7 +114,8 @@ pub struct Limits {
     pub joins_per_address_burst: u32,
     /// Joins from one address per second after that.
     pub joins_per_address_per_second: u32,
-    /// Bytes per second of stream that newcomers, all together, are sent by this host until a viewer feeds them; 0 for none.
+    /// Bytes per second of stream that this host may send to newcomers, all together, until a viewer feeds them; pictures come
+    /// seconds earlier over long distances. 0 for none.
     pub starter_bytes_per_second: u64,
 }
 
@@ -134,6 +133,8 @@ impl Default for Limits {
     }
 }
 
+impl PluginConfig for Limits {}
+
 impl Limits {
     /// The coordinator's share.
     pub fn coordinator(&self) -> coordinator::Limits {
@@ -148,119 +149,213 @@ impl Limits {
     }
 }
 
-/// Where a config came from, to name file and line in what is said about it.
-#[derive(Clone, Debug, Default)]
-pub struct Origin {
-    path: PathBuf,
-    text: String,
+/// What the framework can be told about the strategy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StrategyOptions {
+    /// The strategy that takes over, with its defaults, when the one in use fails.
+    pub fallback: String,
 }
 
-impl Origin {
-    fn at(&self, offset: usize) -> String {
-        let line = self.text.get(..offset).map_or(1, |before| before.matches('\n').count() + 1);
-        format!("{}:{line}", self.path.display())
-    }
-}
-
-impl Config {
-    /// Reads a file, or takes the defaults when there is none.
-    pub fn load(path: Option<&Path>) -> Result<Self> {
-        let Some(path) = path else { return Ok(Self::default()) };
-        let shown = path.display();
-        let size = fs::metadata(path).with_context(|| format!("config file {shown} cannot be read"))?.len();
-        if size > CONFIG_BYTES_MAX {
-            return Err(anyhow!("config file {shown} has {size} bytes, expected at most {CONFIG_BYTES_MAX}"));
-        }
-        let text = fs::read_to_string(path).with_context(|| format!("config file {shown} cannot be read"))?;
-        let mut config: Self = toml::from_str(&text).map_err(|error| anyhow!("config file {shown}: {error}"))?;
-        config.origin = Origin { path: path.to_owned(), text };
-        Ok(config)
+impl Default for StrategyOptions {
+    fn default() -> Self {
+        Self { fallback: STRATEGY.to_owned() }
     }
 }
 
-impl Component {
-    /// Picks what the name stands for; an unknown name is answered with the known ones.
-    pub fn choose<T: Copy>(&self, section: &str, origin: &Origin, known: &[(&str, T)]) -> Result<T> {
-        let Some(name) = &self.name else { return Ok(known[0].1) };
-        let found = known.iter().find(|(known, _)| known == name.get_ref());
-        found.map(|(_, choice)| *choice).ok_or_else(|| {
-            let names: Vec<_> = known.iter().map(|(name, _)| format!("`{name}`")).collect();
-            let at = origin.at(name.span().start);
-            anyhow!("{at}: [{section}] use is `{}`, expected {}", name.get_ref(), names.join(" or "))
-        })
-    }
+impl PluginConfig for StrategyOptions {}
 
-    /// Where its section is, for what its plug-in has to say about the options.
-    pub fn place(&self, section: &str, origin: &Origin) -> String {
-        let at = self.config.as_ref().map(|table| origin.at(table.span().start) + ": ").unwrap_or_default();
-        format!("{at}[{section}.config]")
-    }
+/// What the framework can be told about a telemetry sink.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TelemetryOptions {
+    /// Whether nothing starts without it; otherwise the broadcast goes on and the sink is shown as failed.
+    pub required: bool,
+    /// What waits for the sink.
+    pub queue: Queue,
+    /// How much it is given at once.
+    pub batch: Batch,
+    /// How a failed write is tried again.
+    pub retry: Retry,
+    /// A write that takes longer has failed, in milliseconds.
+    #[schemars(range(min = 1, max = 600_000))]
+    pub timeout_ms: u64,
+}
 
-    /// The options as they are written; empty when there are none.
-    pub fn table(&self) -> toml::Table {
-        self.config.as_ref().map(|table| table.get_ref().clone()).unwrap_or_default()
-    }
-
-    /// The options as the plug-in's own type.
-    pub fn options<T: DeserializeOwned + Default>(&self, section: &str, origin: &Origin) -> Result<T> {
-        self.table()
-            .try_into()
-            .map_err(|error: toml::de::Error| anyhow!("{} {}", self.place(section, origin), error.message()))
+impl Default for TelemetryOptions {
+    fn default() -> Self {
+        let (queue, batch, retry) = (Queue::default(), Batch::default(), Retry::default());
+        Self { required: false, queue, batch, retry, timeout_ms: 10_000 }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn load(text: &str) -> Result<Config> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), text).unwrap();
-        Config::load(Some(file.path()))
+impl PluginConfig for TelemetryOptions {
+    fn validate(&self, violations: &mut Violations) {
+        self.retry.validate(violations);
+        let more = self.batch.items_max > self.queue.items_max;
+        let message =
+            format!("is {}, expected no more than queue.items_max = {}", self.batch.items_max, self.queue.items_max);
+        violations.push_if(more, "batch.items_max", message);
     }
+}
 
-    #[track_caller]
-    fn check_refused(text: &str, words: &[&str]) {
-        let error = format!("{:#}", load(text).unwrap_err());
-        words.iter().for_each(|word| assert!(error.contains(word), "`{word}` is not in: {error}"));
-    }
+/// What waits for an instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Queue {
+    /// So many items wait at most.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub items_max: u32,
+    /// What waits has so many bytes at most.
+    #[schemars(range(min = 1_024, max = 4_294_967_296_u64))]
+    pub bytes_max: u64,
+    /// What gives way when it is full. Nothing ever waits.
+    pub when_full: WhenFull,
+}
 
-    #[test]
-    fn the_example_is_valid_and_shows_the_defaults() {
-        let config = load(include_str!("../peerstream.example.toml")).unwrap();
-        let default = Config::default();
-        assert_eq!(config.serve.listen, default.serve.listen);
-        assert_eq!(config.stun.listen, default.stun.listen);
-        assert_eq!(config.limits.connections_per_address, default.limits.connections_per_address);
+impl Default for Queue {
+    fn default() -> Self {
+        Self { items_max: 10_000, bytes_max: 16 << 20, when_full: WhenFull::DropOldest }
     }
+}
 
-    #[test]
-    fn mistake_is_told_with_its_line_and_the_alternatives() {
-        check_refused("\n[serve]\nlisten_on = 1\n", &["line 3", "listen_on", "`listen`", "`key`"]);
-        check_refused("[serve]\nlisten = \"localhost\"\n", &["line 2", "listen"]);
-        check_refused("[limits]\nnodes = -1\n", &["line 2"]);
-        check_refused("[sevre]\n", &["line 1", "sevre", "`serve`"]);
-        check_refused("[serve\n", &["line 1"]);
-    }
+/// What gives way when a queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenFull {
+    /// What has waited longest.
+    #[default]
+    DropOldest,
+    /// What comes in.
+    DropNewest,
+    /// Ever more of what comes in.
+    Sample,
+}
 
-    #[test]
-    fn unknown_plugin_is_told_with_its_line_and_the_known_ones() {
-        let config = load("[serve]\n\n[strategy]\nuse = \"dumbell\"\n").unwrap();
-        let error = config.strategy.choose("strategy", &config.origin, &[("dumbbell", ())]).unwrap_err().to_string();
-        assert!(error.contains(":4: [strategy] use is `dumbell`, expected `dumbbell`"), "{error}");
-    }
+/// How much an instance is given at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Batch {
+    /// So many items are given at once at most.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub items_max: u32,
+    /// A batch that is not full is given after this time, in milliseconds.
+    #[schemars(range(max = 600_000))]
+    pub linger_ms: u64,
+}
 
-    #[test]
-    fn unknown_option_of_a_plugin_is_told_with_its_section() {
-        #[derive(Debug, Default, Deserialize)]
-        #[serde(default, deny_unknown_fields)]
-        struct Options {
-            window: u32,
-        }
-        let config = load("[transport]\nuse = \"webrtc\"\n[transport.config]\nwindwo = 1\n").unwrap();
-        let error = config.transport.options::<Options>("transport", &config.origin).unwrap_err().to_string();
-        assert!(error.contains("[transport.config]") && error.contains("`window`"), "{error}");
-        let fine = load("[transport.config]\nwindow = 7\n").unwrap();
-        assert_eq!(fine.transport.options::<Options>("transport", &fine.origin).unwrap().window, 7);
+impl Default for Batch {
+    fn default() -> Self {
+        Self { items_max: 1_000, linger_ms: 1_000 }
     }
+}
+
+/// How what failed for a time is tried again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retry {
+    /// What fails for a time is tried so often in all.
+    #[schemars(range(min = 1, max = 100))]
+    pub attempts_max: u32,
+    /// Pause before the second try, in milliseconds; it doubles with each.
+    #[schemars(range(min = 1, max = 600_000))]
+    pub pause_ms: u64,
+    /// No pause is longer, in milliseconds.
+    #[schemars(range(min = 1, max = 3_600_000))]
+    pub pause_ms_max: u64,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts_max: 5, pause_ms: 200, pause_ms_max: 30_000 }
+    }
+}
+
+impl Retry {
+    fn validate(&self, violations: &mut Violations) {
+        let message = format!("is {}, expected at least pause_ms = {}", self.pause_ms_max, self.pause_ms);
+        violations.push_if(self.pause_ms_max < self.pause_ms, "retry.pause_ms_max", message);
+    }
+}
+
+/// What the framework can be told about an archive.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ArchiveOptions {
+    /// Whether nothing starts without it; otherwise the broadcast goes on and the archive is shown as failed.
+    pub required: bool,
+    /// Whether it may be used beside a compliance handler although nothing can be taken out of it.
+    pub allow_unrestrictable: bool,
+    /// What waits for the archive.
+    pub queue: Queue,
+    /// How what failed is tried again.
+    pub retry: Retry,
+    /// A call that takes longer has failed, in milliseconds.
+    #[schemars(range(min = 1, max = 600_000))]
+    pub timeout_ms: u64,
+}
+
+impl Default for ArchiveOptions {
+    fn default() -> Self {
+        let queue = Queue { items_max: 4_096, bytes_max: 256 << 20, when_full: WhenFull::DropOldest };
+        let retry = Retry::default();
+        Self { required: true, allow_unrestrictable: false, queue, retry, timeout_ms: 30_000 }
+    }
+}
+
+impl PluginConfig for ArchiveOptions {
+    fn validate(&self, violations: &mut Violations) {
+        self.retry.validate(violations);
+    }
+}
+
+/// What the framework can be told about a compliance handler.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ComplianceOptions {
+    /// Whether nothing starts without it; otherwise the broadcast goes on and the handler is shown as failed.
+    pub required: bool,
+    /// A call that takes longer has failed, in milliseconds; the case stays open.
+    #[schemars(range(min = 1, max = 600_000))]
+    pub timeout_ms: u64,
+}
+
+impl Default for ComplianceOptions {
+    fn default() -> Self {
+        Self { required: true, timeout_ms: 30_000 }
+    }
+}
+
+impl PluginConfig for ComplianceOptions {}
+
+/// What the framework can be told about the admission policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdmissionOptions {
+    /// Whether nothing starts without it; otherwise `on_failure` holds until it has started.
+    pub required: bool,
+    /// A verdict that takes longer is a failure, in milliseconds.
+    #[schemars(range(min = 1, max = 60_000))]
+    pub timeout_ms: u64,
+    /// What becomes of newcomers when the policy fails.
+    pub on_failure: OnFailure,
+}
+
+impl Default for AdmissionOptions {
+    fn default() -> Self {
+        Self { required: true, timeout_ms: 2_000, on_failure: OnFailure::Closed }
+    }
+}
+
+impl PluginConfig for AdmissionOptions {}
+
+/// What becomes of newcomers when the admission policy fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// They are turned away.
+    #[default]
+    Closed,
+    /// They are let in.
+    Open,
 }

@@ -11,6 +11,7 @@ mod runner;
 #[cfg(test)]
 mod sample;
 mod store;
+mod strategy;
 mod study;
 mod table;
 

@@ -2,20 +2,26 @@
 
 mod admission;
 mod api;
+mod assembly;
 mod assets;
 mod banner;
 mod bundle;
+mod check;
 mod cli;
+mod clip;
 mod config;
 mod control;
 mod failure;
+mod inspect;
 mod lab;
 mod locate;
 mod metrics;
 mod paths;
+mod plugins;
 mod relay;
 mod serve;
 mod server;
+mod setup;
 mod signals;
 mod stun;
 mod watch;
@@ -48,12 +54,16 @@ fn start_log(filter: &str) -> Result<(), Failure> {
 }
 
 fn run(command: Command) -> Result<ExitCode, Failure> {
-    if let Command::Keygen { file } = command {
-        return keygen(file);
+    match command {
+        Command::Keygen { file } => keygen(file),
+        Command::Lab { command } => lab::run(command),
+        Command::Config { command } => inspect::run(command),
+        Command::Plugins { command } => plugins::run(command),
+        command => run_async(command),
     }
-    if let Command::Lab { command } = command {
-        return lab::run(command);
-    }
+}
+
+fn run_async(command: Command) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to run in")?;
     let result = runtime.block_on(async {
         match command {
@@ -62,7 +72,10 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             Command::Watch(args) => watch::run(args).await,
             Command::Relay(args) => relay::run(args).await,
             Command::Why(args) => why::run(args).await,
-            Command::Keygen { .. } | Command::Lab { .. } => unreachable!("handled above"),
+            Command::Check(args) => check::run(args).await,
+            Command::Keygen { .. } | Command::Lab { .. } | Command::Config { .. } | Command::Plugins { .. } => {
+                unreachable!("need no runtime")
+            }
         }
     });
     // A thread may still wait for standard input, or for a paused reader of standard output.

@@ -10,11 +10,10 @@ use peerstream::protocol::control::Role;
 use tracing::info;
 
 use crate::cli::RelayArgs;
-use crate::config::Config;
 use crate::failure::Failure;
 use crate::locate::locate;
 use crate::watch::refused;
-use crate::{bundle, signals};
+use crate::{assembly, signals};
 
 /// How often the log says what was relayed.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
@@ -29,7 +28,7 @@ pub async fn run(args: RelayArgs) -> Result<ExitCode, Failure> {
         capacity: args.capacity,
         relay: true,
         endpoints: vec![located.endpoint],
-        transport: bundle::transport(&Config::default())?,
+        transport: assembly::transport()?,
     });
     let result = tokio::select! {
         result = follow(deliveries) => result,

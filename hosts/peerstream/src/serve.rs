@@ -8,82 +8,127 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use peerstream::broadcast::{self, Broadcast, State};
 use peerstream::key::Publisher;
-use peerstream::traits::ingest::Ingest;
+use peerstream::traits::ingest::BoxedIngest;
+use peerstream_registry::Layers;
+use serde_json::json;
 use tokio::sync::watch;
 use tracing::info;
 
 use crate::admission::Admission;
-use crate::cli::{DemoArgs, HostArgs, ServeArgs};
-use crate::config::Config;
+use crate::assembly::{Assembly, Instance};
+use crate::cli::{DemoArgs, HostArgs, KindArg, ServeArgs};
+use crate::config::{Ice, Limits, Serve, Source};
 use crate::failure::Failure;
 use crate::server::{self, Shared};
+use crate::setup::Setup;
 use crate::stun::Stun;
-use crate::{assets, banner, bundle, metrics, paths, signals};
+use crate::{banner, metrics, paths, signals};
 
 /// After this long without input the streamer is told that it is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// `peerstream serve`
 pub async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
-    let mut config = configure(&args.host).map_err(Failure::Usage)?;
-    config.serve.linger_s = args.linger.unwrap_or(config.serve.linger_s);
-    let ingest = bundle::ingest(&config, &args).map_err(Failure::Usage)?;
-    let key = config.serve.key.clone().map_or_else(paths::default_key, Ok)?;
+    let mut layers = layers(&args.host);
+    if let Some(seconds) = args.linger {
+        layers.flag("--linger", &["serve", "linger_s"], seconds);
+    }
+    ingest_flags(&args, &mut layers);
+    let setup = Setup::of(layers)?;
+    let key = setup.config.section::<Serve>("serve").key.map_or_else(paths::default_key, Ok)?;
     let publisher = Publisher::open(&key).map_err(anyhow::Error::from)?;
     info!(key = %key.display(), "publisher's key");
-    broadcast(&config, publisher, ingest).await
+    broadcast(setup, publisher).await
 }
 
-/// `peerstream demo`: a throw-away key unless one is named.
+/// `peerstream demo`: the built-in clip whatever a config says, and a throw-away key unless one is named.
 pub async fn demo(args: DemoArgs) -> Result<ExitCode, Failure> {
-    let config = configure(&args.host).map_err(Failure::Usage)?;
-    let clip = assets::demo_clip()
-        .ok_or_else(|| anyhow!("this peerstream was built without the demo clip (hosts/peerstream/assets/demo.mp4)"))?;
-    let publisher = match &config.serve.key {
-        Some(key) => Publisher::open(key).map_err(anyhow::Error::from)?,
+    let mut layers = layers(&args.host);
+    layers.replace("peerstream demo", "ingest", json!({ "use": "clip" }));
+    let setup = Setup::of(layers)?;
+    let publisher = match setup.config.section::<Serve>("serve").key {
+        Some(key) => Publisher::open(&key).map_err(anyhow::Error::from)?,
         None => Publisher::ephemeral(),
     };
-    broadcast(&config, publisher, bundle::clip(clip)).await
+    broadcast(setup, publisher).await
 }
 
-fn configure(args: &HostArgs) -> Result<Config> {
-    let mut config = Config::load(args.config.as_deref())?;
+fn layers(args: &HostArgs) -> Layers {
+    let mut layers = args.config.layers();
     if let Some(listen) = args.listen {
-        config.serve.listen = listen;
+        layers.flag("--listen", &["serve", "listen"], listen.to_string());
     }
     if let Some(key) = &args.key {
-        config.serve.key = Some(key.clone());
+        layers.flag("--key", &["serve", "key"], key.to_string_lossy());
     }
-    Ok(config)
+    layers
 }
 
-async fn broadcast(config: &Config, publisher: Publisher, ingest: Box<dyn Ingest>) -> Result<ExitCode, Failure> {
-    let strategy = bundle::strategy(config).map_err(Failure::Usage)?;
-    let deciders = broadcast::Deciders { name: "dumbbell".to_owned(), strategy, fallback: None, ladder: None };
-    let transport = bundle::transport(config).map_err(Failure::Usage)?;
-    let listener = server::bind(config.serve.listen).await?;
+/// The flags that are options of the ingest; another ingest than the default one knows them or refuses them.
+fn ingest_flags(args: &ServeArgs, layers: &mut Layers) {
+    if let Some(input) = &args.input {
+        layers.flag("--input", &["ingest", "config", "input"], input.as_str());
+    }
+    if let Some(kind) = args.kind {
+        let kind = match kind {
+            KindArg::Media => "media",
+            KindArg::Data => "data",
+        };
+        layers.flag("--kind", &["ingest", "config", "kind"], kind);
+    }
+    if args.looped {
+        layers.flag("--loop", &["ingest", "config", "loop"], true);
+    }
+}
+
+async fn broadcast(setup: Setup, publisher: Publisher) -> Result<ExitCode, Failure> {
+    let Setup { config, assembly } = setup;
+    let (serve, limits) = (config.section::<Serve>("serve"), config.section::<Limits>("limits"));
+    let Assembly { strategy, fallback, ladder, transport, ingest, .. } = assembly;
+    ready(&ingest).await?;
+    let deciders = broadcast::Deciders {
+        name: strategy.spec.plugin,
+        strategy: strategy.it,
+        fallback: fallback.map(|fallback| (fallback.spec.plugin, fallback.it)),
+        ladder: ladder.map(|ladder| ladder.it),
+    };
+    let listener = server::bind(serve.listen).await?;
     let listen = listener.local_addr().context("the port has no address")?;
-    let stun = Stun::start(&config.stun).await?;
-    let ice = stun.iter().map(Stun::url).chain(config.ice.servers.iter().cloned()).collect();
-    let mut limits = config.limits.coordinator();
-    limits.source_bits_per_second = u64::from(config.source.budget_mbps) * 1_000_000;
+    let stun = Stun::start(&config.section("stun")).await?;
+    let ice = stun.iter().map(Stun::url).chain(config.section::<Ice>("ice").servers).collect();
+    let mut bounds = limits.coordinator();
+    bounds.source_bits_per_second = u64::from(config.section::<Source>("source").budget_mbps) * 1_000_000;
     let term = publisher.begin_term();
     let shared = Arc::new(Shared {
-        broadcast: Broadcast::start(broadcast::Config { publisher, ingest, term, deciders, transport, ice, limits }),
-        title: config.serve.title.clone(),
-        admission: Admission::new(config.limits.connections_per_address),
+        broadcast: Broadcast::start(broadcast::Config {
+            publisher,
+            ingest: ingest.it,
+            term,
+            deciders,
+            transport: transport.it,
+            ice,
+            limits: bounds,
+        }),
+        title: serve.title,
+        admission: Admission::new(limits.connections_per_address),
         counters: metrics::Counters::default(),
     });
     banner::show(listen, shared.broadcast.publisher());
-    let linger = Duration::from_secs(config.serve.linger_s);
+    let linger = Duration::from_secs(serve.linger_s);
     let result = tokio::select! {
-        result = server::serve(listener, shared.clone(), config) => result,
+        result = server::serve(listener, shared.clone(), &limits) => result,
         result = ended(shared.broadcast.state(), listen, linger) => result,
         () = signals::stop() => Ok(()),
     };
     shared.broadcast.stop().await;
     result?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// An input that is not there is told before anything is opened.
+async fn ready(ingest: &Instance<BoxedIngest>) -> Result<(), Failure> {
+    ingest.it.probe().await.map_err(|error| anyhow!("input: {error}"))?;
+    ingest.it.start().await.map_err(|error| Failure::Usage(anyhow!("input: {error}")))
 }
 
 /// Waits until the input has ended and the time for late viewers is over.

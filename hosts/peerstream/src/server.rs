@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use tracing::debug;
 
 use crate::admission::Admission;
-use crate::config::Config;
+use crate::config::Limits;
 use crate::{api, assets, control, metrics};
 
 /// A request's head must arrive, and an idle connection say something, within this time.
@@ -95,8 +95,8 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
 }
 
 /// Serves until it is dropped.
-pub async fn serve(listener: TcpListener, shared: Arc<Shared>, config: &Config) -> Result<()> {
-    let places = Arc::new(Semaphore::new(config.limits.connections.min(Semaphore::MAX_PERMITS)));
+pub async fn serve(listener: TcpListener, shared: Arc<Shared>, limits: &Limits) -> Result<()> {
+    let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
     let app = router(shared.clone());
     loop {
         let place = places.clone().acquire_owned().await.context("semaphore is never closed")?;

@@ -12,10 +12,9 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tracing::{debug, info, warn};
 
 use crate::cli::{Gaps, WatchArgs};
-use crate::config::Config;
 use crate::failure::{EXIT_GAP, Failure};
 use crate::locate::locate;
-use crate::{bundle, signals};
+use crate::{assembly, signals};
 
 /// `peerstream watch`
 pub async fn run(args: WatchArgs) -> Result<ExitCode, Failure> {
@@ -30,7 +29,7 @@ pub async fn run(args: WatchArgs) -> Result<ExitCode, Failure> {
         capacity: CAPACITY,
         relay: !args.no_relay,
         endpoints: vec![located.endpoint],
-        transport: bundle::transport(&Config::default())?,
+        transport: assembly::transport()?,
     });
     let mut recorder = Recorder { out, name: args.output, gaps: args.gaps, kind: Kind::Media, bytes: 0 };
     let result = tokio::select! {

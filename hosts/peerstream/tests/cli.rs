@@ -74,14 +74,86 @@ fn config_mistakes_are_named_with_file_line_and_alternatives() {
         fs::write(&path, config).unwrap();
         check_fails(&["serve", "--config", text(&path)], 2, &[&[text(&path)], words].concat());
     };
-    check("[serve]\n\nlsiten = \"x\"\n", &["line 3", "lsiten", "`listen`"]);
-    check("[strategy]\nuse = \"mesh\"\n", &[":2: [strategy]", "mesh", "`dumbbell`"]);
-    check("[transport]\nuse = \"quic\"\n", &[":2: [transport]", "quic", "`webrtc`"]);
-    check("[ingest]\nuse = \"rtmp\"\n", &[":2: [ingest]", "rtmp", "`pipe`"]);
+    check("[serve]\n\nlsiten = \"x\"\n", &[":3:1", "lsiten", "did you mean `listen`?"]);
+    check("[strategy]\nuse = \"mesh\"\n", &[":2:7", "mesh", "available: dumbbell"]);
+    check("[transport]\nuse = \"quic\"\n", &[":2:7", "quic", "available: webrtc"]);
+    check("[ingest]\nuse = \"rtmp\"\n", &[":2:7", "rtmp", "available: clip, pipe"]);
     check("[transport.config]\nwindow_bytes = 1\n", &["window_bytes", "65536"]);
-    check("[transport.config]\nwindwo = 1\n", &["[transport.config]", "windwo", "`window_bytes`"]);
-    check("[ingest.config]\nkind = \"text\"\n", &["[ingest.config]", "text", "`media`"]);
+    check("[transport.config]\nwindwo_bytes = 1\n", &["windwo_bytes", "did you mean `window_bytes`?"]);
+    check("[ingest.config]\nkind = \"text\"\n", &["`ingest.config.kind`", "text", "`media`"]);
     check_fails(&["serve", "--config", "/nowhere/x.toml"], 2, &["/nowhere/x.toml", "cannot be read"]);
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_with_their_codes() {
+    let folder = folder();
+    let path = folder.path().join("peerstream.toml");
+    fs::write(&path, "[serve]\nlsiten = 1\n[limits]\nnodes = -1\n[strategy]\nuse = \"dumbell\"\n").unwrap();
+    check_fails(&["check", text(&path)], 2, &["PS0112", "PS0130", "PS0105", "3 errors"]);
+    let output = run(&["check", text(&path), "--format", "json"]);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["errors"], 3);
+    assert_eq!(
+        (document["diagnostics"][0]["line"].as_u64(), &document["diagnostics"][0]["code"]),
+        (Some(2), &"PS0112".into())
+    );
+}
+
+#[test]
+fn flags_override_set_which_overrides_the_environment_which_overrides_files() {
+    let folder = folder();
+    let (first, second) = (folder.path().join("1.toml"), folder.path().join("2.toml"));
+    fs::write(&first, "[limits]\nnodes = 1\nconnections = 1\njoins_per_address_burst = 1\n").unwrap();
+    fs::write(&second, "[limits]\nconnections = 2\n").unwrap();
+    let mut show = common::command();
+    show.args(["config", "show", "--origins", "--config", text(&first), "--config", text(&second)]);
+    show.args(["--set", "limits.joins_per_address_burst=4"]).env("PEERSTREAM_LIMITS__JOINS_PER_ADDRESS_BURST", "3");
+    show.env("PEERSTREAM_LIMITS__NODES", "3");
+    let shown = String::from_utf8(show.output().unwrap().stdout).unwrap();
+    for (line, origin) in [
+        ("nodes = 3 ", "environment variable PEERSTREAM_LIMITS__NODES, overrides"),
+        ("connections = 2 ", "2.toml:2:15, overrides"),
+        ("joins_per_address_burst = 4 ", "--set limits.joins_per_address_burst, overrides environment variable"),
+    ] {
+        let found = shown.lines().find(|shown| shown.starts_with(line)).unwrap_or_else(|| panic!("{line}: {shown}"));
+        assert!(found.contains(origin), "{found}");
+    }
+    let wrong = ["serve", "--set", "serve.linger_s=1", "--linger", "2", "--input", "", "--config", text(&first)];
+    check_fails(&wrong, 2, &["`ingest.config.input` is empty", "set by --input"]);
+}
+
+#[test]
+fn a_config_is_checked_and_its_plugins_are_probed() {
+    let folder = folder();
+    let path = folder.path().join("peerstream.toml");
+    fs::write(&path, "[ingest.config]\ninput = \"/nowhere/x.mp4\"\n").unwrap();
+    assert!(run(&["check", text(&path)]).status.success());
+    check_fails(
+        &["check", text(&path), "--probe"],
+        5,
+        &["ingest", "/nowhere/x.mp4", "transport `transport` (webrtc): ready"],
+    );
+}
+
+#[test]
+fn plugins_are_listed_and_described() {
+    let list = run(&["plugins", "list", "--json", "--kind", "ingest"]);
+    let list: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();
+    assert_eq!((&list[0]["name"], &list[1]["name"]), (&"clip".into(), &"pipe".into()));
+    let described = String::from_utf8(run(&["plugins", "describe", "strategy/dumbbell"]).stdout).unwrap();
+    assert!(described.contains("roots  (integer 1–2, default 2)"), "{described}");
+    check_fails(&["plugins", "describe", "strategy/dumbell"], 2, &["did you mean `dumbbell`?"]);
+    check_fails(&["plugins", "describe", "dumbbell"], 2, &["KIND/NAME"]);
+}
+
+#[test]
+fn a_config_to_begin_with_is_valid() {
+    let folder = folder();
+    let path = folder.path().join("peerstream.toml");
+    fs::write(&path, run(&["config", "init"]).stdout).unwrap();
+    assert!(run(&["check", text(&path), "--deny-warnings"]).status.success());
+    let schema: serde_json::Value = serde_json::from_slice(&run(&["config", "schema"]).stdout).unwrap();
+    assert!(schema["properties"]["strategy"].is_object());
 }
 
 #[test]

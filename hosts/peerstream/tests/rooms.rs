@@ -19,6 +19,7 @@ fn allowed(package: &str, folder: &str) -> Option<Vec<&'static str>> {
         }
         "peerstream-coordinator" => vec!["peerstream-overlay", "peerstream-protocol"],
         "peerstream-traits" => vec!["peerstream-overlay", "peerstream-protocol"],
+        "peerstream-registry" => vec!["peerstream-protocol", "peerstream-overlay", "peerstream-traits"],
         "peerstream" => vec![
             "peerstream-protocol",
             "peerstream-node",
@@ -101,6 +102,28 @@ fn pure_rooms_never_ask_for_the_time_or_touch_the_world() {
         let found: Vec<_> = refused.iter().filter(|word| code.contains(*word)).collect();
         assert!(found.is_empty(), "{} uses {found:?}", file.display());
     }
+}
+
+#[test]
+fn one_file_of_the_host_names_plugin_crates() {
+    let plugins: Vec<_> = packages().iter().filter(|package| is_plugin(&folder(package))).map(crate_name).collect();
+    let sources = root().join("hosts/peerstream/src");
+    for file in rust_files(&sources).into_iter().chain(rust_files(&sources.join("lab"))) {
+        if file.ends_with("bundle.rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).expect("a source file");
+        let found: Vec<_> = plugins.iter().filter(|name| text.contains(*name)).collect();
+        assert!(found.is_empty(), "{} names {found:?}; only bundle.rs does", file.display());
+    }
+}
+
+fn is_plugin(folder: &str) -> bool {
+    folder.starts_with("strategies/") || folder.starts_with("modules/")
+}
+
+fn crate_name(package: &Value) -> String {
+    package["name"].as_str().expect("a name").replace('-', "_")
 }
 
 #[test]

@@ -10,6 +10,7 @@ use peerstream_sdk::traits::ingest::{Ingest, IngestError, IngestEvent, Kind};
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep_until};
 
+use crate::FFMPEG_COMMAND;
 use crate::boxes::malformed;
 use crate::config::{Config, InputKind};
 use crate::cutter::Cutter;
@@ -19,8 +20,6 @@ use crate::reader::{self, CHUNK_BYTES, Chunks};
 
 /// A file shorter than this is not worth a loop, and would turn without rest.
 const LOOP_US_MIN: u64 = 50_000;
-
-const NOTHING_PIPED: &str = "nothing is piped in; pipe a stream in or name a file";
 
 /// Input from standard input, a file or memory.
 ///
@@ -150,9 +149,20 @@ impl Plugin for Pipe {
 impl Lifecycle for Pipe {
     async fn probe(&self) -> Result<(), PluginError> {
         match &self.source {
-            Source::Stdin if std::io::stdin().is_terminal() => Err(PluginError::invalid(NOTHING_PIPED)),
             Source::Stdin | Source::Memory(_) => Ok(()),
-            Source::Path(path) => Ok(drop(std::fs::metadata(path).map_err(|error| at_path(path, error))?)),
+            Source::Path(path) => {
+                std::fs::metadata(path).map_err(|error| at_path(path, error))?;
+                Ok(())
+            }
+        }
+    }
+
+    async fn start(&self) -> Result<(), PluginError> {
+        match &self.source {
+            Source::Stdin if std::io::stdin().is_terminal() => {
+                Err(PluginError::invalid(format!("nothing is piped in; try: {FFMPEG_COMMAND}, or name a file")))
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -87,12 +87,12 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::strategy_from_flag;
     use crate::lab::sample;
+    use crate::lab::strategy::named;
 
     fn case(strategy: &str) -> Case {
         let (label, scenario) = ("live".to_owned(), sample::report(1).scenario);
-        Case { label, scenario, strategy: strategy.to_owned(), make: strategy_from_flag(strategy).unwrap() }
+        Case { label, scenario, strategy: strategy.to_owned(), make: named(strategy).unwrap() }
     }
 
     fn store(folder: &Path, rtt: Option<PathBuf>) -> Store {

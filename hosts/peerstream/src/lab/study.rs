@@ -5,7 +5,7 @@ use peerstream_lab::Scenario;
 
 use super::args::{CompareArgs, RunArgs, StudyArgs, SweepArgs};
 use super::catalogue;
-use crate::bundle::{MakeStrategy, strategy_from_flag};
+use super::strategy::{self, MakeStrategy};
 
 /// Cases of one study at most.
 const CASES_MAX: usize = 1_000;
@@ -24,7 +24,7 @@ pub struct Case {
 
 impl Case {
     fn new(label: &str, scenario: Scenario, strategy: &str) -> Result<Self> {
-        let make = strategy_from_flag(strategy)?;
+        let make = strategy::named(strategy)?;
         Ok(Self { label: label.to_owned(), scenario, strategy: strategy.to_owned(), make })
     }
 }

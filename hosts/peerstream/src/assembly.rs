@@ -1,0 +1,183 @@
+//! The instances that a config wants, made of their plug-ins.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context as _;
+use peerstream_registry::{Code, Loading, Outcome, Registry, Require, Spec, did_you_mean};
+use peerstream_sdk::traits::admission::SharedPolicy;
+use peerstream_sdk::traits::archive::SharedArchive;
+use peerstream_sdk::traits::compliance::SharedHandler;
+use peerstream_sdk::traits::ingest::BoxedIngest;
+use peerstream_sdk::traits::ladder::BoxedLadder;
+use peerstream_sdk::traits::strategy::BoxedStrategy;
+use peerstream_sdk::traits::telemetry::SharedSink;
+use peerstream_sdk::traits::transport::SharedTransport;
+use peerstream_sdk::traits::{Kind, PluginError};
+
+use crate::bundle;
+use crate::config::{ArchiveOptions, StrategyOptions, TRANSPORT};
+
+/// An instance, and what it was made of: another config that gives an equal `spec` wants the same.
+pub struct Instance<T> {
+    /// What it was made of; `spec.around` gives the framework's options as their own type.
+    pub spec: Spec,
+    /// The instance itself.
+    pub it: T,
+}
+
+/// All instances that a config wants. Nothing in it was started.
+pub struct Assembly {
+    /// Places the nodes.
+    pub strategy: Instance<BoxedStrategy>,
+    /// Takes over when the strategy fails; none if it is the same.
+    pub fallback: Option<Instance<BoxedStrategy>>,
+    /// Asked when too many cannot keep up.
+    pub ladder: Option<Instance<BoxedLadder>>,
+    /// Opens links.
+    pub transport: Instance<SharedTransport>,
+    /// Brings the input.
+    pub ingest: Instance<BoxedIngest>,
+    /// Says who may join.
+    pub admission: Option<Instance<SharedPolicy>>,
+    /// Take figures and events elsewhere.
+    pub telemetry: Vec<Instance<SharedSink>>,
+    /// Keep what was broadcast.
+    pub archives: Vec<Instance<SharedArchive>>,
+    /// Handle complaints.
+    pub compliance: Vec<Instance<SharedHandler>>,
+}
+
+impl Assembly {
+    /// Makes them all. What cannot be made, or does not go together, is added to the outcome; none if there are errors.
+    pub fn make(registry: &Registry, outcome: &mut Outcome) -> Option<Self> {
+        let specs = outcome.config.specs().to_vec();
+        let mut maker = Maker { registry, specs: &specs, outcome };
+        let strategy = maker.one(Kind::Strategy, Registry::strategy);
+        let made = Parts {
+            fallback: strategy.as_ref().and_then(|strategy| maker.fallback(&strategy.spec)),
+            strategy,
+            ladder: maker.one(Kind::Ladder, Registry::ladder),
+            transport: maker.one(Kind::Transport, Registry::transport),
+            ingest: maker.one(Kind::Ingest, Registry::ingest),
+            admission: maker.one(Kind::Admission, Registry::admission),
+            telemetry: maker.all(Kind::Telemetry, Registry::telemetry),
+            archives: maker.all(Kind::Archive, Registry::archive),
+            compliance: maker.all(Kind::Compliance, Registry::compliance),
+        };
+        check_archives(&made, outcome);
+        check_loading(outcome);
+        if outcome.report.errors() > 0 { None } else { made.complete() }
+    }
+}
+
+/// The default transport, for those who only take part.
+pub fn transport() -> anyhow::Result<SharedTransport> {
+    let registry = bundle::registry()?;
+    let entry = registry.find(Kind::Transport, TRANSPORT).with_context(|| format!("no transport `{TRANSPORT}`"))?;
+    Ok(registry.transport(&Spec::defaults(entry))?)
+}
+
+/// An assembly that may lack what it needs.
+struct Parts {
+    strategy: Option<Instance<BoxedStrategy>>,
+    fallback: Option<Instance<BoxedStrategy>>,
+    ladder: Option<Instance<BoxedLadder>>,
+    transport: Option<Instance<SharedTransport>>,
+    ingest: Option<Instance<BoxedIngest>>,
+    admission: Option<Instance<SharedPolicy>>,
+    telemetry: Vec<Instance<SharedSink>>,
+    archives: Vec<Instance<SharedArchive>>,
+    compliance: Vec<Instance<SharedHandler>>,
+}
+
+impl Parts {
+    fn complete(self) -> Option<Assembly> {
+        let Self { strategy, fallback, ladder, transport, ingest, admission, telemetry, archives, compliance } = self;
+        let (strategy, transport, ingest) = (strategy?, transport?, ingest?);
+        Some(Assembly { strategy, fallback, ladder, transport, ingest, admission, telemetry, archives, compliance })
+    }
+}
+
+type Make<T> = fn(&Registry, &Spec) -> Result<T, PluginError>;
+
+struct Maker<'a> {
+    registry: &'a Registry,
+    specs: &'a [Spec],
+    outcome: &'a mut Outcome,
+}
+
+impl Maker<'_> {
+    fn all<T>(&mut self, kind: Kind, make: Make<T>) -> Vec<Instance<T>> {
+        let specs = self.specs.iter().filter(|spec| spec.kind == kind);
+        specs.filter_map(|spec| made(self.registry, spec, make, self.outcome)).collect()
+    }
+
+    fn one<T>(&mut self, kind: Kind, make: Make<T>) -> Option<Instance<T>> {
+        self.all(kind, make).into_iter().next()
+    }
+
+    fn fallback(&mut self, strategy: &Spec) -> Option<Instance<BoxedStrategy>> {
+        let StrategyOptions { fallback } = strategy.around();
+        if fallback == strategy.plugin {
+            return None;
+        }
+        let Some(entry) = self.registry.find(Kind::Strategy, &fallback) else {
+            let known = self.registry.of_kind(Kind::Strategy).map(|entry| entry.name.as_str());
+            let message = format!("no strategy plug-in named `{fallback}` to fall back on");
+            let meant = did_you_mean(&fallback, known);
+            let message = if meant.is_empty() { message } else { format!("{message}; {meant}") };
+            self.outcome.add(Code::UnknownPlugin, "strategy.fallback", message);
+            return None;
+        };
+        made(self.registry, &Spec::defaults(entry), Registry::strategy, self.outcome)
+    }
+}
+
+fn made<T>(registry: &Registry, spec: &Spec, make: Make<T>, outcome: &mut Outcome) -> Option<Instance<T>> {
+    match make(registry, spec) {
+        Ok(it) => Some(Instance { spec: spec.clone(), it }),
+        Err(error) => {
+            let message = format!("{} `{}` cannot be made: {error}", spec.kind, spec.plugin);
+            outcome.add(Code::NotBuilt, &path(spec, "use"), message);
+            None
+        }
+    }
+}
+
+/// Where something of an instance is in the config.
+fn path(spec: &Spec, key: &str) -> String {
+    match spec.kind.is_many() {
+        true => format!("{}.{}.{key}", spec.kind, spec.instance),
+        false => format!("{}.{key}", spec.kind),
+    }
+}
+
+/// Where complaints are handled it must be possible to take things out of the archives.
+fn check_archives(made: &Parts, outcome: &mut Outcome) {
+    if made.compliance.is_empty() {
+        return;
+    }
+    for archive in &made.archives {
+        let ArchiveOptions { allow_unrestrictable, .. } = archive.spec.around();
+        if !allow_unrestrictable && !archive.it.capabilities().restrict {
+            let message = format!(
+                "nothing can be taken out of archive `{}`, but compliance is on; allow it with allow_unrestrictable = true",
+                archive.spec.plugin
+            );
+            outcome.add(Code::Conflict, &path(&archive.spec, "use"), message);
+        }
+    }
+}
+
+fn check_loading(outcome: &mut Outcome) {
+    let loading: Loading = outcome.config.section("plugins");
+    let files: BTreeSet<_> = loading.load.keys().collect();
+    if !files.is_empty() {
+        let message = "this program cannot load plug-ins from files; link their crates into a host of your own";
+        outcome.add(Code::Conflict, "plugins.load", message);
+    }
+    if !files.is_empty() && loading.require == Require::None {
+        let message = "plug-ins are loaded whatever is in their files: require is \"none\"";
+        outcome.add(Code::Unpinned, "plugins.require", message);
+    }
+}

@@ -1,0 +1,72 @@
+//! From the command line and the config files to the instances that are wanted.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use peerstream_registry::{Config, Draft, Layers, Outcome};
+
+use crate::assembly::Assembly;
+use crate::failure::Failure;
+use crate::{bundle, config};
+
+/// Where a config comes from besides the environment.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ConfigArgs {
+    /// A config file; later ones win over earlier ones, flags win over all
+    #[arg(long, value_name = "FILE")]
+    pub config: Vec<PathBuf>,
+    /// An option and its value, such as `limits.nodes=500`
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// What a broadcast is made of.
+pub struct Setup {
+    /// The config.
+    pub config: Config,
+    /// The instances it wants.
+    pub assembly: Assembly,
+}
+
+/// A config and all that is wrong with it.
+pub struct Checked {
+    /// The config, and what is wrong with it.
+    pub outcome: Outcome,
+    /// The instances, if nothing is wrong.
+    pub assembly: Option<Assembly>,
+}
+
+impl ConfigArgs {
+    /// The layers below the flags: files, environment, `--set`.
+    pub fn layers(&self) -> Layers {
+        let mut layers = Layers::new();
+        self.config.iter().for_each(|file| layers.file(file));
+        layers.environment(std::env::vars_os());
+        self.set.iter().for_each(|set| layers.set(set));
+        layers
+    }
+}
+
+/// Checks a config, and makes its instances if it can.
+pub fn check(layers: Layers) -> Result<Checked, Failure> {
+    let registry = bundle::registry().map_err(anyhow::Error::from)?;
+    let mut outcome = Draft::new(layers).check(&registry, &config::layout());
+    let assembly = if outcome.report.errors() == 0 { Assembly::make(&registry, &mut outcome) } else { None };
+    Ok(Checked { outcome, assembly })
+}
+
+impl Setup {
+    /// What these layers want, or all that is wrong with them. Warnings are shown and do not matter.
+    pub fn of(layers: Layers) -> Result<Self, Failure> {
+        let Checked { outcome, assembly } = check(layers)?;
+        let report = outcome.report.clone();
+        match (outcome.into_result(), assembly) {
+            (Ok(config), Some(assembly)) => {
+                eprint!("{}", report.human());
+                Ok(Self { config, assembly })
+            }
+            (Err(report), _) => Err(Failure::Config(report)),
+            (Ok(_), None) => Err(Failure::Run(anyhow::anyhow!("a strategy, transport or ingest is missing"))),
+        }
+    }
+}
