@@ -4,7 +4,7 @@ use std::fs::{self, Metadata};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use peerstream_protocol::crypto::{PublicKey, SecretKey, Signature, Strict, Verifier as _};
+use peerstream_protocol::crypto::{PublicKey, Signature, Strict, Verifier as _};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{LoadError, Named};
@@ -120,9 +120,9 @@ pub fn sha256_of(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What belongs into the file beside a library: its signature in hexadecimal digits.
-pub fn sign(library: &[u8], key: &SecretKey) -> String {
-    let signature = key.sign(&signed(&sha256_of(library)));
+/// What belongs into the file beside a library: its signature in hexadecimal digits. `sign` signs a message.
+pub fn sign(library: &[u8], sign: impl FnOnce(&[u8]) -> Signature) -> String {
+    let signature = sign(&signed(&sha256_of(library)));
     signature.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -59,11 +59,11 @@ fn a_signature_of_a_trusted_key_is_as_good_as_a_pin() {
     check_refused(load(), "PS0203", &["no signature"]);
     let beside = built.path().with_extension(format!("so.{SIGNATURE_SUFFIX}"));
     let bytes = fs::read(built.path()).unwrap();
-    fs::write(&beside, sign(&bytes, &theirs)).unwrap();
+    fs::write(&beside, sign(&bytes, |message| theirs.sign(message))).unwrap();
     check_refused(load(), "PS0203", &["none of the 1 trusted keys"]);
     fs::write(&beside, "signed, honestly").unwrap();
     check_refused(load(), "PS0203", &["malformed"]);
-    fs::write(&beside, sign(&bytes, &ours) + "\n").unwrap();
+    fs::write(&beside, sign(&bytes, |message| ours.sign(message)) + "\n").unwrap();
     assert_eq!(load().unwrap().plugins()[0].name, "star");
 }
 

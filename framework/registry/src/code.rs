@@ -36,6 +36,11 @@ macro_rules! codes {
                 match self { $(Self::$name => $text,)* }
             }
 
+            /// The one of this stable name.
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.word() == word)
+            }
+
             /// What it means, in a line.
             pub fn about(self) -> &'static str {
                 match self { $(Self::$name => $about,)* }
@@ -94,6 +99,26 @@ codes! {
     SecretUnreadable = "PS0142", Error, "the file of a secret cannot be read";
     /// An override that cannot be understood.
     BadOverride = "PS0150", Error, "an environment variable or --set is not SECTION__KEY or a.b=value";
+    /// In none of the allowed folders.
+    LibraryNotFound = "PS0201", Error, "a library is in none of the allowed folders";
+    /// Others could change it.
+    LibraryUnsafe = "PS0202", Error, "others than its owner could change a library or its folder";
+    /// Not the file that is meant.
+    LibraryUntrusted = "PS0203", Error, "a library is not the file that was pinned, nor signed by a trusted key";
+    /// Another version of the interface.
+    LibraryIncompatible = "PS0204", Error, "a library speaks another version of the interface";
+    /// The system does not load it.
+    LibraryRefused = "PS0205", Error, "the system's loader refuses a library";
+    /// No plug-in.
+    LibraryForeign = "PS0206", Error, "a library is not one of plug-ins";
+    /// Nonsense about itself.
+    LibraryMalformed = "PS0207", Error, "what a library says about itself makes no sense";
+    /// It took the process that tried it along.
+    LibraryCrashed = "PS0208", Error, "a library crashed or hung the process that tried it";
+    /// Not in this build.
+    LibraryUnsupported = "PS0209", Error, "this build cannot load libraries";
+    /// Two of the same kind and name.
+    LibraryClash = "PS0210", Error, "a library has a plug-in of a kind and name that there is already";
     /// Will go.
     Deprecated = "PS0190", Warning, "a plug-in is deprecated";
     /// A secret that everybody who sees the file sees.

@@ -18,6 +18,8 @@ pub struct Loading {
     pub dirs: Vec<PathBuf>,
     /// What a file must show before it is loaded: the `sha256` given for it, a `signature`, or `none`.
     pub require: Require,
+    /// Whose signatures count, as public keys of 64 hexadecimal digits: those that `peerstream keygen` shows.
+    pub trusted_keys: Vec<String>,
     /// The libraries, each under a name of your own.
     pub load: BTreeMap<String, Library>,
 }
@@ -58,6 +60,10 @@ impl PluginConfig for Loading {
         );
         let nowhere = count > 0 && self.dirs.is_empty();
         violations.push_if(nowhere, "dirs", "is empty, expected the folders of the libraries to load");
+        for key in &self.trusted_keys {
+            let wrong = peerstream_protocol::crypto::PublicKey::from_hex(key).is_none();
+            violations.push_if(wrong, "trusted_keys", format!("has `{key}`, expected 64 hexadecimal digits"));
+        }
         for (name, library) in &self.load {
             let unpinned = self.require == Require::Sha256 && library.sha256.is_none();
             let message = "has no sha256, which `require` asks for";

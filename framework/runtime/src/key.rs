@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use peerstream_protocol::cert::EpochCert;
-use peerstream_protocol::crypto::{PublicKey, SecretKey};
+use peerstream_protocol::crypto::{PublicKey, SecretKey, Signature};
 use peerstream_protocol::id::{Epoch, Term};
 use tracing::warn;
 
@@ -115,6 +115,11 @@ impl Publisher {
     /// The public half, which names the stream.
     pub fn public(&self) -> PublicKey {
         self.secret.public()
+    }
+
+    /// Signs a message, which must begin with what it is for, so that it can be taken for nothing else.
+    pub fn sign(&self, message: &[u8]) -> Signature {
+        self.secret.sign(message)
     }
 
     /// A secret of the coordinator that outlives a restart.

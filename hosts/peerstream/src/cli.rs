@@ -45,11 +45,19 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Show the plug-ins of this program
+    /// Show plug-ins, write new ones, try and pin libraries of them
     Plugins {
         /// What to do with plug-ins
         #[command(subcommand)]
         command: PluginsCommand,
+    },
+    /// Loads a library to see whether it can be loaded: called by the program itself
+    #[command(name = peerstream_loader::probe::COMMAND, hide = true)]
+    Probe {
+        /// What it is called in messages
+        name: String,
+        /// The file
+        file: PathBuf,
     },
     /// Create a publisher's key
     Keygen {

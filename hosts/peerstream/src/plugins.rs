@@ -1,4 +1,8 @@
-//! `plugins`: what can be used, and how.
+//! `plugins`: what can be used and how, and what authors need.
+
+mod begin;
+mod pin;
+mod rules;
 
 use std::process::ExitCode;
 
@@ -22,6 +26,14 @@ pub enum PluginsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Write the crate of a new plug-in, which builds and passes its tests at once
+    New(begin::NewArgs),
+    /// Check the plug-ins of a library by the rules of their kinds
+    Test(rules::TestArgs),
+    /// Show the lines of a config that load this library and no other
+    Pin(pin::PinArgs),
+    /// Sign a library, for those who trust the key rather than pin each file
+    Sign(pin::SignArgs),
     /// Show what a plug-in can be told
     Describe {
         /// Such as `strategy/dumbbell`
@@ -61,6 +73,10 @@ pub fn run(command: PluginsCommand) -> Result<ExitCode, Failure> {
         PluginsCommand::Describe { plugin } => {
             banner::line(describe(find(&registry, &plugin).map_err(Failure::Usage)?).trim_end());
         }
+        PluginsCommand::New(args) => begin::run(&args).map_err(Failure::Usage)?,
+        PluginsCommand::Test(args) => return rules::run(&args),
+        PluginsCommand::Pin(args) => pin::pin(&args)?,
+        PluginsCommand::Sign(args) => pin::sign(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

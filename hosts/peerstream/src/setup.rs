@@ -7,7 +7,7 @@ use peerstream_registry::{Config, Draft, Layers, Outcome};
 
 use crate::assembly::Assembly;
 use crate::failure::Failure;
-use crate::{bundle, config};
+use crate::{bundle, config, libraries};
 
 /// Where a config comes from besides the environment.
 #[derive(Args, Clone, Debug, Default)]
@@ -49,8 +49,11 @@ impl ConfigArgs {
 
 /// Checks a config, and makes its instances if it can.
 pub fn check(layers: Layers) -> Result<Checked, Failure> {
-    let registry = bundle::registry().map_err(anyhow::Error::from)?;
-    let mut outcome = Draft::new(layers).check(&registry, &config::layout());
+    let mut registry = bundle::registry().map_err(anyhow::Error::from)?;
+    let draft = Draft::new(layers);
+    let problems = libraries::load(&draft.peek("plugins"), &mut registry);
+    let mut outcome = draft.check(&registry, &config::layout());
+    problems.into_iter().for_each(|problem| outcome.add(problem.code, &problem.path, problem.message));
     let assembly = if outcome.report.errors() == 0 { Assembly::make(&registry, &mut outcome) } else { None };
     Ok(Checked { outcome, assembly })
 }
