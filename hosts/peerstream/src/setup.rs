@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use peerstream_registry::{Config, Draft, Layers, Outcome};
+use peerstream_registry::{Code, Config, Draft, Layers, Loading, Outcome, Require};
 
 use crate::assembly::Assembly;
 use crate::failure::Failure;
@@ -50,9 +50,24 @@ impl ConfigArgs {
 /// Checks a config, and makes its instances if it can.
 pub fn check(layers: Layers) -> Result<Checked, Failure> {
     let registry = bundle::registry().map_err(anyhow::Error::from)?;
-    let mut outcome = Draft::new(layers).check(&registry, &config::layout());
+    let draft = Draft::new(layers);
+    let loading: Loading = draft.peek("plugins");
+    let mut outcome = draft.check(&registry, &config::layout());
+    check_loading(&loading, &mut outcome);
     let assembly = if outcome.report.errors() == 0 { Assembly::make(&registry, &mut outcome) } else { None };
     Ok(Checked { outcome, assembly })
+}
+
+fn check_loading(loading: &Loading, outcome: &mut Outcome) {
+    if loading.load.is_empty() {
+        return;
+    }
+    let message = "this program cannot load plug-ins from files; link their crates into a host of your own";
+    outcome.add(Code::Conflict, "plugins.load", message);
+    if loading.require == Require::None {
+        let message = "plug-ins are loaded whatever is in their files: require is \"none\"";
+        outcome.add(Code::Unpinned, "plugins.require", message);
+    }
 }
 
 impl Setup {
