@@ -35,6 +35,7 @@ wasm:
 
 bench:
 	$(CARGO) bench -p peerstream-node --bench engine
+	$(CARGO) bench -p peerstream-registry --bench check
 
 # Simulated broadcasts (docs/lab.md). What is in target/lab and was made from the same inputs is not run again.
 LAB := GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(CARGO) run --release --locked -- lab

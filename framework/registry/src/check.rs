@@ -264,9 +264,9 @@ pub(crate) fn nearest_setting<'a>(setting: &'a Setting, path: &str) -> &'a Setti
 }
 
 fn refused(part: &Part<'_>, setting: &Setting, Violation { path, message }: &Violation) -> Diagnostic {
-    let setting = nearest_setting(setting, path);
-    let written = !matches!(setting.tree, Tree::Table(_)) && !setting.place.is_default();
-    let setting = if written { setting } else { &part.fallback };
+    let nearest = nearest_setting(setting, path);
+    let written = !std::ptr::eq(nearest, setting) && !nearest.place.is_default();
+    let setting = if written { nearest } else { &part.fallback };
     let message = match path.as_str() {
         "" | "." => format!("{}: {message}", part.scope.what),
         path => format!("`{}` {message}", joined(&part.scope.path, path)),

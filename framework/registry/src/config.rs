@@ -1,6 +1,7 @@
 //! A config that was checked.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use peerstream_traits::{Kind, PluginConfig};
 use serde_json::Value;
@@ -10,7 +11,7 @@ use crate::spec::Spec;
 use crate::tree::{Field, Setting, Table, Tree};
 
 /// A config that was checked: the host's sections, and the instances that are wanted.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Config {
     pub(crate) sections: BTreeMap<&'static str, Value>,
     pub(crate) specs: Vec<Spec>,
@@ -18,6 +19,13 @@ pub struct Config {
     pub(crate) root: Setting,
     /// What it would be had nothing been written.
     pub(crate) defaults: Setting,
+}
+
+/// Never the values, which may be secrets.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("specs", &self.specs).finish_non_exhaustive()
+    }
 }
 
 impl Config {

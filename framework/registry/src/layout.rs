@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 pub struct Layout {
     pub(crate) sections: Vec<Section>,
     pub(crate) slots: Vec<Slot>,
+    /// The names of all of them, in the order in which people are shown them.
+    names: Vec<&'static str>,
 }
 
 /// A section of the host.
@@ -44,6 +46,7 @@ impl Layout {
     /// With a section of the host's.
     #[must_use]
     pub fn section<T: PluginConfig>(mut self, name: &'static str) -> Self {
+        self.names.push(name);
         self.sections.push(Section { name, shape: Shape::of::<T>() });
         self
     }
@@ -52,13 +55,14 @@ impl Layout {
     /// used when the config names none, and never for a kind of which there may be many.
     #[must_use]
     pub fn slot<T: PluginConfig>(mut self, kind: Kind, default: Option<&'static str>) -> Self {
+        self.names.push(kind.word());
         self.slots.push(Slot { kind, default, shape: Shape::of::<T>() });
         self
     }
 
-    /// The names of all sections.
+    /// The names of all sections, in the order in which they were added.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.sections.iter().map(|section| section.name).chain(self.slots.iter().map(|slot| slot.kind.word()))
+        self.names.iter().copied()
     }
 }
 

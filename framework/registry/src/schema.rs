@@ -24,6 +24,17 @@ pub struct Range {
 }
 
 impl Range {
+    /// How a number misses it, and what is expected; none if it is within.
+    pub fn miss(self, number: f64) -> Option<(String, String)> {
+        let miss = match (self.contains(number), self.least, self.most) {
+            (true, _, _) => return None,
+            (false, Some(_), Some(_)) => format!("out of range {}", self.words()),
+            (false, Some(_), None) => "too small".to_owned(),
+            (false, _, _) => "too large".to_owned(),
+        };
+        Some((miss, self.words()))
+    }
+
     /// Whether a number is within.
     pub fn contains(self, number: f64) -> bool {
         self.least.is_none_or(|least| number >= least) && self.most.is_none_or(|most| number <= most)
@@ -96,6 +107,11 @@ impl<'a> Schema<'a> {
     /// The fields of a table with known keys, which then is closed.
     pub fn properties(self) -> Option<&'a Map<String, Value>> {
         self.get("properties")?.as_object()
+    }
+
+    /// Whether no other keys are allowed than those it knows.
+    pub fn is_closed(self) -> bool {
+        self.properties().is_some() || self.get("additionalProperties") == Some(&Value::Bool(false))
     }
 
     /// The schema of a field.

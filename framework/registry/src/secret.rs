@@ -25,7 +25,9 @@ pub fn resolve(setting: &mut Setting, path: &str, problems: &mut Vec<Diagnostic>
         Tree::Leaf(_) if setting.raw.is_some() => Ok(setting.raw.as_deref().unwrap_or_default().to_owned()),
         _ => Err(bad(setting, path)),
     };
-    setting.place.mask();
+    if !matches!(setting.tree, Tree::Table(_)) || matches!(&found, Err(problem) if problem.code == Code::BadSecret) {
+        mask(setting);
+    }
     // A secret that could not be found is empty, so that the rest can be looked at.
     let text = found.unwrap_or_else(|problem| {
         problems.push(problem);
@@ -33,6 +35,14 @@ pub fn resolve(setting: &mut Setting, path: &str, problems: &mut Vec<Diagnostic>
     });
     setting.tree = Tree::Leaf(text.into());
     setting.secret = true;
+}
+
+/// Keeps all that is written there from being shown; of a table, what is in its fields.
+fn mask(setting: &Setting) {
+    match &setting.tree {
+        Tree::Table(table) => table.values().for_each(|field| mask(&field.setting)),
+        _ => setting.place.mask(),
+    }
 }
 
 fn warn_if_plain(setting: &Setting, path: &str, text: &str, problems: &mut Vec<Diagnostic>) {

@@ -20,22 +20,12 @@ const DEPTH_MAX: usize = 8;
 /// default ones.
 pub fn starter(registry: &Registry, layout: &Layout, chosen: &[(Kind, String)]) -> String {
     let mut out = Starter::default();
-    for section in &layout.sections {
-        out.section(section.name, true, Schema::new(&section.shape.schema).about());
-        out.options(Schema::new(&section.shape.schema), &section.shape.defaults, "");
-    }
-    for slot in &layout.slots {
-        let named: Vec<_> =
-            chosen.iter().filter(|(kind, _)| *kind == slot.kind).map(|(_, name)| name.as_str()).collect();
-        let names = if named.is_empty() { slot.default.into_iter().collect() } else { named };
-        let entries: Vec<_> = names.iter().filter_map(|name| registry.find(slot.kind, name)).collect();
-        if entries.is_empty() {
-            out.open_slot(registry, slot);
-        }
-        for entry in entries {
-            let path =
-                if slot.kind.is_many() { format!("{}.{}", slot.kind, key(&entry.name)) } else { slot.kind.to_string() };
-            out.slot(registry, slot, &path, entry);
+    for name in layout.names() {
+        if let Some(section) = layout.sections.iter().find(|section| section.name == name) {
+            out.section(name, true, Schema::new(&section.shape.schema).about());
+            out.options(Schema::new(&section.shape.schema), &section.shape.defaults, "");
+        } else if let Some(slot) = layout.slots.iter().find(|slot| slot.kind.word() == name) {
+            out.kind(registry, slot, chosen);
         }
     }
     out.text
@@ -92,6 +82,23 @@ impl Starter {
         let _ = writeln!(self.text, "{}[{path}]", if active { "" } else { "#" });
     }
 
+    fn kind(&mut self, registry: &Registry, slot: &Slot, chosen: &[(Kind, String)]) {
+        let named: Vec<_> =
+            chosen.iter().filter(|(kind, _)| *kind == slot.kind).map(|(_, name)| name.as_str()).collect();
+        let names = if named.is_empty() { slot.default.into_iter().collect() } else { named };
+        let entries: Vec<_> = names.iter().filter_map(|name| registry.find(slot.kind, name)).collect();
+        if entries.is_empty() {
+            self.open_slot(registry, slot);
+        }
+        for entry in entries {
+            let path = match slot.kind.is_many() {
+                true => format!("{}.{}", slot.kind, key(&entry.name)),
+                false => slot.kind.to_string(),
+            };
+            self.slot(registry, slot, &path, entry);
+        }
+    }
+
     /// A kind of which nothing is used.
     fn open_slot(&mut self, registry: &Registry, slot: &Slot) {
         let kind = slot.kind;
@@ -124,6 +131,12 @@ impl Starter {
             }
             self.comment(field.about());
             let value = if default.is_null() { placeholder(field, 0) } else { default.clone() };
+            if let (Some(item), true) =
+                (resolved.additional(), default.as_object().is_some_and(serde_json::Map::is_empty))
+            {
+                let _ = writeln!(self.text, "#{path}.NAME = {}", inline(&placeholder(item, 0)));
+                continue;
+            }
             let note = if default.is_null() { "  # not set" } else { "" };
             let _ = writeln!(self.text, "#{path} = {}{note}", inline(&value));
         }

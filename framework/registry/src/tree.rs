@@ -1,6 +1,7 @@
 //! A config while it is put together: values that know where they were set.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -8,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::place::Place;
 
 /// A value, where it was set, and what it was set over.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Setting {
     /// The value.
     pub tree: Tree,
@@ -23,7 +24,7 @@ pub struct Setting {
 }
 
 /// A value.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Tree {
     /// A text, number, truth value; null for a number that is not finite.
     Leaf(Value),
@@ -131,6 +132,13 @@ impl Setting {
                 Value::Object(fields.collect::<Map<_, _>>())
             }
         }
+    }
+}
+
+/// Never the value, which may be a secret that nobody has recognised yet.
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Setting({})", self.place)
     }
 }
 

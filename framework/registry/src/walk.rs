@@ -95,7 +95,7 @@ impl Walk<'_> {
     }
 
     fn table(&mut self, schema: Schema<'_>, table: &mut Table, place: &Place, path: &str) {
-        if schema.properties().is_none() && schema.additional().is_none() {
+        if !schema.is_closed() && schema.additional().is_none() {
             return;
         }
         for (key, field) in table.iter_mut() {
@@ -174,12 +174,11 @@ impl Walk<'_> {
     fn leaf(&mut self, schema: Schema<'_>, setting: &Setting, path: &str) {
         match &setting.tree {
             Tree::Leaf(Value::Number(number)) => {
-                let range = schema.range();
-                if number.as_f64().is_some_and(|number| !range.contains(number)) {
-                    let message = format!("`{path}` = {number} is out of range {}", range.words());
-                    let expected = format!("expected {}", range.words());
-                    self.found.push(Diagnostic::at(Code::OutOfRange, setting, message).label(expected));
-                }
+                let found = number.as_f64().and_then(|value| schema.range().miss(value));
+                self.found.extend(found.map(|(miss, expected)| {
+                    let message = format!("`{path}` = {number} is {miss}");
+                    Diagnostic::at(Code::OutOfRange, setting, message).label(format!("expected {expected}"))
+                }));
             }
             Tree::Leaf(Value::String(text)) => self.text(schema, text, setting, path),
             _ => {}
@@ -231,7 +230,7 @@ impl Walk<'_> {
     }
 
     fn expected(&mut self, expected: &str, setting: &Setting, path: &str) {
-        let message = format!("`{path}` is {}, expected {expected}", found(&setting.tree));
+        let message = format!("`{path}` is {}", found(&setting.tree));
         self.found.push(Diagnostic::at(Code::WrongType, setting, message).label(format!("expected {expected}")));
     }
 }
@@ -295,20 +294,12 @@ fn may_be_meant(variant: Schema<'_>, tree: &Tree) -> bool {
 fn option(key: &str, field: Schema<'_>, default: &Value) -> String {
     let words = field.words();
     let default = match default {
-        Value::Null => String::new(),
+        Value::Null | Value::Object(_) => String::new(),
         _ if field.is_secret() => String::new(),
-        value => format!("default {}", shown(value)),
+        value => format!("default {value}"),
     };
     let details = [words, default].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
     if details.is_empty() { key.to_owned() } else { format!("{key} ({details})") }
-}
-
-/// A default as it would be written.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Object(_) => "a table".to_owned(),
-        other => other.to_string(),
-    }
 }
 
 fn words(choices: &[&Value]) -> String {

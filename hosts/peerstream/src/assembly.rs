@@ -1,7 +1,7 @@
 //! The instances that a config wants, made of their plug-ins.
 
 use anyhow::Context as _;
-use peerstream_registry::{Code, Loading, Outcome, Registry, Require, Spec, did_you_mean};
+use peerstream_registry::{Code, Outcome, Registry, Spec, did_you_mean};
 use peerstream_sdk::traits::admission::SharedPolicy;
 use peerstream_sdk::traits::archive::SharedArchive;
 use peerstream_sdk::traits::compliance::SharedHandler;
@@ -63,7 +63,6 @@ impl Assembly {
             compliance: maker.all(Kind::Compliance, Registry::compliance),
         };
         check_archives(&made, outcome);
-        check_loading(outcome);
         if outcome.report.errors() > 0 { None } else { made.complete() }
     }
 }
@@ -167,11 +166,90 @@ fn check_archives(made: &Parts, outcome: &mut Outcome) {
     }
 }
 
-/// Code that nobody has looked at is worth a word.
-fn check_loading(outcome: &mut Outcome) {
-    let loading: Loading = outcome.config.section("plugins");
-    if !loading.load.is_empty() && loading.require == Require::None {
-        let message = "plug-ins are loaded whatever is in their files: require is \"none\"";
-        outcome.add(Code::Unpinned, "plugins.require", message);
+#[cfg(test)]
+mod tests {
+    use peerstream_registry::{Draft, Entry, Layers};
+    use peerstream_sdk::prelude::*;
+    use peerstream_sdk::traits::Registration;
+    use peerstream_sdk::traits::archive::{
+        ArchiveBackend, Capabilities, Item, Manifest, Published, Receipt, RecordingId, StreamMeta,
+    };
+    use peerstream_sdk::traits::compliance::{Case, ComplianceHandler, Decision};
+
+    use super::*;
+
+    /// Keeps nothing, and gives nothing back.
+    struct Void;
+
+    impl Plugin for Void {
+        const NAME: &'static str = "void";
+        const SUMMARY: &'static str = "keeps nothing";
+        type Config = NoOptions;
+
+        fn build(_: NoOptions, context: &BuildContext<'_>) -> Result<Self, PluginError> {
+            if context.instance == "broken" { Err(PluginError::invalid("out of order")) } else { Ok(Self) }
+        }
+    }
+
+    impl Lifecycle for Void {}
+
+    #[async_trait]
+    impl ArchiveBackend for Void {
+        fn capabilities(&self) -> Capabilities {
+            Capabilities::default()
+        }
+
+        async fn open(&self, _: &StreamMeta) -> Result<RecordingId, PluginError> {
+            Err(PluginError::unsupported("opening"))
+        }
+
+        async fn put(&self, _: &RecordingId, _: &Item) -> Result<Receipt, PluginError> {
+            Err(PluginError::unsupported("keeping"))
+        }
+
+        async fn finalize(&self, _: &RecordingId, _: &Manifest) -> Result<Published, PluginError> {
+            Err(PluginError::unsupported("publishing"))
+        }
+    }
+
+    #[async_trait]
+    impl ComplianceHandler for Void {
+        async fn assess(&self, _: &Case) -> Result<Decision, PluginError> {
+            Ok(Decision::Pass)
+        }
+    }
+
+    fn made(text: &str) -> Result<Assembly, String> {
+        let mut registry = bundle::registry().unwrap();
+        registry.add(Entry::linked(&Registration::archive::<Void>("acme", "1.0.0"))).unwrap();
+        registry.add(Entry::linked(&Registration::compliance::<Void>("acme", "1.0.0"))).unwrap();
+        let mut layers = Layers::new();
+        layers.text("x.toml", text);
+        let mut outcome = Draft::new(layers).check(&registry, &crate::config::layout());
+        Assembly::make(&registry, &mut outcome).ok_or_else(|| outcome.report.human())
+    }
+
+    #[test]
+    fn every_instance_has_its_name_and_the_options_of_the_framework() {
+        let text = "[archive.here]\nuse = \"void\"\ntimeout_ms = 7\n[archive.there]\nuse = \"void\"\n";
+        let assembly = made(text).unwrap();
+        let archives: Vec<_> = assembly.archives.iter().map(|archive| archive.spec.instance.as_str()).collect();
+        assert_eq!(archives, ["here", "there"]);
+        assert_eq!(assembly.archives[0].spec.around::<ArchiveOptions>().timeout_ms, 7);
+        assert_eq!((assembly.strategy.spec.plugin.as_str(), assembly.fallback.is_none()), ("dumbbell", true));
+    }
+
+    #[test]
+    fn an_archive_that_cannot_withhold_is_refused_beside_compliance_unless_it_is_allowed() {
+        let text = "[archive.a]\nuse = \"void\"\n[compliance.c]\nuse = \"void\"\n";
+        let said = made(text).err().expect("refused");
+        assert!(said.contains("PS0122") && said.contains("x.toml:2:7"), "{said}");
+        assert!(made(&text.replace("[comp", "allow_unrestrictable = true\n[comp")).is_ok());
+    }
+
+    #[test]
+    fn an_instance_that_cannot_be_made_is_told_with_its_place() {
+        let said = made("[archive.broken]\nuse = \"void\"\n").err().expect("refused");
+        assert!(said.contains("PS0121") && said.contains("out of order") && said.contains("x.toml:2:7"), "{said}");
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use peerstream_registry::{Config, Draft, Layers, Outcome};
+use peerstream_registry::{Code, Config, Draft, Layers, Loading, Outcome, Require};
 
 use crate::assembly::Assembly;
 use crate::failure::Failure;
@@ -51,11 +51,21 @@ impl ConfigArgs {
 pub fn check(layers: Layers) -> Result<Checked, Failure> {
     let mut registry = bundle::registry().map_err(anyhow::Error::from)?;
     let draft = Draft::new(layers);
-    let problems = libraries::load(&draft.peek("plugins"), &mut registry);
+    let loading: Loading = draft.peek("plugins");
+    let problems = libraries::load(&loading, &mut registry);
     let mut outcome = draft.check(&registry, &config::layout());
     problems.into_iter().for_each(|problem| outcome.add(problem.code, &problem.path, problem.message));
+    warn_of_unpinned(&loading, &mut outcome);
     let assembly = if outcome.report.errors() == 0 { Assembly::make(&registry, &mut outcome) } else { None };
     Ok(Checked { outcome, assembly })
+}
+
+/// Code that nobody has looked at is worth a word.
+fn warn_of_unpinned(loading: &Loading, outcome: &mut Outcome) {
+    if !loading.load.is_empty() && loading.require == Require::None {
+        let message = "plug-ins are loaded whatever is in their files: require is \"none\"";
+        outcome.add(Code::Unpinned, "plugins.require", message);
+    }
 }
 
 impl Setup {

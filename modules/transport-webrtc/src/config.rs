@@ -14,24 +14,33 @@ pub struct Config {
     /// Also binds 127.0.0.1, so that nodes on one machine meet without a network.
     pub include_loopback: bool,
     /// UDP ports to use, for firewalls; absent means any free one. One port per link and interface.
+    #[schemars(example = Ports { first: 40_000, last: 40_999 })]
     pub ports: Option<Ports>,
     /// Public addresses told to other nodes in addition, with the local port: for machines behind a 1:1 NAT.
     pub advertise: Vec<IpAddr>,
     /// Flow-control window of a link in either direction, in bytes (65536 to 16777216). It caps the rate at window / round trip.
+    #[schemars(range(min = 65_536, max = 16_777_216))]
     pub window_bytes: u32,
     /// Kernel buffer of a socket in either direction, in bytes (at least 65536). The kernel may clamp it.
+    #[schemars(range(min = 65_536, max = 1_073_741_824))]
     pub socket_buffer_bytes: usize,
     /// Datagrams read before acknowledgements are sent (1 to 64). Above 2, browsers that send to us slow down.
+    #[schemars(range(min = 1, max = 64))]
     pub datagrams_per_wakeup: u32,
     /// Datagrams of about 1200 bytes sent per millisecond and link (1 to 1000). Browsers lose larger bursts.
+    #[schemars(range(min = 1, max = 1_000))]
     pub datagrams_per_ms: u32,
     /// Datagrams that wait for the pacer per socket (16 to 65536); beyond it the newest is dropped and counted.
+    #[schemars(range(min = 16, max = 65_536))]
     pub pacer_queue_datagrams: usize,
     /// Time between two connectivity checks of an address pair, in milliseconds (5 to 1000).
+    #[schemars(range(min = 5, max = 1_000))]
     pub ice_check_ms: u64,
     /// A link that is not open after this time has failed, in milliseconds (100 to 120000).
+    #[schemars(range(min = 100, max = 120_000))]
     pub setup_timeout_ms: u64,
     /// A peer that is silent for this time is gone, in milliseconds (1000 to 120000).
+    #[schemars(range(min = 1_000, max = 120_000))]
     pub silence_timeout_ms: u64,
 }
 
@@ -40,6 +49,7 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct Ports {
     /// The first port.
+    #[schemars(range(min = 1))]
     pub first: u16,
     /// The last port.
     pub last: u16,

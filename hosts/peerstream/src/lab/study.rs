@@ -191,7 +191,7 @@ mod tests {
         check_refused("peerstream lab run live --set network.loss", &["--set `network.loss`", "KEY=VALUE"]);
         check_refused("peerstream lab run live --set network.los=1", &["network.los", "unknown field", "`loss`"]);
         check_refused("peerstream lab run live --viewers 0", &["live", "`viewers`"]);
-        check_refused("peerstream lab run live --strategy mesh", &["mesh", "`dumbbell`"]);
+        check_refused("peerstream lab run live --strategy mesh", &["mesh", "available: dumbbell"]);
         check_refused("peerstream lab sweep live --set network.loss=0.01", &["several values"]);
         check_refused("peerstream lab run nothing.toml", &["nothing.toml", "cannot be read"]);
     }

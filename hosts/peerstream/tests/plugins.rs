@@ -1,0 +1,208 @@
+//! Plug-ins from libraries in a running broadcast, and what their authors are given.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
+
+use common::{Process, Server, check_fails, noise, run, until};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// Where this test was built.
+fn target() -> PathBuf {
+    let binary = Path::new(env!("CARGO_BIN_EXE_peerstream"));
+    binary.parent().and_then(Path::parent).unwrap().to_owned()
+}
+
+/// A folder with one library and a config that loads it.
+struct Installed {
+    folder: tempfile::TempDir,
+    file: PathBuf,
+}
+
+impl Installed {
+    fn new(build: impl FnOnce(&Path)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let file = folder.path().join("libit.so");
+        build(&file);
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        Self { folder, file }
+    }
+
+    fn of_c(source: &str, definitions: &[&str]) -> Self {
+        Self::new(|file| {
+            let mut cc = Command::new("cc");
+            cc.args(["-std=gnu11", "-O1", "-w", "-shared", "-fPIC", "-I"]).arg(root().join("plugin-sdk/include"));
+            cc.args(definitions.iter().map(|name| format!("-D{name}")));
+            let built = cc.arg(root().join(source)).arg("-o").arg(file).status().expect("a C compiler runs");
+            assert!(built.success());
+        })
+    }
+
+    fn of_crate(package: &str) -> Self {
+        Self::new(|file| {
+            let mut cargo = Command::new(env!("CARGO"));
+            cargo.args(["build", "--locked", "--features", "dynamic", "-p", package, "--target-dir"]).arg(target());
+            assert!(cargo.current_dir(root()).status().expect("cargo runs").success());
+            let library = format!("debug/lib{}.so", package.replace('-', "_"));
+            fs::copy(target().join(library), file).unwrap();
+        })
+    }
+
+    /// A config that loads it by its pin and has this beside.
+    fn config(&self, rest: &str) -> PathBuf {
+        let pin = run(&["plugins", "pin", self.file.to_str().unwrap()]);
+        let pin = String::from_utf8(pin.stdout).unwrap();
+        let path = self.folder.path().join("config.toml");
+        let dirs = format!("[plugins]\ndirs = [{:?}]\n", self.folder.path().to_str().unwrap());
+        fs::write(&path, format!("{dirs}{pin}\n[stun]\nlisten = \"127.0.0.1:0\"\n{rest}")).unwrap();
+        path
+    }
+}
+
+/// Serves with the strategy of this name; three watchers get each byte.
+#[track_caller]
+fn check_broadcast(installed: &Installed, strategy: &str) {
+    let config = installed.config(&format!("[strategy]\nuse = \"{strategy}\"\n"));
+    let mut server = Server::data(&["--config", config.to_str().unwrap()]);
+    let mut watchers: Vec<Process> = (0..3).map(|_| server.watch(&["-o", "-"])).collect();
+    let outputs: Vec<_> = watchers.iter_mut().map(Process::collect).collect();
+    server.wait_for_fed(3);
+    assert_eq!(server.overlay()["strategy"], strategy);
+    let bytes = noise(1, 500_000);
+    for chunk in bytes.chunks(50_000) {
+        server.write(chunk);
+        sleep(Duration::from_millis(50));
+    }
+    server.input = None;
+    for (watcher, output) in watchers.iter_mut().zip(outputs) {
+        assert_eq!(watcher.wait().code(), Some(0), "{}", watcher.log());
+        assert!(output.join().unwrap() == bytes);
+    }
+}
+
+#[test]
+fn a_strategy_in_rust_is_loaded_into_a_broadcast() {
+    check_broadcast(&Installed::of_crate("peerstream-example-strategy"), "first-free");
+}
+
+#[test]
+fn a_strategy_in_c_is_loaded_into_a_broadcast() {
+    check_broadcast(&Installed::of_c("examples/strategy-c/first_free.c", &[]), "first-free-c");
+}
+
+/// The strategy breaks down in this way; the dumbbell takes over, and nobody notices but the log.
+#[track_caller]
+fn check_replaced(fault: &str, word: &str) {
+    let installed = Installed::of_c("framework/loader/tests/corpus/plugin.c", &[fault]);
+    let config = installed.config("[strategy]\nuse = \"star\"\n");
+    let mut server = Server::data(&["--config", config.to_str().unwrap()]);
+    let mut watchers: Vec<Process> = (0..3).map(|_| server.watch(&["-o", "-"])).collect();
+    let outputs: Vec<_> = watchers.iter_mut().map(Process::collect).collect();
+    server.wait_for_fed(3);
+    until("the dumbbell takes over", || server.overlay()["strategy"] == "dumbbell");
+    until("the log has come", || server.process.log().contains(word));
+    let bytes = noise(2, 200_000);
+    server.write(&bytes);
+    server.input = None;
+    for (watcher, output) in watchers.iter_mut().zip(outputs) {
+        assert_eq!(watcher.wait().code(), Some(0), "{}", watcher.log());
+        assert!(output.join().unwrap() == bytes, "{fault}");
+    }
+    assert_eq!(server.metric("peerstream_coordinator_strategies_replaced_total"), 1);
+}
+
+#[test]
+fn a_strategy_that_hangs_is_replaced_while_the_broadcast_goes_on() {
+    check_replaced("FAULT_HANG", "did not answer within 1000 ms");
+}
+
+#[test]
+fn a_strategy_that_plans_nonsense_is_replaced_while_the_broadcast_goes_on() {
+    check_replaced("FAULT_UNKNOWN_CODE", "operation 99");
+}
+
+#[test]
+fn a_strategy_whose_plans_are_always_rejected_is_replaced_while_the_broadcast_goes_on() {
+    check_replaced("FAULT_CYCLE", "rejected again and again");
+}
+
+#[test]
+fn what_is_wrong_with_a_library_is_told_with_its_place_in_the_config() {
+    let installed = Installed::of_c("framework/loader/tests/corpus/plugin.c", &["FAULT_WRONG_MAJOR"]);
+    let config = installed.config("[strategy]\nuse = \"star\"\n");
+    let config = config.to_str().unwrap();
+    check_fails(&["check", config], 2, &["error[PS0204]", ":4:", "ABI 2.1", "speaks 0.1"]);
+    fs::write(&installed.file, "something else").unwrap();
+    check_fails(&["check", config], 2, &["error[PS0203]", "has changed", "sha256 = "]);
+    fs::remove_file(&installed.file).unwrap();
+    check_fails(&["check", config], 2, &["error[PS0201]", "libit.so"]);
+}
+
+#[test]
+fn a_new_strategy_builds_passes_and_runs_in_the_lab_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let sdk = root().join("plugin-sdk");
+    let begin = |arguments: &[&str]| common::command().current_dir(folder.path()).args(arguments).output().unwrap();
+    let made = begin(&["plugins", "new", "mine", "--kind", "strategy", "--sdk", sdk.to_str().unwrap()]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let again = begin(&["plugins", "new", "mine", "--kind", "strategy"]);
+    assert!(!again.status.success());
+    let home = folder.path().join("mine");
+    fs::copy(root().join("Cargo.lock"), home.join("Cargo.lock")).unwrap();
+    let target = target().join("new-plugin");
+    let cargo = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(arguments).arg("--target-dir").arg(&target).current_dir(&home);
+        assert!(command.status().expect("cargo runs").success(), "{arguments:?}");
+    };
+    cargo(&["test", "--quiet"]);
+    cargo(&["build", "--quiet", "--features", "dynamic"]);
+    let library = target.join("debug/libmine.so");
+    let library = library.to_str().unwrap();
+    let rules = run(&["plugins", "test", library]);
+    let said = String::from_utf8(rules.stdout).unwrap();
+    assert!(rules.status.success() && said.contains("strategy/mine") && said.contains("every rule is kept"), "{said}");
+    let lab = ["lab", "compare", "lag", "--viewers", "40", "--minutes", "0.2"];
+    let compared = run(&[&lab[..], &["--strategy", "dumbbell", "--strategy", library]].concat());
+    let said = String::from_utf8_lossy(&compared.stdout).into_owned();
+    assert!(said.contains("dumbbell") && said.contains("libmine.so"), "{said}");
+}
+
+#[test]
+fn a_sound_library_passes_and_a_broken_one_says_which_rule_it_breaks() {
+    let sound = Installed::of_c("examples/strategy-c/first_free.c", &[]);
+    assert!(run(&["plugins", "test", sound.file.to_str().unwrap()]).status.success());
+    let broken = Installed::of_c("framework/loader/tests/corpus/plugin.c", &["FAULT_CYCLE"]);
+    let output = run(&["plugins", "test", broken.file.to_str().unwrap()]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("BROKEN  every plan is valid") && said.contains("ancestor"), "{said}");
+}
+
+#[test]
+fn a_signed_library_needs_no_pin() {
+    let installed = Installed::of_c("examples/strategy-c/first_free.c", &[]);
+    let key = installed.folder.path().join("vendor.key");
+    let (key, file) = (key.to_str().unwrap(), installed.file.to_str().unwrap());
+    let public = String::from_utf8(run(&["keygen", key]).stdout).unwrap();
+    assert!(run(&["plugins", "sign", file, "--key", key]).status.success());
+    let config = installed.folder.path().join("signed.toml");
+    let dirs = format!("[plugins]\ndirs = [{:?}]\n", installed.folder.path().to_str().unwrap());
+    let trust = format!("require = \"signature\"\ntrusted_keys = [\"{}\"]\n", public.trim());
+    let rest = "[plugins.load.it]\nfile = \"libit.so\"\n[strategy]\nuse = \"first-free-c\"\n";
+    let text = format!("{dirs}{trust}{rest}");
+    fs::write(&config, &text).unwrap();
+    let checked = run(&["check", config.to_str().unwrap()]);
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    fs::write(&config, text.replace(public.trim(), &"ab".repeat(32))).unwrap();
+    check_fails(&["check", config.to_str().unwrap()], 2, &["error[PS0203]", "none of the 1 trusted keys"]);
+}
