@@ -314,11 +314,12 @@ impl Measures {
 
     pub(crate) fn feeding(&self, world: &World<Coordinated>) -> Feeding {
         let end = self.mark(world);
-        let (source, peers) = (
+        let (source, peers, starters) = (
             end.tally.payload_from_source - self.begun.tally.payload_from_source,
             end.tally.payload_from_peers - self.begun.tally.payload_from_peers,
+            end.tally.payload_from_starters - self.begun.tally.payload_from_starters,
         );
-        let all = (source + peers) as f64;
+        let all = (source + peers + starters) as f64;
         let viewing = self.viewing();
         let segments = viewing.watched_s / (world.segment().0 as f64 / 1e6);
         let (mut repeated, mut received) = (0, 0);
@@ -330,6 +331,7 @@ impl Measures {
         Feeding {
             by_peers: ratio(peers as f64, all),
             by_source: ratio(source as f64, all),
+            by_starters: ratio(starters as f64, all),
             repeated: ratio(repeated as f64, received as f64),
             failed: ratio(viewing.segments_lost_for_good as f64, segments),
             source_copies: ratio(

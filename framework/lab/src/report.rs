@@ -167,6 +167,9 @@ pub struct Feeding {
     pub by_peers: f64,
     /// By the source.
     pub by_source: f64,
+    /// By the source over control connections, to newcomers.
+    #[serde(default)]
+    pub by_starters: f64,
     /// Received more than once.
     pub repeated: f64,
     /// Of the segments due, those that never came.

@@ -78,6 +78,11 @@ impl Default for Wire {
 }
 
 impl Wire {
+    /// A new one over a path of this delay.
+    pub(crate) fn with_delay(delay: Micros) -> Self {
+        Self { delay, ..Self::default() }
+    }
+
     /// Bytes sent and not acknowledged by now.
     pub(crate) fn in_flight(&mut self, now: Micros) -> u64 {
         while self.flight.front().is_some_and(|(at, _)| *at <= now) {

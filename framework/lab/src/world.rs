@@ -25,7 +25,7 @@ use crate::network::{Access, Network};
 use crate::player::Player;
 use crate::quantiles::Distribution;
 use crate::queue::Queue;
-use crate::wire::{CREDIT, window_max};
+use crate::wire::{CREDIT, Wire, window_max};
 
 /// A link whose other end is silent ends after this long (`docs/transport.md`).
 const LINK_SILENT_MAX: Micros = Micros::from_secs(5);
@@ -87,6 +87,8 @@ pub struct Tally {
     pub messages_out: u64,
     /// Payload received from the source, in the segments' true bytes.
     pub payload_from_source: u64,
+    /// Payload sent to newcomers over control connections, in the segments' true bytes.
+    pub payload_from_starters: u64,
     /// Payload received from viewers, in the segments' true bytes.
     pub payload_from_peers: u64,
     /// Times a node took its want back from a feeder.
@@ -255,6 +257,7 @@ impl<C: Conductor> World<C> {
             frozen_until: Micros(0),
             conn: None,
             wires: Vec::new(),
+            control_wire: Wire::default(),
             uplink_free: self.now,
             downlink_free: self.now,
             timer: Micros(0),

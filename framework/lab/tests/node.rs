@@ -1,5 +1,6 @@
 //! The node alone, under a script that assigns what each test says.
 
+use peerstream_lab::network::Paths;
 use peerstream_lab::script::Script;
 use peerstream_lab::world::broadcast_keys;
 use peerstream_lab::{ActorId, Network, World};
@@ -194,4 +195,56 @@ fn media_that_is_overdue_is_asked_for_although_the_parent_answers() {
     world.kill(viewers[0]);
     stream(&mut world, 6);
     check_whole(&world, viewers[2], Micros::from_millis(1_000));
+}
+
+/// Three viewers below each other, and two below the source that the third may ask, the fourth first; all far from each
+/// other.
+fn far_standbys() -> (World<Script>, Vec<ActorId>) {
+    let far = Network { paths: Paths::Same(Micros::from_millis(120)), ..Network::default() };
+    let (mut world, viewers) = world(5, far);
+    world.conductor.assign_tree(&tree(&[(1, 0, None), (2, 1, None), (3, 2, None), (4, 0, None), (5, 0, None)]));
+    for helper in [4, 5] {
+        let (parents, standby) = (vec![Edge::now(NodeId(0))], vec![Edge::now(NodeId(3))]);
+        world.conductor.assign(NodeId(helper), Assignment { parents, standby, ..Assignment::default() });
+    }
+    world.conductor.assign(NodeId(3), third());
+    stream(&mut world, 10);
+    (world, viewers)
+}
+
+fn third() -> Assignment {
+    let edge = |peer: u64| Edge::now(NodeId(peer));
+    Assignment { parents: vec![edge(2)], standby: vec![edge(4), edge(5)], ..Assignment::default() }
+}
+
+#[test]
+fn a_dead_helper_costs_no_more_than_its_answer_would_have_taken() {
+    let (mut world, viewers) = far_standbys();
+    world.kill(viewers[1]);
+    world.kill(viewers[3]);
+    stream(&mut world, 6);
+    check_whole(&world, viewers[2], Micros::from_millis(1_400));
+    assert!(world.conductor.suspects.contains(&(NodeId(3), NodeId(4))), "the coordinator hears of the dead helper too");
+}
+
+#[test]
+fn newer_assignments_do_not_bring_a_dead_helper_back_to_the_front() {
+    let (mut world, viewers) = far_standbys();
+    world.kill(viewers[1]);
+    world.kill(viewers[3]);
+    for _ in 0..30 {
+        world.conductor.assign(NodeId(3), third());
+        world.stream(Micros::from_millis(200), SEGMENT, BYTES, 10);
+    }
+    check_whole(&world, viewers[2], Micros::from_millis(1_400));
+}
+
+#[test]
+fn a_helper_far_away_is_not_let_go_before_its_answer_could_come() {
+    let (mut world, viewers) = far_standbys();
+    // The parent answers all the time and has nothing.
+    world.kill(viewers[0]);
+    stream(&mut world, 6);
+    check_whole(&world, viewers[2], Micros::from_millis(1_600));
+    assert_eq!(world.status(viewers[2]).counters.takeovers, 1);
 }

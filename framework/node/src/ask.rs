@@ -21,10 +21,13 @@ const ASK_AGAIN: Micros = Micros::from_millis(500);
 const JOIN_PATIENCE: Micros = Micros::from_millis(700);
 /// A helper that delivers nothing for this long is let go.
 const RESCUE_FUTILE_AFTER: Micros = Micros::from_millis(700);
-/// So is one that does not say a word within two round trips and this.
-const RESCUE_MUTE_AFTER: Micros = Micros::from_millis(100);
-/// The round trip to a helper of which none was measured.
-const ROUND_TRIP_UNKNOWN: Micros = Micros::from_millis(200);
+/// For this long a helper that was asked in vain comes after the others.
+const TRIED_OF_LATE: Micros = Micros::from_secs(10);
+/// Helpers are asked for a sign of life when nothing has come for this long, or for one and a quarter segments, so that the
+/// dead among them are known by the time one is needed. Those heard within this time need not say so again.
+const ROLL_CALL_AFTER: Micros = Micros::from_millis(250);
+/// And no more often than this.
+const ROLL_CALL_AGAIN: Micros = Micros::from_millis(300);
 /// A link to a parent that does not carry the stream for this long, although the parent answers, has failed: the coordinator
 /// finds another one. Time for it to see first that the fault is the parent's.
 const RESCUE_MAX: Micros = Micros::from_secs(15);
@@ -117,6 +120,7 @@ impl<V: Verifier> Node<V> {
         self.ask_the_silent_again();
         self.forget_idle_feeders();
         self.end_futile_rescue();
+        self.call_the_roll();
         if self.is_starting() {
             self.confirm_parents();
         }
@@ -230,20 +234,71 @@ impl<V: Verifier> Node<V> {
         }
         self.release(helper);
         if let Some(link) = self.links.values_mut().find(|link| link.peer == helper) {
-            link.refused = Some(now);
+            (link.refused, link.futile) = (Some(now), Some(now));
         }
     }
 
     fn is_futile(&self, link: &Link) -> bool {
         let Some(since) = link.asked.since else { return true };
-        let answer = Micros(link.round_trip.unwrap_or(ROUND_TRIP_UNKNOWN).0 * 2) + RESCUE_MUTE_AFTER;
-        let mute = link.heard < since && self.now.since(since) > answer;
-        mute || self.now.since(since.max(link.fed).max(self.moved)) > RESCUE_FUTILE_AFTER
+        let idle = self.now.since(since.max(link.fed).max(self.moved));
+        link.is_mute(self.now)
+            || idle > RESCUE_FUTILE_AFTER
+            || (self.is_behind(link) && self.is_another_ahead(link.peer))
+    }
+
+    /// Whether the peer has answered the present want, brings nothing, and has nothing that is not here.
+    fn is_behind(&self, link: &Link) -> bool {
+        let position = self.position.unwrap_or_default();
+        link.asked.since.is_some_and(|since| link.heard > since + link.round_trip.unwrap_or_default())
+            && link.ahead_of(position, self.now).is_none()
+            && self.now.since(self.moved.max(link.fed)) > self.latency.segment() + self.latency.hop()
+    }
+
+    /// Whether another helper has what is missing here.
+    fn is_another_ahead(&self, than: NodeId) -> bool {
+        let position = self.position.unwrap_or_default();
+        let free =
+            |link: &Link| link.open && link.refused.is_none() && !link.is_mute(self.now) && !link.lacks(position);
+        let mut others = self.reconciler.helpers().filter(|peer| *peer != than);
+        others
+            .any(|peer| self.promise(peer) == (None, false) && self.link_with(peer).is_some_and(|(_, link)| free(link)))
+    }
+
+    /// Asks the helpers for a sign of life while nothing comes.
+    fn call_the_roll(&mut self) {
+        if self.roll_call_at().is_none_or(|at| self.now < at) {
+            return;
+        }
+        let now = self.now;
+        let heard = |link: &Link| now.since(link.heard) < ROLL_CALL_AFTER || now.since(link.pinged()) < ROLL_CALL_AGAIN;
+        let absent = self.reconciler.helpers().filter_map(|peer| self.link_with(peer));
+        let absent: Vec<_> = absent.filter(|(_, link)| link.open && !heard(link)).map(|(id, _)| id).collect();
+        for id in absent {
+            let nonce = self.chance.u32();
+            if let Some(link) = self.links.get_mut(&id) {
+                let ping = link.ping(nonce, now);
+                self.counters.overhead_sent += link.say(id, &ping, now, &mut self.out);
+            }
+        }
+    }
+
+    /// Whoever may ask in need hears with each answer what there is to get.
+    pub(crate) fn tell_those_in_need(&mut self, id: LinkId) {
+        if self.links.get(&id).is_some_and(|link| self.reconciler.rescues(link.peer)) {
+            self.speak(id);
+        }
+    }
+
+    /// When the helpers are to be asked for a sign of life if nothing comes until then.
+    fn roll_call_at(&self) -> Option<Micros> {
+        let late = ROLL_CALL_AFTER.max(Micros(self.latency.segment().0 * 5 / 4));
+        (self.position.is_some() && self.is_media()).then(|| self.moved + late)
     }
 
     fn begin_rescue(&mut self) {
         let parents = self.parents();
-        let helper = self.reconciler.helpers().find(|peer| self.may_rescue(*peer, parents));
+        let helpers = self.reconciler.helpers().filter(|peer| self.may_rescue(*peer, parents));
+        let helper = helpers.min_by_key(|peer| self.promise(*peer));
         if let Some(helper) = helper {
             self.counters.takeovers += 1;
             self.false_alarms.pending = parents != Parents::Gone;
@@ -252,12 +307,23 @@ impl<V: Verifier> Node<V> {
         }
     }
 
+    /// How little there is to hope for of a helper: whoever was asked in vain of late comes last, whatever a newer assignment
+    /// says, and who is known to have what is missing comes first.
+    fn promise(&self, peer: NodeId) -> (Option<Micros>, bool) {
+        let position = self.position.unwrap_or_default();
+        let link = self.link_with(peer).map(|(_, link)| link);
+        let ahead = link.is_some_and(|link| link.ahead_of(position, self.now).is_some());
+        let tried = link.and_then(|link| link.futile).filter(|at| self.now.since(*at) < TRIED_OF_LATE);
+        (tried, !ahead)
+    }
+
     /// Whether to turn to this helper now: it has what this node lacks, or a segment is overdue and the helper, not being the
     /// backup, need not say all the time what it has.
     fn may_rescue(&self, peer: NodeId, parents: Parents) -> bool {
         let Some((_, link)) = self.link_with(peer).filter(|(_, link)| link.open) else { return false };
         let position = self.position.unwrap_or_default();
-        if link.refused.is_some() || self.reconciler.link(peer).wanted || link.lacks(position) {
+        if link.refused.is_some() || link.is_mute(self.now) || self.reconciler.link(peer).wanted || link.lacks(position)
+        {
             return false;
         }
         let patience = self.patience(parents);
@@ -286,7 +352,8 @@ impl<V: Verifier> Node<V> {
 
     /// When to turn to a helper if nothing comes until then.
     pub(crate) fn overdue_due(&self) -> Option<Micros> {
-        let at = self.overdue_at(self.parents()).filter(|at| *at > self.now)?;
+        let due = [self.overdue_at(self.parents()), self.roll_call_at()];
+        let at = due.into_iter().flatten().filter(|at| *at > self.now).min()?;
         self.is_receiver().then_some(at)
     }
 
@@ -305,11 +372,13 @@ impl<V: Verifier> Node<V> {
         }
     }
 
-    /// Whether a parent delivers what the helper has had for no longer than L.
+    /// Whether a parent delivers again what the helper has had for no longer than L. What it delivered before it failed proves
+    /// nothing, however near that still is.
     fn is_parent_back(&self, helper: NodeId) -> bool {
         let (now, hop) = (self.now, self.latency.hop());
-        let since = self.link_with(helper).and_then(|(_, rescuer)| rescuer.asked.since);
-        since.is_some_and(|since| now.since(since) > hop) && self.links.values().any(|link| self.keeps_up(link))
+        let Some(since) = self.link_with(helper).and_then(|(_, rescuer)| rescuer.asked.since) else { return false };
+        let mut parents = self.links.values().filter(|link| link.piece_at > since);
+        now.since(since) > hop && parents.any(|link| self.keeps_up(link))
     }
 
     fn end_rescue(&mut self, helper: NodeId) {

@@ -147,6 +147,7 @@ impl<V: Verifier> Node<V> {
             PeerMessage::Progress(next) => link.on_progress(next, now),
             PeerMessage::Ping { nonce } => {
                 self.counters.overhead_sent += link.say(id, &PeerMessage::Pong { nonce }, now, &mut self.out);
+                self.tell_those_in_need(id);
             }
             PeerMessage::Pong { nonce } => link.on_pong(nonce, now),
             PeerMessage::Train { nonce, left, .. } => self.on_train(id, nonce, left),
@@ -303,8 +304,9 @@ impl<V: Verifier> Node<V> {
     }
 
     fn note_piece(&mut self, id: LinkId, seq: Seq) {
+        let now = self.now;
         if let Some(link) = self.links.get_mut(&id) {
-            link.piece_in = link.piece_in.max(Some(seq));
+            (link.piece_in, link.piece_at) = (link.piece_in.max(Some(seq)), now);
         }
     }
 

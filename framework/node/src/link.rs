@@ -24,6 +24,10 @@ const WANTS_PER_SECOND: u64 = 20;
 const OFFENCES_MAX: u32 = 8;
 /// One offence is forgiven in this time.
 const FORGIVE_EVERY: Micros = Micros::from_secs(10);
+/// A ping that is not answered within a round trip, a quarter more and this was not heard.
+const ANSWER_SLACK: Micros = Micros::from_millis(100);
+/// The round trip to a peer with which none was measured.
+const ROUND_TRIP_UNKNOWN: Micros = Micros::from_millis(200);
 /// What arrives this long after a want was taken back was already under way.
 const UNDER_WAY: Micros = Micros::from_secs(5);
 
@@ -78,10 +82,14 @@ pub(crate) struct Link {
     pub(crate) round_trip: Option<Micros>,
     ping: Option<(u32, Micros)>,
     pinged: Micros,
+    /// When the first ping since the peer was last heard was sent.
+    called: Micros,
     /// The init of the last header that was sent in answer to the present want.
     pub(crate) init_out: InitId,
     /// The newest segment of which a piece came, new or not.
     pub(crate) piece_in: Option<Seq>,
+    /// When the last piece came, new or not.
+    pub(crate) piece_at: Micros,
     pub(crate) init_in: Option<(InitId, Vec<u8>)>,
     pub(crate) feed: Option<Feed>,
     pub(crate) repair: Option<Feed>,
@@ -91,6 +99,8 @@ pub(crate) struct Link {
     /// The packet train of the peer's that is arriving.
     pub(crate) train_in: Arriving,
     pub(crate) refused: Option<Micros>,
+    /// When it was last asked for a feed in vain.
+    pub(crate) futile: Option<Micros>,
     pub(crate) suspected: Option<Micros>,
     /// What the peer said it does not have: from, up to.
     pub(crate) gap: Option<(Seq, Seq)>,
@@ -119,8 +129,10 @@ impl Link {
             round_trip: None,
             ping: None,
             pinged: Micros(0),
+            called: Micros(0),
             init_out: InitId::NONE,
             piece_in: None,
+            piece_at: Micros(0),
             init_in: None,
             feed: None,
             repair: None,
@@ -129,6 +141,7 @@ impl Link {
             asked: Asked::default(),
             train_in: Arriving::default(),
             refused: None,
+            futile: None,
             suspected: None,
             gap: None,
             fed: Micros(0),
@@ -219,10 +232,25 @@ impl Link {
         now.since(self.pinged) >= every || self.pinged == Micros(0)
     }
 
+    /// Whether a ping has been under way for so long, and nothing else heard, that there may be nobody.
+    pub(crate) fn is_mute(&self, now: Micros) -> bool {
+        let round_trip = self.round_trip.unwrap_or(ROUND_TRIP_UNKNOWN).0;
+        let answer = Micros(round_trip + round_trip / 4) + ANSWER_SLACK;
+        self.called > self.heard && now.since(self.called) > answer
+    }
+
+    /// When the last ping was sent.
+    pub(crate) fn pinged(&self) -> Micros {
+        self.pinged
+    }
+
     /// A ping, to be sent now.
     pub(crate) fn ping(&mut self, nonce: u32, now: Micros) -> PeerMessage {
         self.pinged = now;
         self.ping = Some((nonce, now));
+        if self.called <= self.heard {
+            self.called = now;
+        }
         PeerMessage::Ping { nonce }
     }
 

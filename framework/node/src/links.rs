@@ -286,7 +286,9 @@ impl<V: Verifier> Node<V> {
         let Some(link) = self.links.get(&id).filter(|link| link.open) else { return };
         let peer = link.peer;
         let said = link.suspected.is_some_and(|at| now.since(at) < SUSPECT_AGAIN);
-        if said || now.since(link.heard) < self.silence_max(peer) {
+        let mute = link.is_mute(now) && self.reconciler.helpers().any(|helper| helper == peer);
+        let max = if mute { SUSPECT_AFTER.max(Micros(self.latency.hop().0 * 2)) } else { self.silence_max(peer) };
+        if said || now.since(link.heard) < max {
             return;
         }
         if let Some(link) = self.links.get_mut(&id) {

@@ -17,6 +17,8 @@ const HOLD_MAX: Micros = Micros::from_secs(2);
 const LINGER: Micros = Micros::from_secs(2);
 /// A node that takes a copy and has not said a word for this long makes room for one that asks in need.
 const TAKER_SILENT_MAX: Micros = Micros::from_millis(450);
+/// While one has not said a word for this long, who asks in need waits for what becomes of it: takers speak every 200 ms.
+const TAKER_SUSPECT: Micros = Micros::from_millis(250);
 /// Repairs under way at once.
 const REPAIRS_MAX: usize = 4;
 /// A repair may ask for this many segments.
@@ -82,7 +84,7 @@ impl<V: Verifier> Node<V> {
             }
             return self.report_soon();
         }
-        if self.now.since(asked) < HOLD_MAX && (room || !in_need) {
+        if self.now.since(asked) < HOLD_MAX && (room || !in_need || self.may_lose_a_taker()) {
             if let Some(link) = self.links.get_mut(&id) {
                 let first_asked = link.held.take().map_or(asked, |(_, at)| at.min(asked));
                 link.held = Some((want, first_asked));
@@ -109,6 +111,12 @@ impl<V: Verifier> Node<V> {
         if let Some(peer) = silent.map(|link| link.peer) {
             self.stop_feed(peer, true);
         }
+    }
+
+    /// Whether somebody who takes a copy may have vanished.
+    fn may_lose_a_taker(&self) -> bool {
+        let mut takers = self.links.values().filter(|link| self.reconciler.link(link.peer).fed_by_me);
+        self.copies_max() > 0 && takers.any(|link| self.now.since(link.heard) >= TAKER_SUSPECT)
     }
 
     fn refuse(&mut self, id: LinkId, why: Refusal) {

@@ -94,6 +94,8 @@ pub struct Actor {
     pub(super) frozen_until: Micros,
     pub(super) conn: Option<Conn>,
     pub(super) wires: Vec<(LinkId, Wire)>,
+    /// What of starters is under way to it over the control connection.
+    pub(super) control_wire: Wire,
     pub(super) uplink_free: Micros,
     pub(super) downlink_free: Micros,
     /// When the node wants its timer, and when the next one is in the queue.

@@ -2,10 +2,18 @@
 
 use peerstream_node::Input;
 use peerstream_protocol::control::{Down, Up};
+use peerstream_protocol::frame::{Frame, Lane, PIECE_PREFIX};
 use peerstream_protocol::time::Micros;
 
-use super::{ActorId, Event, World};
+use super::{ActorId, Event, HEADER, World};
 use crate::conductor::{Conductor, Conn, Order};
+use crate::network::on_the_line;
+use crate::wire::Wire;
+
+/// No control message but a starter is longer, in bytes; those that are shorter are not looked into.
+const SMALL: usize = 64;
+/// After this long without anything under way a connection begins anew with its first window, as TCP does.
+const WINDOW_IDLE: Micros = Micros::from_secs(1);
 
 impl<C: Conductor> World<C> {
     /// All viewers' control connections break, and none can be opened for a while.
@@ -94,12 +102,43 @@ impl<C: Conductor> World<C> {
         self.tally.messages_out += 1;
         let sure = self.is_control_sure(id, || matches!(Down::decode(&bytes), Ok(Down::Welcome(_) | Down::Refuse(_))));
         let delay = self.actors[id.0].access.control_delay;
+        if let Some(arrives) = self.starter_arrives(id, &bytes) {
+            return self.events.push(arrives, Event::ToNode(id.0 as u32, conn, bytes));
+        }
         if sure {
             return self.schedule(delay, Event::ToNode(id.0 as u32, conn, bytes));
         }
         for late in self.network.control_copies(false, &mut self.chance) {
             self.events.push(self.now + delay + late, Event::ToNode(id.0 as u32, conn, bytes.clone()));
         }
+    }
+
+    /// When a starter arrives: it waits for the window of its connection, which grows as a link's does, and is not lost.
+    fn starter_arrives(&mut self, id: ActorId, bytes: &[u8]) -> Option<Micros> {
+        let Some(Down::Starter(frames)) = (bytes.len() > SMALL).then(|| Down::decode(bytes).ok()).flatten() else {
+            return None;
+        };
+        let size = on_the_line(self.starter_size(&frames));
+        let (now, window_max) = (self.now, self.window_max);
+        let actor = &mut self.actors[id.0];
+        let (delay, wire) = (actor.access.control_delay, &mut actor.control_wire);
+        if wire.in_flight(now) == 0 && now.since(wire.arrives[Lane::Control as usize]) > WINDOW_IDLE {
+            *wire = Wire::with_delay(delay);
+        }
+        let wait = wire.wait_for_window(size, window_max, now);
+        let arrives = wire.in_order(Lane::Control, now + wait + delay, now);
+        wire.on_sent(size, arrives + delay);
+        Some(arrives)
+    }
+
+    /// The bytes that a starter's frames stand for; its payload is counted.
+    fn starter_size(&mut self, frames: &[Vec<u8>]) -> u64 {
+        let is_piece = |frame: &&Vec<u8>| matches!(Frame::decode(frame), Ok(Frame::Piece { .. }));
+        let pieces = frames.iter().filter(is_piece).count() as u64;
+        let seen: u64 = frames.iter().map(|frame| frame.len() as u64).sum();
+        let Some(scale) = self.scale else { return seen };
+        self.tally.payload_from_starters += pieces * scale.piece_bytes;
+        pieces * (scale.piece_bytes + PIECE_PREFIX as u64) + (frames.len() as u64 - pieces) * HEADER
     }
 
     /// The conductor closes a connection: nothing more comes in over it, and its end reaches the node after what was sent

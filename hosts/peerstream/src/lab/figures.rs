@@ -166,6 +166,7 @@ pub const GROUPS: &[Group] = &[
         title: "Feeding",
         figures: figures![
             "by_peers", "payload from other viewers", "%", Higher, |r| Some(100.0 * r.feeding.by_peers);
+            "by_starters", "payload over control connections", "%", Lower, |r| Some(100.0 * r.feeding.by_starters);
             "source_copies", "copies sent by the source", "", Lower, |r| Some(r.feeding.source_copies);
             "repeated", "payload received again", "%", Lower, |r| Some(100.0 * r.feeding.repeated);
             "failed", "segments that never came", "%", Lower, |r| Some(100.0 * r.feeding.failed);

@@ -75,7 +75,14 @@ pub fn report(seed: u64) -> Report {
             without_freeze_over_1s: 0.98,
             not_recovered: 0,
         }],
-        feeding: Feeding { by_peers: 0.998, by_source: 0.002, repeated: 0.003, failed: 0.0001, source_copies: 2.1 },
+        feeding: Feeding {
+            by_peers: 0.998,
+            by_source: 0.002,
+            by_starters: 0.0,
+            repeated: 0.003,
+            failed: 0.0001,
+            source_copies: 2.1,
+        },
         uplinks: Uplinks {
             use_percent: quantiles(40.0),
             copies_tenths: (0..28).map(|tenth| if tenth % 10 == 0 { 9_000 } else { 40 * (28 - tenth) }).collect(),
