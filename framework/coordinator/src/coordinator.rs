@@ -350,6 +350,7 @@ impl Coordinator {
             self.addresses.forget_idle(self.now);
             self.end_old_starters();
             self.watch_silent();
+            self.watch_neglect();
             self.ask_ladder();
         }
         self.judge();
@@ -533,7 +534,12 @@ impl Coordinator {
                 }
             }
         }
-        self.trouble.rejections = if rejected { self.trouble.rejections + 1 } else { 0 };
+        // A plan of nothing says nothing.
+        if rejected {
+            self.trouble.rejections += 1;
+        } else if !plan.groups().is_empty() {
+            self.trouble.rejections = 0;
+        }
     }
 
     fn retarget(&mut self, op: &Op) {

@@ -18,6 +18,9 @@ pub(crate) struct Named {
     pub(crate) strategy: Box<dyn TreeStrategy + Send>,
 }
 
+/// A strategy that leaves a member without a parent for so long, and does not say that there is no place, starts afresh.
+const NEGLECT_MAX: Micros = Micros::from_secs(5);
+
 /// What a strategy would do if it took over now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trial {
@@ -33,6 +36,8 @@ pub(crate) struct Trouble {
     /// Plans in a row with a rejected group.
     pub(crate) rejections: u32,
     restarted: Option<Micros>,
+    /// A member that has no parent, and since when it is the first of those.
+    neglected: Option<(NodeId, Micros)>,
 }
 
 impl Coordinator {
@@ -82,14 +87,38 @@ impl Coordinator {
         if let Some(why) = self.strategy.failure() {
             return self.replace_strategy(why);
         }
-        if self.trouble.rejections < REJECTIONS_MAX {
+        if self.trouble.rejections >= REJECTIONS_MAX {
+            self.restart_strategy("its plans are rejected again and again");
+        } else if self.is_neglectful() {
+            self.restart_strategy("it leaves members without a parent");
+        }
+    }
+
+    /// Whether a member has been without a parent for long although the strategy does not say that there is no place.
+    fn is_neglectful(&self) -> bool {
+        self.trouble.neglected.is_some_and(|(_, since)| self.now.since(since) >= NEGLECT_MAX)
+    }
+
+    /// Looks for members that the strategy does not care for. Only one that can be replaced is watched like that.
+    pub(crate) fn watch_neglect(&mut self) {
+        if self.fallback.is_none() || self.adoption.is_some() {
             return;
         }
+        let mut members = self.topology.iter().filter(|(node, _)| *node != NodeId::SOURCE);
+        let first = members.find(|(_, member)| member.parent().is_none()).map(|(node, _)| node);
+        let first = first.filter(|_| self.strategy.waiting() == 0);
+        self.trouble.neglected = first.map(|node| match self.trouble.neglected {
+            Some((known, since)) if known == node => (node, since),
+            _ => (node, self.now),
+        });
+    }
+
+    fn restart_strategy(&mut self, why: &str) {
         let before = self.trouble.restarted.replace(self.now);
-        self.trouble.rejections = 0;
+        (self.trouble.rejections, self.trouble.neglected) = (0, None);
         let again = before.is_some_and(|before| self.now.since(before) < PROBATION);
         if again && self.fallback.is_some() {
-            return self.replace_strategy("its plans are rejected again and again".to_owned());
+            return self.replace_strategy(why.to_owned());
         }
         self.counters.strategy_restarts += 1;
         self.attach_strategy();

@@ -149,3 +149,23 @@ impl TreeStrategy for Detaches {
 
     fn on_events(&mut self, _: &Context<'_>, _: &[Event], _: &mut Plan) {}
 }
+
+/// Takes no notice of anybody.
+struct Absent;
+
+impl TreeStrategy for Absent {
+    fn attach(&mut self, _: &Context<'_>, _: &mut Plan) {}
+
+    fn on_events(&mut self, _: &Context<'_>, _: &[Event], _: &mut Plan) {}
+}
+
+#[test]
+fn a_strategy_that_leaves_members_without_a_parent_is_replaced() {
+    let mut world = world(Box::new(Absent));
+    world.join();
+    world.run(4_000);
+    assert_eq!(world.replaced, [""; 0]);
+    world.run(12_000);
+    check_reached(&world, "steady");
+    assert_eq!(world.replaced, ["it leaves members without a parent"]);
+}

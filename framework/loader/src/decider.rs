@@ -20,8 +20,8 @@ use crate::worker::{Job, Outcome, Worker};
 
 /// A decider that takes longer for an answer is given up.
 pub const ANSWER_MAX: Duration = Duration::from_secs(1);
-/// A strategy that takes longer to take over an overlay is given up.
-pub const ATTACH_MAX: Duration = Duration::from_secs(10);
+/// A strategy that takes so much longer for each member, as it takes over an overlay, is given up.
+pub const ATTACH_PER_MEMBER: Duration = Duration::from_micros(100);
 /// An answer that takes longer is slow.
 pub const SLOW: Duration = Duration::from_millis(100);
 /// So many slow answers in a row, and it is given up.
@@ -174,7 +174,8 @@ impl TreeStrategy for Strategy {
     fn attach(&mut self, context: &Context<'_>, plan: &mut Plan) {
         let decider = self.decider.get_mut().expect("no holder panics");
         decider.records = write_topology(context.topology);
-        if decider.batch(op::ATTACH, context.now, context.source, ATTACH_MAX) {
+        let members = u32::try_from(context.topology.len()).unwrap_or(u32::MAX);
+        if decider.batch(op::ATTACH, context.now, context.source, ANSWER_MAX + ATTACH_PER_MEMBER * members) {
             Self::read(decider, plan);
         }
     }
