@@ -12,9 +12,10 @@ use crate::nearest::did_you_mean;
 use crate::place::Place;
 use crate::registry::Registry;
 use crate::schema::{Schema, filled};
+use crate::secret;
 use crate::spec::Spec;
 use crate::tree::{Field, Setting, Table, Tree};
-use crate::walk::{Scope, joined, walk};
+use crate::walk::{Scope, clipped, joined, walk};
 
 /// Instances of one kind.
 pub const INSTANCES_MAX: usize = 32;
@@ -67,12 +68,14 @@ impl<'a> Checker<'a> {
     }
 
     fn unknown_section(&self, key: &str, field: &Field) -> Diagnostic {
+        secret::mask_within(&field.setting);
         let mut label = did_you_mean(key, self.sections.iter().map(String::as_str));
         let owns = |section: &&Section| Schema::new(&section.shape.schema).property(key).is_some();
         if let (true, Some(owner)) = (label.is_empty(), self.layout.sections.iter().find(owns)) {
             label = format!("did you mean `{key}` in [{}]?", owner.name);
         }
-        let found = Diagnostic::new(Code::UnknownSection, field.key.clone(), format!("unknown section `{key}`"));
+        let found =
+            Diagnostic::new(Code::UnknownSection, field.key.clone(), format!("unknown section `{}`", clipped(key)));
         let over = field.setting.over.clone();
         Diagnostic { over, ..found }.label(label).note(format!("known sections: {}", self.sections.join(", ")))
     }
@@ -129,7 +132,8 @@ impl<'a> Checker<'a> {
     fn instances(&mut self, slot: &'a Slot, field: &mut Field) {
         let kind = slot.kind;
         let Tree::Table(table) = &mut field.setting.tree else {
-            return self.problems.push(unnamed(kind, &field.setting.place));
+            secret::mask_within(&field.setting);
+            return self.problems.push(unnamed(kind, &field.key));
         };
         if table.len() > INSTANCES_MAX {
             let message = format!("[{kind}] has {} instances, expected at most {INSTANCES_MAX}", table.len());
@@ -159,6 +163,9 @@ impl<'a> Checker<'a> {
         let told = used.as_ref().map(|used| used.setting.clone());
         let fallback = told.unwrap_or_else(|| Setting::new(Tree::default(), &field.key));
         let options = entry.map(|entry| self.options(path, entry, config.as_mut(), fallback));
+        if let (None, Some(config)) = (&options, &config) {
+            secret::mask(&config.setting);
+        }
         if let Tree::Table(table) = &mut field.setting.tree {
             table.extend(used.map(|field| ("use".to_owned(), field)));
             table.extend(config.map(|field| ("config".to_owned(), field)));
@@ -227,7 +234,7 @@ impl<'a> Checker<'a> {
     }
 
     fn unknown_plugin(&self, kind: Kind, name: &str, used: &Setting) -> Diagnostic {
-        let message = format!("no {kind} plug-in named `{name}`");
+        let message = format!("no {kind} plug-in named `{}`", clipped(name));
         Diagnostic::at(Code::UnknownPlugin, used, message).label(self.registry.alternatives(kind, name))
     }
 
@@ -276,7 +283,7 @@ fn refused(part: &Part<'_>, setting: &Setting, Violation { path, message }: &Vio
 
 fn unnamed(kind: Kind, place: &Place) -> Diagnostic {
     let message = format!("[{kind}] holds instances, each a table with a name of its own");
-    Diagnostic::new(Code::Unnamed, place.clone(), message).label(format!("expected [{kind}.NAME] above this"))
+    Diagnostic::new(Code::Unnamed, place.clone(), message).label(format!("expected a header [{kind}.NAME]"))
 }
 
 fn no_table(path: &str, setting: &Setting) -> Diagnostic {

@@ -75,7 +75,7 @@ fn frame(out: &mut String, source: &Source, span: Range<usize>, label: &str) -> 
     let Position { line, column } = source.position(span.start);
     let number = line.to_string();
     let margin = number.len().max(MARGIN_MIN);
-    let shown: String = source.line(line).chars().take(LINE_LETTERS_MAX).collect();
+    let shown = source.line(line, LINE_LETTERS_MAX);
     let _ = writeln!(out, "{:margin$}┌─ {}:{line}:{column}", "", source.name());
     let _ = writeln!(out, "{}", format!("{number:>margin$}│ {shown}").trim_end());
     let before = (column - 1).min(LINE_LETTERS_MAX);

@@ -37,10 +37,18 @@ pub fn resolve(setting: &mut Setting, path: &str, problems: &mut Vec<Diagnostic>
     setting.secret = true;
 }
 
+/// Keeps what is in a table or list from being shown, of which nobody knows what is secret in it.
+pub(crate) fn mask_within(setting: &Setting) {
+    if !matches!(setting.tree, Tree::Leaf(_)) {
+        mask(setting);
+    }
+}
+
 /// Keeps all that is written there from being shown; of a table, what is in its fields.
-fn mask(setting: &Setting) {
+pub(crate) fn mask(setting: &Setting) {
     match &setting.tree {
         Tree::Table(table) => table.values().for_each(|field| mask(&field.setting)),
+        Tree::List(items) if !items.is_empty() => items.iter().for_each(mask),
         _ => setting.place.mask(),
     }
 }

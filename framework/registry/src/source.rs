@@ -9,6 +9,8 @@ pub struct Source {
     name: String,
     text: String,
     line_starts: Vec<usize>,
+    /// Where lines begin that look like headers of tables.
+    headers: Vec<usize>,
     masks: Mutex<Vec<Range<usize>>>,
 }
 
@@ -25,8 +27,10 @@ impl Source {
     /// A text under the name that messages give it.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         let text = text.into();
-        let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { name: name.into(), text, line_starts, masks: Mutex::default() }
+        let line_starts: Vec<_> = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let is_header = |start: &usize| text[*start..].trim_start_matches([' ', '\t']).starts_with('[');
+        let headers = line_starts.iter().copied().filter(is_header).collect();
+        Self { name: name.into(), text, line_starts, headers, masks: Mutex::default() }
     }
 
     /// What messages call it.
@@ -59,23 +63,28 @@ impl Source {
         start..start + rest.lines().next().unwrap_or_default().len()
     }
 
-    /// A line as it may be shown: stars for what is masked, a space for every other letter that does not show.
-    pub fn line(&self, line: usize) -> String {
+    /// The first letters of a line as they may be shown: stars for what is masked, a space for what does not show.
+    pub fn line(&self, line: usize, letters_max: usize) -> String {
         let span = self.line_span(line);
+        let text = &self.text[span.clone()];
+        let end = span.start + text.char_indices().nth(letters_max).map_or(text.len(), |(at, _)| at);
         let masks = self.masks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let masks: Vec<_> = masks.iter().filter(|mask| mask.start < end && mask.end > span.start).cloned().collect();
         let shown = |(at, letter): (usize, char)| match letter {
             _ if masks.iter().any(|mask| mask.contains(&(span.start + at))) => '*',
             letter if letter.is_control() => ' ',
             letter => letter,
         };
-        self.text[span.clone()].char_indices().map(shown).collect()
+        self.text[span.start..end].char_indices().map(shown).collect()
     }
 
     /// The table header that a place is below, with the offset of it.
     pub fn header_above(&self, offset: usize) -> Option<(usize, String)> {
-        let line = self.position(offset).line;
-        let headers = (1..line).rev().map(|line| self.line_span(line).start..self.line_span(line).end);
-        headers.map(|span| (span.start, self.text[span].trim().to_owned())).find(|(_, text)| text.starts_with('['))
+        let line = self.line_span(self.position(offset).line).start;
+        let above = self.headers.partition_point(|start| *start < line);
+        let start = *self.headers.get(above.checked_sub(1)?)?;
+        let span = self.line_span(self.position(start).line);
+        Some((start, self.text[span].trim().to_owned()))
     }
 }
 
@@ -101,6 +110,6 @@ mod tests {
     fn what_is_masked_is_never_shown() {
         let source = Source::new("x", "token = \"hunter2\" # mine\n");
         source.mask(8..17);
-        assert_eq!(source.line(1), "token = ********* # mine");
+        assert_eq!(source.line(1, 100), "token = ********* # mine");
     }
 }

@@ -114,8 +114,9 @@ impl Walk<'_> {
     }
 
     fn unknown(&mut self, schema: Schema<'_>, key: &str, field: &Field, path: &str) {
+        secret::mask_within(&field.setting);
         if schema.holds_secrets() {
-            field.setting.place.mask();
+            secret::mask(&field.setting);
         }
         let known = schema.fields().map(|(key, _)| key).chain(self.scope.besides.iter().copied());
         let mut label = did_you_mean(key, known);
@@ -128,7 +129,7 @@ impl Walk<'_> {
             return self.found.push(problem);
         }
         let within = if path == self.scope.path { String::new() } else { format!(" in `{path}`") };
-        let message = format!("unknown option `{key}`{within} for {}", self.scope.what);
+        let message = format!("unknown option `{}`{within} for {}", clipped(key), self.scope.what);
         let mut found = Diagnostic {
             over: field.setting.over.clone(),
             ..Diagnostic::new(Code::UnknownOption, field.key.clone(), message)
@@ -230,6 +231,7 @@ impl Walk<'_> {
     }
 
     fn expected(&mut self, expected: &str, setting: &Setting, path: &str) {
+        secret::mask_within(setting);
         let message = format!("`{path}` is {}", found(&setting.tree));
         self.found.push(Diagnostic::at(Code::WrongType, setting, message).label(format!("expected {expected}")));
     }
@@ -317,7 +319,7 @@ fn found(tree: &Tree) -> String {
 }
 
 /// The beginning of a text.
-fn clipped(text: &str) -> String {
+pub(crate) fn clipped(text: &str) -> String {
     if text.chars().count() <= TEXT_LETTERS_MAX {
         return text.to_owned();
     }

@@ -104,9 +104,9 @@ fn show(report: &Report, probes: &[Probe], format: Format) {
         }
         Format::Github => {
             let failed = probes.iter().filter(|(_, result)| result.is_err());
-            let failed: String =
-                failed.map(|(spec, result)| format!("::error title=probe::{}\n", line(spec, result))).collect();
-            banner::line(format!("{}{failed}", report.github()).trim_end());
+            let failed = failed.map(|(spec, result)| format!("::error title=probe::{}\n", line(spec, result)));
+            let commands = report.github() + &failed.collect::<String>();
+            commands.lines().for_each(banner::line);
         }
     }
 }

@@ -44,7 +44,7 @@ fn mistakes_are_named_with_what_was_expected() {
     check_fails(&["lab", "run", "live", "--set", "network.los=1"], 2, &["--set `network.los=1`", "`loss`"]);
     check_fails(&["lab", "run", "live", "--set", "viewers"], 2, &["--set `viewers`", "KEY=VALUE"]);
     check_fails(&["lab", "run", "live", "--rtt", "/nowhere/rtt"], 2, &["--rtt", "/nowhere/rtt", "cannot be read"]);
-    check_fails(&["lab", "run", "live", "--strategy", "mesh"], 2, &["mesh", "`dumbbell`"]);
+    check_fails(&["lab", "run", "live", "--strategy", "mesh"], 2, &["mesh", "available: dumbbell"]);
     check_fails(&["lab", "sweep", "live", "--set", "viewers=5"], 2, &["several values"]);
     check_fails(&["lab", "compare", "live"], 2, &["--strategy"]);
     check_fails(&["lab", "report", text(&path)], 2, &["evening.toml"]);
