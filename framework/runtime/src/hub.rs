@@ -17,6 +17,8 @@ use tracing::{debug, error, info, warn};
 pub use peerstream_coordinator::Origin;
 
 use crate::clock::Clock;
+use crate::feed;
+use crate::plugins::telemetry::Telemetry;
 
 /// Messages of all connections that wait for the coordinator; a full queue stops reading from the sockets.
 pub const HUB_QUEUE_MAX: usize = 1024;
@@ -62,10 +64,17 @@ pub struct Connection {
 impl Hub {
     /// Starts the task.
     pub fn spawn(coordinator: Coordinator, clock: Clock) -> Self {
+        Self::spawn_with(coordinator, clock, None)
+    }
+
+    /// Starts the task, with sinks that are told what happens.
+    pub(crate) fn spawn_with(coordinator: Coordinator, clock: Clock, telemetry: Option<Telemetry>) -> Self {
+        let telemetry = telemetry.filter(|telemetry| telemetry.interest().events);
+        let coordinator = if telemetry.is_some() { coordinator.with_happened() } else { coordinator };
         let (requests, inbox) = mpsc::channel(HUB_QUEUE_MAX);
         let (closed, closings) = mpsc::unbounded_channel();
         let counters = Arc::new(Counters::default());
-        let task = Task { coordinator, clock, sessions: HashMap::new(), timer: None, counters: counters.clone() };
+        let task = Task { coordinator, clock, sessions: HashMap::new(), timer: None, counters: counters.clone(), telemetry };
         tokio::spawn(task.run(inbox, closings));
         Self { requests, closed, next: Arc::default(), counters }
     }
@@ -157,6 +166,8 @@ struct Task {
     sessions: HashMap<ConnId, mpsc::Sender<Vec<u8>>>,
     timer: Option<Micros>,
     counters: Arc<Counters>,
+    /// Told what happens.
+    telemetry: Option<Telemetry>,
 }
 
 impl Task {
@@ -249,6 +260,10 @@ impl Task {
             }
             let Some(conn) = slow.pop() else { break };
             self.coordinator.handle(self.clock.now(), Input::Closed(conn));
+        }
+        if let Some(telemetry) = &self.telemetry {
+            let happened = self.coordinator.take_happened();
+            happened.iter().for_each(|happened| feed::happened(telemetry, &self.clock, happened));
         }
     }
 

@@ -1,0 +1,255 @@
+//! All instances at work: started together, fed by the broadcast, ended together.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use peerstream_traits::{Kind, PluginError};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::admission::Gate;
+use super::archive::{Archives, Layer};
+use super::call::AbortOnDrop;
+use super::compliance::{Carrier, Desk, Handler, Work};
+use super::instance::{Instance, Plugins};
+use super::options;
+use super::status::{Identity, Status, Statuses};
+use super::state::State;
+use super::supervisor::Supervisor;
+use super::telemetry::{Sink, Telemetry};
+
+/// Why the plug-ins could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A required one could not.
+    #[error("{kind} `{name}` is required and did not start: {error}")]
+    Required {
+        /// Its kind.
+        kind: Kind,
+        /// Its name in the config.
+        name: String,
+        /// Why.
+        #[source]
+        error: PluginError,
+    },
+    /// The log of complaints could not be opened.
+    #[error("the log of complaints cannot be opened: {0}")]
+    CaseLog(#[source] std::io::Error),
+    /// There are handlers of complaints, and no log.
+    #[error("there are compliance handlers, but no log of complaints is named")]
+    NoCaseLog,
+}
+
+/// All instances at work. Dropping it ends them without a word; see [`Self::stop`].
+pub struct Running {
+    statuses: Statuses,
+    telemetry: Telemetry,
+    archives: Archives,
+    gate: Gate,
+    desk: Option<Desk>,
+    figures_interval: Duration,
+    supervisors: Vec<Supervisor>,
+    sinks: Vec<Arc<Sink>>,
+    layers: Vec<Arc<Layer>>,
+    /// Cases that nobody works on before [`Self::carry_with`].
+    work: Mutex<Option<Work>>,
+    workers: Mutex<Workers>,
+    watchers: Vec<AbortOnDrop<()>>,
+}
+
+#[derive(Default)]
+struct Workers {
+    sinks: Vec<JoinHandle<()>>,
+    layers: Vec<JoinHandle<()>>,
+    cases: Option<AbortOnDrop<()>>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Running({} plug-ins)", self.supervisors.len())
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.sinks.iter().chain(&self.layers).for_each(JoinHandle::abort);
+    }
+}
+
+/// Makes instances supervised ones.
+#[derive(Default)]
+struct Assembly {
+    statuses: Statuses,
+    supervisors: Vec<Supervisor>,
+}
+
+impl Assembly {
+    fn supervise(
+        &mut self,
+        identity: Identity,
+        doer: Arc<dyn peerstream_traits::Lifecycle>,
+        options: &options::Lifecycle,
+    ) -> Supervisor {
+        let status = Status::new(identity, options.required);
+        self.statuses.add(status.clone());
+        let supervisor = Supervisor::new(status, doer, options.clone());
+        self.supervisors.push(supervisor.clone());
+        supervisor
+    }
+
+    fn show(&self, identity: Identity) {
+        let status = Status::new(identity, false);
+        status.turn(State::Starting, None);
+        status.turn(State::Running, None);
+        self.statuses.add(status);
+    }
+}
+
+impl Plugins {
+    /// Starts all of them at once. When a required one does not start, all are ended again.
+    pub async fn start(self) -> Result<Running, StartError> {
+        let running = self.assemble()?;
+        let starts = running.supervisors.iter().map(Supervisor::start);
+        let results = join_all(starts).await;
+        let failed = running.supervisors.iter().zip(results).find_map(|(supervisor, result)| {
+            Some((supervisor.status.clone(), result.err()?)).filter(|(status, _)| status.is_required())
+        });
+        if let Some((status, error)) = failed {
+            running.stop().await;
+            let Identity { kind, name, .. } = status.identity().clone();
+            return Err(StartError::Required { kind, name, error });
+        }
+        Ok(running.watched())
+    }
+
+    fn assemble(self) -> Result<Running, StartError> {
+        let mut assembly = Assembly::default();
+        self.shown.iter().for_each(|identity| assembly.show(identity.clone()));
+        for (kind, Instance { plugin, options, .. }) in
+            self.others.iter().map(|(kind, other)| (other.identity(*kind), other))
+        {
+            assembly.supervise(kind, plugin.clone(), options);
+        }
+        let sink = |instance: Instance<_, options::Telemetry>, assembly: &mut Assembly| {
+            let identity = instance.identity(Kind::Telemetry);
+            let plugin: peerstream_traits::telemetry::SharedSink = instance.plugin;
+            let supervisor = assembly.supervise(identity, plugin.clone(), &instance.options.lifecycle);
+            Arc::new(Sink::new(plugin, instance.options, supervisor))
+        };
+        let sinks: Vec<_> = self.telemetry.into_iter().map(|instance| sink(instance, &mut assembly)).collect();
+        let layer = |instance: Instance<_, options::Archive>, assembly: &mut Assembly| {
+            let identity = instance.identity(Kind::Archive);
+            let plugin: peerstream_traits::archive::SharedArchive = instance.plugin;
+            let supervisor = assembly.supervise(identity, plugin.clone(), &instance.options.lifecycle);
+            Arc::new(Layer::new(plugin, instance.options, supervisor))
+        };
+        let layers: Vec<_> = self.archives.into_iter().map(|instance| layer(instance, &mut assembly)).collect();
+        let handler = |instance: Instance<_, options::Compliance>, assembly: &mut Assembly| {
+            let identity = instance.identity(Kind::Compliance);
+            let plugin: peerstream_traits::compliance::SharedHandler = instance.plugin;
+            let supervisor = assembly.supervise(identity, plugin.clone(), &instance.options.lifecycle);
+            Arc::new(Handler::new(plugin, instance.options, supervisor))
+        };
+        let handlers: Vec<_> = self.compliance.into_iter().map(|instance| handler(instance, &mut assembly)).collect();
+        let gate = match self.admission {
+            Some(instance) => {
+                let identity = instance.identity(Kind::Admission);
+                let supervisor = assembly.supervise(identity, instance.plugin.clone(), &instance.options.lifecycle);
+                Gate::guarded(instance.plugin, instance.options, supervisor, &self.secret, self.stream)
+            }
+            None => Gate::open(self.stream),
+        };
+        let (desk, work) = match (handlers.is_empty(), &self.case_log) {
+            (true, _) => (None, None),
+            (false, None) => return Err(StartError::NoCaseLog),
+            (false, Some(log)) => {
+                let (desk, work) = Desk::open(log, handlers).map_err(StartError::CaseLog)?;
+                (Some(desk), Some(work))
+            }
+        };
+        let workers = Workers {
+            sinks: sinks.iter().map(|sink| tokio::spawn(sink.clone().run())).collect(),
+            layers: layers.iter().map(|layer| tokio::spawn(layer.clone().run())).collect(),
+            cases: None,
+        };
+        Ok(Running {
+            statuses: assembly.statuses,
+            telemetry: Telemetry::new(sinks.clone()),
+            archives: Archives::new(layers.clone()),
+            gate,
+            desk,
+            figures_interval: Duration::from_millis(self.figures_interval_ms.max(100)),
+            supervisors: assembly.supervisors,
+            sinks,
+            layers,
+            work: Mutex::new(work),
+            workers: Mutex::new(workers),
+            watchers: Vec::new(),
+        })
+    }
+}
+
+impl Running {
+    fn watched(mut self) -> Self {
+        let watch = |supervisor: &Supervisor| AbortOnDrop(tokio::spawn(supervisor.clone().watch()));
+        self.watchers = self.supervisors.iter().map(watch).collect();
+        self
+    }
+
+    /// How all instances stand.
+    pub fn statuses(&self) -> &Statuses {
+        &self.statuses
+    }
+
+    /// Where records go.
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    /// Where segments go.
+    pub fn archives(&self) -> &Archives {
+        &self.archives
+    }
+
+    /// Where newcomers are let in.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Where complaints are taken in; nothing when there is no handler.
+    pub fn desk(&self) -> Option<&Desk> {
+        self.desk.as_ref()
+    }
+
+    /// The time between two figures of the same name.
+    pub fn figures_interval(&self) -> Duration {
+        self.figures_interval
+    }
+
+    /// From now on cases are worked on, and what is decided is carried out by this. The first call counts.
+    pub fn carry_with(&self, carrier: Arc<dyn Carrier>) {
+        if let Some(work) = self.work.lock().expect("no holder panics").take() {
+            self.workers().cases = Some(AbortOnDrop(tokio::spawn(work.run(carrier))));
+        }
+    }
+
+    /// Lets sinks and archives take what waits, and ends all instances, each within the time its options give it.
+    pub async fn stop(&self) {
+        let (sinks, layers) = {
+            let mut workers = self.workers();
+            workers.cases = None;
+            (std::mem::take(&mut workers.sinks), std::mem::take(&mut workers.layers))
+        };
+        let sinks = join_all(self.sinks.iter().zip(sinks).map(|(sink, worker)| sink.stop(worker)));
+        let layers = join_all(self.layers.iter().zip(layers).map(|(layer, worker)| layer.stop(worker)));
+        tokio::join!(sinks, layers);
+        // Those of sinks and archives have ended; a second end is refused.
+        let rest = self.supervisors.iter().map(|supervisor| supervisor.stop(Instant::now() + supervisor.stop_timeout()));
+        join_all(rest).await;
+    }
+
+    fn workers(&self) -> std::sync::MutexGuard<'_, Workers> {
+        self.workers.lock().expect("no holder panics")
+    }
+}
