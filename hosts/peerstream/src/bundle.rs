@@ -10,6 +10,8 @@ use peerstream::traits::ingest::Ingest;
 use peerstream_dumbbell::Dumbbell;
 use peerstream_ingest_pipe::{FFMPEG_COMMAND, InputKind, Pipe};
 use peerstream_transport_webrtc::WebRtc;
+pub use peerstream_admission::work::solve as solve_puzzle;
+pub use peerstream_telemetry_prometheus::{CONTENT_TYPE as METRICS_TYPE, text as metrics_text};
 pub use peerstream_transport_webrtc::stun::Server as StunServer;
 
 use crate::cli::{KindArg, ServeArgs};

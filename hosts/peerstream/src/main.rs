@@ -1,6 +1,7 @@
 //! The peerstream command.
 
 mod admission;
+mod allowance;
 mod api;
 mod assets;
 mod banner;
@@ -8,16 +9,20 @@ mod bundle;
 mod cli;
 mod config;
 mod control;
+mod entrance;
 mod failure;
 mod lab;
 mod locate;
 mod metrics;
 mod paths;
+mod plugins;
+mod porter;
 mod relay;
 mod serve;
 mod server;
 mod signals;
 mod stun;
+mod takedown;
 mod watch;
 mod why;
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use peerstream::broadcast::{self, Broadcast, State};
 use peerstream::key::Publisher;
+use peerstream::plugins::Plugins;
 use peerstream::traits::ingest::Ingest;
 use tokio::sync::watch;
 use tracing::info;
 
-use crate::admission::Admission;
 use crate::cli::{DemoArgs, HostArgs, ServeArgs};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -68,12 +68,23 @@ async fn broadcast(config: &Config, publisher: Publisher, ingest: Box<dyn Ingest
     let mut limits = config.limits.coordinator();
     limits.source_bits_per_second = u64::from(config.source.budget_mbps) * 1_000_000;
     let term = publisher.begin_term();
-    let shared = Arc::new(Shared {
-        broadcast: Broadcast::start(broadcast::Config { publisher, ingest, term, deciders, transport, ice, limits }),
+    let mut plugins = Plugins::none(publisher.public());
+    plugins.secret = publisher.admission_secret();
+    let plugins = Arc::new(plugins.start().await.map_err(anyhow::Error::from)?);
+    let counters = Arc::<metrics::Counters>::default();
+    let counted = counters.clone();
+    let extras = broadcast::Extras {
+        plugins: Some(plugins.clone()),
         title: config.serve.title.clone(),
-        admission: Admission::new(config.limits.connections_per_address),
-        counters: metrics::Counters::default(),
-    });
+        more_figures: Some(Arc::new(move || counted.figures())),
+    };
+    let broadcast = broadcast::Config { publisher, ingest, term, deciders, transport, ice, limits };
+    let shared = Arc::new(Shared::new(
+        Broadcast::start_with(broadcast, extras),
+        config.serve.title.clone(),
+        config.limits.connections_per_address,
+        counters,
+    ));
     banner::show(listen, shared.broadcast.publisher());
     let linger = Duration::from_secs(config.serve.linger_s);
     let result = tokio::select! {
@@ -82,6 +93,7 @@ async fn broadcast(config: &Config, publisher: Publisher, ingest: Box<dyn Ingest
         () = signals::stop() => Ok(()),
     };
     shared.broadcast.stop().await;
+    plugins.stop().await;
     result?;
     Ok(ExitCode::SUCCESS)
 }
@@ -107,6 +119,10 @@ async fn ended(mut state: watch::Receiver<State>, listen: SocketAddr, linger: Du
                 tracing::error!(problem, "input failed; serving on for late viewers");
                 tokio::time::sleep(linger).await;
                 return Err(anyhow!("input failed: {problem}"));
+            }
+            State::TakenDown(why) => {
+                tracing::error!(why, "the stream was taken down");
+                return Ok(());
             }
             State::Failed(problem) => return Err(anyhow!("input failed: {problem}")),
         }
