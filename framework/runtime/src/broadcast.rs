@@ -25,9 +25,9 @@ use tokio::task::JoinHandle;
 use tracing::warn;
 
 use crate::clock::Clock;
+use crate::control::Endpoint;
 use crate::enforcement::Enforcement;
 use crate::feed::{self, Figures, MoreFigures};
-use crate::control::Endpoint;
 use crate::hub::{Connection, Hub, Origin};
 use crate::key::{EpochKey, Publisher};
 use crate::output::Reader;

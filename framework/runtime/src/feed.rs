@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use peerstream_coordinator::{Happened, Overview};
+use peerstream_protocol::time::Micros;
 use peerstream_traits::telemetry::{Event, Figure, Record, What};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -70,10 +71,30 @@ pub(crate) async fn run(figures: Figures, running: Arc<Running>) {
     }
 }
 
-/// Tells the sinks what the coordinator saw happen.
+/// Tells the sinks what the coordinator saw happen to a node.
 pub(crate) fn happened(telemetry: &Telemetry, clock: &Clock, happened: &Happened) {
-    let at_us = clock.wall_at_zero_us().saturating_add(happened.at.0);
-    telemetry.offer(&Record { at_us, what: What::Event(event(happened)) });
+    tell(telemetry, clock, happened.at, event(happened));
+}
+
+/// Tells the sinks what happened at this time of the coordinator's clock.
+pub(crate) fn tell(telemetry: &Telemetry, clock: &Clock, at: Micros, event: Event) {
+    let at_us = clock.wall_at_zero_us().saturating_add(at.0);
+    telemetry.offer(&Record { at_us, what: What::Event(event) });
+}
+
+/// Too many cannot keep up, and some were turned away.
+pub(crate) fn overloaded(members: usize, struggling: usize, shed: usize) -> Event {
+    of_all("overloaded", [("members", members.into()), ("struggling", struggling.into()), ("shed", shed.into())])
+}
+
+/// The strategy failed, and another one has taken over.
+pub(crate) fn strategy_replaced(failed: &str, by: &str, why: &str) -> Event {
+    of_all("strategy-replaced", [("failed", failed.into()), ("by", by.into()), ("why", why.into())])
+}
+
+fn of_all<const N: usize>(name: &str, fields: [(&str, Value); N]) -> Event {
+    let fields = fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
+    Event { name: name.to_owned(), node: None, fields }
 }
 
 fn event(happened: &Happened) -> Event {

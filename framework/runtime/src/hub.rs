@@ -11,6 +11,7 @@ use peerstream_coordinator::{ConnId, Coordinator, Input, Output, Overview, Story
 use peerstream_protocol::time::Micros;
 use peerstream_traits::ladder::BoxedLadder;
 use peerstream_traits::strategy::BoxedStrategy;
+use peerstream_traits::telemetry::Event;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info, warn};
 
@@ -74,7 +75,8 @@ impl Hub {
         let (requests, inbox) = mpsc::channel(HUB_QUEUE_MAX);
         let (closed, closings) = mpsc::unbounded_channel();
         let counters = Arc::new(Counters::default());
-        let task = Task { coordinator, clock, sessions: HashMap::new(), timer: None, counters: counters.clone(), telemetry };
+        let task =
+            Task { coordinator, clock, sessions: HashMap::new(), timer: None, counters: counters.clone(), telemetry };
         tokio::spawn(task.run(inbox, closings));
         Self { requests, closed, next: Arc::default(), counters }
     }
@@ -247,12 +249,14 @@ impl Task {
                     Output::Send(conn, message) => slow.extend(self.send(conn, message).err()),
                     Output::Close(conn) => drop(self.sessions.remove(&conn)),
                     Output::Overloaded { members, struggling, shed } => {
+                        self.tell(feed::overloaded(members, struggling, shed));
                         warn!(
                             members,
                             struggling, shed, "more than half of the audience cannot keep up; some are turned away"
                         );
                     }
                     Output::StrategyReplaced { failed, by, why } => {
+                        self.tell(feed::strategy_replaced(&failed, &by, &why));
                         error!(failed, by, why, "the strategy failed; another one has taken over the overlay");
                     }
                     Output::SetTimer(at) => self.timer = Some(at),
@@ -265,6 +269,10 @@ impl Task {
             let happened = self.coordinator.take_happened();
             happened.iter().for_each(|happened| feed::happened(telemetry, &self.clock, happened));
         }
+    }
+
+    fn tell(&self, event: Event) {
+        self.telemetry.iter().for_each(|telemetry| feed::tell(telemetry, &self.clock, self.clock.now(), event.clone()));
     }
 
     /// Queues a message, or gives the connection that must be closed because its node does not read.

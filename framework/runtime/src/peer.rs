@@ -126,12 +126,7 @@ pub fn spawn_with(config: Config, source: Option<node::Source>, clock: Clock) ->
     spawn_any(config, source, clock, None)
 }
 
-fn spawn_any(
-    config: Config,
-    source: Option<node::Source>,
-    clock: Clock,
-    archives: Option<Archives>,
-) -> (Peer, Reader) {
+fn spawn_any(config: Config, source: Option<node::Source>, clock: Clock, archives: Option<Archives>) -> (Peer, Reader) {
     let (commands, inbox) = mpsc::channel(COMMAND_QUEUE_MAX);
     let (writer, reader) = output::queue();
     let span = tracing::info_span!("peer", role = ?config.role);

@@ -102,7 +102,8 @@ async fn ten_thousand_at_once_are_answered_or_told_to_come_back() {
         assert!(matches!(answer.await.unwrap(), Answer::Busy | Answer::Allow { .. }));
     }
     for answer in hung {
-        assert!(matches!(answer.await.unwrap(), Answer::Deny(_)));
+        // One whose place was taken for the moment was told to come back.
+        assert!(matches!(answer.await.unwrap(), Answer::Busy | Answer::Deny(_)));
     }
     let Answer::Allow { .. } = ask(running.gate(), "please").await else { panic!("places are given back") };
 }

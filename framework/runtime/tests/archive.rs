@@ -14,8 +14,8 @@ use peerstream::protocol::header::{Context, Core, Flags};
 use peerstream::protocol::id::{Epoch, Rendition};
 use peerstream::protocol::segment::{Init, InitId, Kind, PieceSize};
 use peerstream::traits::archive::{
-    ArchiveBackend, Capabilities, Header, Item, Manifest, Published, Receipt, RecordingId, RestrictMode, Restriction, Seq,
-    StreamMeta,
+    ArchiveBackend, Capabilities, Header, Item, Manifest, Published, Receipt, RecordingId, RestrictMode, Restriction,
+    Seq, StreamMeta,
 };
 use peerstream::traits::{ErrorClass, Lifecycle, PluginError};
 

@@ -61,7 +61,11 @@ impl World {
         Self { folder: tempfile::tempdir().unwrap(), asked: Arc::default(), done: Arc::default() }
     }
 
-    fn handler(&self, name: &str, assess: impl Fn(&Case) -> Result<Decision, PluginError> + Send + Sync + 'static) -> Fake {
+    fn handler(
+        &self,
+        name: &str,
+        assess: impl Fn(&Case) -> Result<Decision, PluginError> + Send + Sync + 'static,
+    ) -> Fake {
         let regimes = vec![Regime::Dmca, Regime::Dsa];
         Fake { asked: self.asked.clone(), name: name.into(), regimes, assess: Box::new(assess) }
     }

@@ -3,13 +3,15 @@
 mod common;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use peerstream::plugins::options::{self, Queue, WhenFull};
 use peerstream::plugins::{Running, State};
-use peerstream::traits::telemetry::{Interest, WriteReport};
-use peerstream::traits::{ErrorClass, Health, PluginError};
+use peerstream::traits::telemetry::{Batch, Interest, TelemetrySink, WriteReport};
+use peerstream::traits::{ErrorClass, Health, Lifecycle, PluginError};
+use proptest::prelude::*;
 
 use common::{Fake, counted, event, instance, none, shown, total};
 
@@ -143,7 +145,8 @@ async fn what_a_sink_does_not_want_never_reaches_its_queue() {
 #[tokio::test(start_paused = true)]
 async fn an_end_lets_a_sink_take_what_waits() {
     let fake = Arc::new(Fake { takes: Duration::from_millis(100), ..Fake::default() });
-    let options = options::Telemetry { batch: options::Batch { items_max: 10, linger_ms: 60_000 }, ..Default::default() };
+    let options =
+        options::Telemetry { batch: options::Batch { items_max: 10, linger_ms: 60_000 }, ..Default::default() };
     let running = run(&fake, options).await;
     offer(&running, 105);
     running.stop().await;
@@ -209,5 +212,101 @@ async fn each_policy_for_a_full_queue_keeps_its_bound_and_its_accounts() {
         running.stop().await;
         check_accounts(&running);
         assert!(counted(running.statuses(), "sink", "accepted") > 100, "{when_full:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_whose_writes_fail_is_degraded_until_one_succeeds() {
+    let fake = Fake::answering(|call, batch| match call {
+        0 => Err(PluginError::new(ErrorClass::Denied, "the token has expired")),
+        _ => Ok(WriteReport::all(batch)),
+    });
+    let running = run(&fake, options::Telemetry::default()).await;
+    let mut states = Vec::new();
+    for _ in 0..2 {
+        offer(&running, 1);
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        states.push(shown(running.statuses(), "sink"));
+    }
+    assert_eq!((states[0].state, states[0].why.as_deref()), (State::Degraded, Some("the token has expired")));
+    assert_eq!((states[1].state, states[1].why.as_deref()), (State::Running, None));
+}
+
+/// What a sink does with a batch.
+#[derive(Clone, Copy, Debug)]
+enum Mood {
+    Takes,
+    TakesHalf,
+    Refuses(ErrorClass),
+    Sleeps,
+    Panics,
+}
+
+fn moods() -> impl Strategy<Value = Vec<Mood>> {
+    let mood = prop_oneof![
+        8 => Just(Mood::Takes),
+        2 => Just(Mood::TakesHalf),
+        2 => prop::sample::select(&ErrorClass::ALL[..9]).prop_map(Mood::Refuses),
+        1 => Just(Mood::Sleeps),
+        1 => Just(Mood::Panics),
+    ];
+    prop::collection::vec(mood, 1..12)
+}
+
+async fn check_moods(moods: Vec<Mood>, queue: Queue, bursts: Vec<(usize, u64)>) {
+    let batch_max = 16;
+    let fake = Arc::new(Moody { moods, calls: AtomicUsize::default(), largest: AtomicUsize::default() });
+    let batch = options::Batch { items_max: batch_max, linger_ms: 50 };
+    let mut plugins = none();
+    let options = options::Telemetry { queue, batch, ..Default::default() };
+    plugins.telemetry.push(instance("sink", fake.clone() as _, options));
+    let running = plugins.start().await.unwrap();
+    for (count, pause_ms) in bursts {
+        offer(&running, count);
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+    }
+    running.stop().await;
+    check_accounts(&running);
+    assert!(fake.largest.load(Relaxed) <= batch_max);
+}
+
+struct Moody {
+    moods: Vec<Mood>,
+    calls: AtomicUsize,
+    largest: AtomicUsize,
+}
+
+impl Lifecycle for Moody {}
+
+#[async_trait]
+impl TelemetrySink for Moody {
+    async fn write(&self, batch: Batch) -> Result<WriteReport, PluginError> {
+        self.largest.fetch_max(batch.len(), Relaxed);
+        match self.moods[self.calls.fetch_add(1, Relaxed) % self.moods.len()] {
+            Mood::Takes => Ok(WriteReport::all(&batch)),
+            Mood::TakesHalf => {
+                let rejected = (0..batch.len() as u32 / 2).map(|index| (index, ErrorClass::Invalid)).collect();
+                Ok(WriteReport { accepted: batch.len() as u32, rejected })
+            }
+            Mood::Refuses(class) => Err(PluginError::new(class, "no")),
+            Mood::Sleeps => std::future::pending().await,
+            Mood::Panics => panic!("out of cheese"),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_record_is_accounted_for_whatever_a_sink_does(
+        moods in moods(),
+        items_max in 1usize..100,
+        bytes_max in 1_000usize..20_000,
+        when_full in prop_oneof![Just(WhenFull::DropOldest), Just(WhenFull::DropNewest), Just(WhenFull::Sample)],
+        bursts in prop::collection::vec((0usize..80, 0u64..30_000), 0..8),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(check_moods(moods, Queue { items_max, bytes_max, when_full }, bursts));
     }
 }

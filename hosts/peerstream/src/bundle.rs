@@ -7,11 +7,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use peerstream::SharedTransport;
 use peerstream::overlay::TreeStrategy;
 use peerstream::traits::ingest::Ingest;
+pub use peerstream_admission::work::solve as solve_puzzle;
 use peerstream_dumbbell::Dumbbell;
 use peerstream_ingest_pipe::{FFMPEG_COMMAND, InputKind, Pipe};
-use peerstream_transport_webrtc::WebRtc;
-pub use peerstream_admission::work::solve as solve_puzzle;
 pub use peerstream_telemetry_prometheus::{CONTENT_TYPE as METRICS_TYPE, text as metrics_text};
+use peerstream_transport_webrtc::WebRtc;
 pub use peerstream_transport_webrtc::stun::Server as StunServer;
 
 use crate::cli::{KindArg, ServeArgs};

@@ -25,6 +25,8 @@ mod stun;
 mod takedown;
 mod watch;
 mod why;
+#[cfg(test)]
+mod world;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;

@@ -11,10 +11,11 @@ const START = [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b0
 /** Finds the answer, in slices so that the page stays alive; nothing when it is too hard or nobody wants it any more. */
 export async function solve(puzzle: string, bits: number, signal: AbortSignal): Promise<string | null> {
   if (bits > BITS_MAX) return null;
+  const encoder = new TextEncoder();
   for (let number = 0; !signal.aborted; number += SLICE) {
     for (let tried = number; tried < number + SLICE; tried += 1) {
       const answer = `${puzzle}:${tried}`;
-      if (zeroBits(answer) >= bits) return answer;
+      if (zeros(sha256(encoder.encode(answer))) >= bits) return answer;
     }
     await turn();
   }
@@ -23,12 +24,16 @@ export async function solve(puzzle: string, bits: number, signal: AbortSignal): 
 
 /** The zero bits with which the hash of a text begins. */
 export function zeroBits(text: string): number {
-  let zeros = 0;
-  for (const word of sha256(new TextEncoder().encode(text))) {
-    if (word !== 0) return zeros + Math.clz32(word);
-    zeros += 32;
+  return zeros(sha256(new TextEncoder().encode(text)));
+}
+
+function zeros(hash: Int32Array): number {
+  let count = 0;
+  for (const word of hash) {
+    if (word !== 0) return count + Math.clz32(word);
+    count += 32;
   }
-  return zeros;
+  return count;
 }
 
 /** Gives others their turn; a message comes sooner than a timer. */
@@ -43,35 +48,60 @@ function turn(): Promise<void> {
   });
 }
 
+const words = new Int32Array(64);
+
 /** SHA-256 as eight words: the browser's own is asynchronous, and absent from pages without https. */
 export function sha256(bytes: Uint8Array): Int32Array {
-  const blocks = (bytes.length + 9 + 63) >> 6;
-  const padded = new Uint8Array(blocks * 64);
+  const padded = new Uint8Array(((bytes.length + 9 + 63) >> 6) * 64);
   padded.set(bytes);
   padded[bytes.length] = 0x80;
-  const view = new DataView(padded.buffer);
-  view.setUint32(padded.length - 4, bytes.length * 8);
+  for (let i = 1, bits = bytes.length * 8; bits > 0; i += 1, bits = Math.floor(bits / 256)) padded[padded.length - i] = bits;
   const state = Int32Array.from(START);
-  const words = new Int32Array(64);
-  for (let at = 0; at < padded.length; at += 64) compress(state, words, view, at);
+  for (let at = 0; at < padded.length; at += 64) compress(state, padded, at);
   return state;
 }
 
-function compress(state: Int32Array, w: Int32Array, view: DataView, at: number): void {
-  for (let i = 0; i < 16; i += 1) w[i] = view.getInt32(at + 4 * i);
+/** Takes a block in. No arrays are made in here: this is all that a page does while it works. */
+function compress(state: Int32Array, block: Uint8Array, at: number): void {
+  const w = words;
+  for (let i = 0, from = at; i < 16; i += 1, from += 4) {
+    w[i] = (block[from]! << 24) | (block[from + 1]! << 16) | (block[from + 2]! << 8) | block[from + 3]!;
+  }
   for (let i = 16; i < 64; i += 1) {
-    const [a, b] = [w[i - 15]!, w[i - 2]!];
-    const low = rotate(a, 7) ^ rotate(a, 18) ^ (a >>> 3);
-    const high = rotate(b, 17) ^ rotate(b, 19) ^ (b >>> 10);
+    const early = w[i - 15]!;
+    const late = w[i - 2]!;
+    const low = rotate(early, 7) ^ rotate(early, 18) ^ (early >>> 3);
+    const high = rotate(late, 17) ^ rotate(late, 19) ^ (late >>> 10);
     w[i] = (w[i - 16]! + low + w[i - 7]! + high) | 0;
   }
-  let [a, b, c, d, e, f, g, h] = state as unknown as [number, number, number, number, number, number, number, number];
+  let a = state[0]!;
+  let b = state[1]!;
+  let c = state[2]!;
+  let d = state[3]!;
+  let e = state[4]!;
+  let f = state[5]!;
+  let g = state[6]!;
+  let h = state[7]!;
   for (let i = 0; i < 64; i += 1) {
     const one = (h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & f) ^ (~e & g)) + K[i]! + w[i]!) | 0;
     const two = ((rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c))) | 0;
-    [h, g, f, e, d, c, b, a] = [g, f, e, (d + one) | 0, c, b, a, (one + two) | 0];
+    h = g;
+    g = f;
+    f = e;
+    e = (d + one) | 0;
+    d = c;
+    c = b;
+    b = a;
+    a = (one + two) | 0;
   }
-  [a, b, c, d, e, f, g, h].forEach((word, i) => (state[i] = (state[i]! + word) | 0));
+  state[0] = state[0]! + a;
+  state[1] = state[1]! + b;
+  state[2] = state[2]! + c;
+  state[3] = state[3]! + d;
+  state[4] = state[4]! + e;
+  state[5] = state[5]! + f;
+  state[6] = state[6]! + g;
+  state[7] = state[7]! + h;
 }
 
 function rotate(word: number, by: number): number {

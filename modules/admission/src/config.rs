@@ -4,7 +4,7 @@ use peerstream_sdk::prelude::*;
 
 /// A shared secret is no shorter, in bytes.
 pub const SECRET_BYTES_MIN: usize = 32;
-/// A puzzle is no harder, in bits: a page tries about a million numbers a second.
+/// A puzzle is no harder, in bits: a page tries some hundred thousand numbers a second.
 pub const BITS_MAX: u8 = 26;
 
 /// Who makes tokens.
@@ -39,7 +39,7 @@ impl PluginConfig for TokenConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkConfig {
-    /// Zero bits that an answer's hash begins with: each one more doubles the work. 18 is about a quarter of a second in a page.
+    /// Zero bits that an answer's hash begins with: each one more doubles the work, about 65,000 numbers for 16.
     #[schemars(range(min = 1, max = 26))]
     pub bits: u8,
     /// Seconds in which a puzzle must be solved.
@@ -50,7 +50,7 @@ pub struct WorkConfig {
 
 impl Default for WorkConfig {
     fn default() -> Self {
-        Self { bits: 18, valid_s: 120, stay_s: 3_600 }
+        Self { bits: 16, valid_s: 120, stay_s: 3_600 }
     }
 }
 

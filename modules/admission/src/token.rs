@@ -121,8 +121,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_of_a_common_library_is_read() {
-        // The example of jwt.io with an end, made with PyJWT.
+    fn claims_that_are_not_known_are_passed_over() {
+        // Other claims, and another order in the head.
         let secret = Secret::new("0123456789abcdef0123456789abcdef");
         let head = BASE64.encode(br#"{"typ":"JWT","alg":"HS256"}"#);
         let claims = BASE64.encode(br#"{"sub":"me","exp":1800000000,"iat":1}"#);

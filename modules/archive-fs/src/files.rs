@@ -28,7 +28,9 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     };
     let reader = io::Read::take(io::BufReader::new(file), BYTES_MAX);
     let document = serde_json::from_reader(reader);
-    document.map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display())))
+    document
+        .map(Some)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display())))
 }
 
 /// What was created or renamed in a folder stays so when the power fails.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use peerstream_sdk::prelude::*;
 use peerstream_sdk::traits::archive::{
-    ArchiveBackend, Capabilities, Item, Manifest, Published, Receipt, Recording as Listed, RecordingId, Restriction, Segment,
-    StreamMeta,
+    ArchiveBackend, Capabilities, Item, Manifest, Published, Receipt, Recording as Listed, RecordingId, Restriction,
+    Segment, StreamMeta,
 };
 
 use crate::config::{Config, Sync};
@@ -103,7 +103,8 @@ impl Inner {
         if let Some(recording) = open.get_mut(id) {
             return recording.restrict(restriction);
         }
-        let meta = meta(&folder)?.ok_or_else(|| PluginError::new(ErrorClass::NotFound, "there is no such recording"))?;
+        let meta =
+            meta(&folder)?.ok_or_else(|| PluginError::new(ErrorClass::NotFound, "there is no such recording"))?;
         Recording::open(&folder, &meta)?.restrict(restriction)
     }
 
@@ -158,7 +159,10 @@ impl Lifecycle for Fs {
             let there = there.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let facts = std::fs::metadata(there)?;
             if !facts.is_dir() || facts.permissions().readonly() {
-                return Err(PluginError::new(ErrorClass::Denied, format!("{} is no folder to write in", there.display())));
+                return Err(PluginError::new(
+                    ErrorClass::Denied,
+                    format!("{} is no folder to write in", there.display()),
+                ));
             }
             Ok(())
         })

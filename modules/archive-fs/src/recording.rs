@@ -98,7 +98,8 @@ impl Recording {
 
     pub(crate) fn read(&self, seq: Seq) -> Result<Segment, PluginError> {
         let place = self.places.get(&Key::Segment(seq.0));
-        let place = place.ok_or_else(|| PluginError::new(ErrorClass::NotFound, format!("segment {} is not kept", seq.0)))?;
+        let place =
+            place.ok_or_else(|| PluginError::new(ErrorClass::NotFound, format!("segment {} is not kept", seq.0)))?;
         if self.restrictions.withholds(seq.0) {
             return Err(PluginError::new(ErrorClass::Denied, format!("segment {} is withheld", seq.0)));
         }

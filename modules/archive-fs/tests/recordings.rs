@@ -83,7 +83,10 @@ async fn what_is_hidden_is_not_given_out_and_can_be_shown_again() {
     second.restrict(&recording, &restriction(0, 4, RestrictMode::Show)).await.unwrap();
     assert!(second.read(&recording, Seq(3)).await.is_ok());
     assert_eq!(second.read(&recording, Seq(5)).await.unwrap_err().class, ErrorClass::Denied);
-    assert_eq!(second.restrict(&recording, &restriction(4, 4, RestrictMode::Hide)).await.unwrap_err().class, ErrorClass::Invalid);
+    assert_eq!(
+        second.restrict(&recording, &restriction(4, 4, RestrictMode::Hide)).await.unwrap_err().class,
+        ErrorClass::Invalid
+    );
 }
 
 #[tokio::test]
@@ -112,7 +115,10 @@ async fn a_bound_on_a_recording_is_kept() {
     archive.start().await.unwrap();
     let recording = archive.open(&meta()).await.unwrap();
     assert_eq!(archive.put(&recording, &item(0)).await.unwrap(), Receipt::Kept);
-    assert_eq!(archive.put(&recording, &Item::Segment(segment(1, vec![0; 9_000]))).await.unwrap_err().class, ErrorClass::Denied);
+    assert_eq!(
+        archive.put(&recording, &Item::Segment(segment(1, vec![0; 9_000]))).await.unwrap_err().class,
+        ErrorClass::Denied
+    );
 }
 
 #[tokio::test]

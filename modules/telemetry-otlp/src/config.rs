@@ -55,7 +55,8 @@ impl PluginConfig for Config {
         violations.push_if(self.timeout_ms == 0, "timeout_ms", "is 0, expected at least 1");
         violations.push_if(self.service_name.is_empty(), "service_name", "is empty, expected a name");
         let plain = self.endpoint.starts_with("http://") && !self.authorization.is_empty();
-        let local = ["http://127.", "http://localhost", "http://[::1]"].iter().any(|host| self.endpoint.starts_with(host));
+        let local =
+            ["http://127.", "http://localhost", "http://[::1]"].iter().any(|host| self.endpoint.starts_with(host));
         violations.push_if(plain && !local, "authorization", "would be sent in the clear, expected an https endpoint");
     }
 }

@@ -42,12 +42,7 @@ fn metric(figure: &Figure, points: Vec<Message>) -> Message {
     }
 }
 
-fn point(
-    at_us: u64,
-    start_us: Option<u64>,
-    value: f64,
-    attributes: impl IntoIterator<Item = Message>,
-) -> Message {
+fn point(at_us: u64, start_us: Option<u64>, value: f64, attributes: impl IntoIterator<Item = Message>) -> Message {
     let point = Message::default().messages(7, attributes);
     let point = start_us.into_iter().fold(point, |point, start_us| point.fixed64(2, nanos(start_us)));
     point.fixed64(3, nanos(at_us)).fixed64(4, value.to_bits())

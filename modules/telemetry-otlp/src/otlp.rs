@@ -41,23 +41,29 @@ impl Otlp {
     }
 
     fn metrics(&self, batch: &Batch, start_us: u64) -> Option<Vec<u8>> {
-        let figures = || batch.iter().filter_map(|record| match &record.what {
-            What::Figure(figure) => Some((record.at_us, figure)),
-            _ => None,
-        });
-        let reports = || batch.iter().filter_map(|record| match &record.what {
-            What::Report(report) => Some((record.at_us, report)),
-            _ => None,
-        });
+        let figures = || {
+            batch.iter().filter_map(|record| match &record.what {
+                What::Figure(figure) => Some((record.at_us, figure)),
+                _ => None,
+            })
+        };
+        let reports = || {
+            batch.iter().filter_map(|record| match &record.what {
+                What::Report(report) => Some((record.at_us, report)),
+                _ => None,
+            })
+        };
         let any = figures().next().is_some() || reports().next().is_some();
         any.then(|| message::metrics(&self.config, start_us, figures(), reports()))
     }
 
     fn logs(&self, batch: &Batch) -> Option<Vec<u8>> {
-        let events = || batch.iter().filter_map(|record| match &record.what {
-            What::Event(event) => Some((record.at_us, event)),
-            _ => None,
-        });
+        let events = || {
+            batch.iter().filter_map(|record| match &record.what {
+                What::Event(event) => Some((record.at_us, event)),
+                _ => None,
+            })
+        };
         events().next().is_some().then(|| message::logs(&self.config, events()))
     }
 }

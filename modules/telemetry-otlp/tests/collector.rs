@@ -44,7 +44,8 @@ fn receive(socket: &mut TcpStream) -> Request {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
         if let Some(end) = end {
             let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-            let len = head.split("content-length: ").nth(1).map_or(0, |rest| rest.lines().next().unwrap().parse().unwrap());
+            let len =
+                head.split("content-length: ").nth(1).map_or(0, |rest| rest.lines().next().unwrap().parse().unwrap());
             if bytes.len() >= end + 4 + len {
                 return Request { head, body: bytes[end + 4..].to_vec() };
             }
@@ -109,7 +110,8 @@ async fn the_published_protobufs_read_what_is_sent() {
     assert_eq!(names, ["service.name", "service.instance.id"]);
     let metrics = &resource.scope_metrics[0].metrics;
     let names: Vec<_> = metrics.iter().map(|metric| metric.name.as_str()).collect();
-    let nodes = ["node_lag_ms", "node_delivered", "node_skipped", "node_children"].map(|name| format!("peerstream.{name}"));
+    let nodes =
+        ["node_lag_ms", "node_delivered", "node_skipped", "node_children"].map(|name| format!("peerstream.{name}"));
     assert_eq!(names[..2], ["peerstream.joins", "peerstream.nodes"]);
     assert_eq!(names[2..], nodes);
     let Some(Data::Sum(sum)) = &metrics[0].data else { panic!("a counter is a sum") };

@@ -15,8 +15,8 @@
 
 mod config;
 mod prometheus;
-mod server;
 mod series;
+mod server;
 mod text;
 
 peerstream_sdk::export_plugin! { telemetry: Prometheus }

@@ -7,7 +7,13 @@ fn policy(config: Config) -> StepDown {
     StepDown::build(config, &BuildContext::new("ladder")).unwrap()
 }
 
-fn decide(policy: &mut StepDown, leaves: &[NodeId], members: usize, unplaced: usize, second: u64) -> Vec<(NodeId, Rung)> {
+fn decide(
+    policy: &mut StepDown,
+    leaves: &[NodeId],
+    members: usize,
+    unplaced: usize,
+    second: u64,
+) -> Vec<(NodeId, Rung)> {
     let now = Micros::from_secs(1_000 + second);
     policy.decide(&Overload { now, members, struggling: members, unplaced, leaves })
 }
@@ -56,7 +62,8 @@ fn a_short_trouble_moves_nobody() {
 fn as_many_as_have_no_place_go_at_once() {
     let mut policy = policy(Config { hold_s: 60, ..Config::default() });
     let leaves = leaves(1_000);
-    let sizes = [(150, 0), (3, 1), (0, 2)].map(|(unplaced, second)| decide(&mut policy, &leaves, 1_000, unplaced, second).len());
+    let sizes = [(150, 0), (3, 1), (0, 2)]
+        .map(|(unplaced, second)| decide(&mut policy, &leaves, 1_000, unplaced, second).len());
     assert_eq!(sizes, [150, 3, 0]);
 }
 

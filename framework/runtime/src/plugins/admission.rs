@@ -107,7 +107,10 @@ impl Gate {
         let (stream, network_) = (self.0.stream.to_string(), network.to_owned());
         let request = JoinRequest { stream, network: network_, proof, now_us: wall().as_micros() as u64 };
         match policy.decide(request).await {
-            Ok(verdict) => self.answer(policy, network, verdict),
+            Ok(verdict) => {
+                policy.supervisor.praise();
+                self.answer(policy, network, verdict)
+            }
             Err(error) => self.failed(policy, network, &error),
         }
     }

@@ -238,6 +238,7 @@ impl Layer {
         loop {
             let error = match call(ms(self.options.timeout_ms), make(self.plugin.clone())).await {
                 Ok(value) => {
+                    self.supervisor.praise();
                     self.supervisor.status.add(counter, "", 1);
                     return Ok(value);
                 }

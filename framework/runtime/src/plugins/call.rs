@@ -31,9 +31,7 @@ pub(crate) async fn call<T: Send + 'static>(
     match tokio::time::timeout(limit, &mut task.0).await {
         Ok(Ok(result)) => result,
         Ok(Err(error)) => Err(panicked(error)),
-        Err(_) => {
-            Err(PluginError::new(ErrorClass::Timeout, format!("no answer within {} ms", limit.as_millis())))
-        }
+        Err(_) => Err(PluginError::new(ErrorClass::Timeout, format!("no answer within {} ms", limit.as_millis()))),
     }
 }
 

@@ -2,7 +2,7 @@
 //! decides is carried out. A handler that fails leaves the case open, and nothing is done.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -90,7 +90,10 @@ impl Handler {
         let mut backoff = Backoff::new(&self.options.retry);
         loop {
             let result = self.assess_once(case).await;
-            let Err(error) = result else { return result };
+            let Err(error) = result else {
+                self.supervisor.praise();
+                return result;
+            };
             self.supervisor.blame(&error);
             match backoff.pause(&error).filter(|_| error.class.is_temporary()) {
                 Some(pause) => {
@@ -116,7 +119,7 @@ impl Handler {
 
 impl Desk {
     /// Opens the log. The handlers are asked about what an earlier run has left open.
-    pub(crate) fn open(log: &PathBuf, mut handlers: Vec<Arc<Handler>>) -> io::Result<(Self, Work)> {
+    pub(crate) fn open(log: &Path, mut handlers: Vec<Arc<Handler>>) -> io::Result<(Self, Work)> {
         handlers.sort_by(|a, b| a.name().cmp(b.name()));
         let (log, left) = CaseLog::open(log)?;
         let (sender, waiting) = mpsc::channel(CASES_WAITING_MAX);

@@ -208,12 +208,7 @@ pub struct Admission {
 
 impl Default for Admission {
     fn default() -> Self {
-        Self {
-            lifecycle: Lifecycle::default(),
-            timeout_ms: 2_000,
-            at_once_max: 1_024,
-            on_failure: OnFailure::Closed,
-        }
+        Self { lifecycle: Lifecycle::default(), timeout_ms: 2_000, at_once_max: 1_024, on_failure: OnFailure::Closed }
     }
 }
 

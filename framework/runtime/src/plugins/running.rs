@@ -1,10 +1,16 @@
 //! All instances at work: started together, fed by the broadcast, ended together.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use peerstream_traits::{Kind, PluginError};
+use peerstream_protocol::crypto::PublicKey;
+use peerstream_traits::admission::SharedPolicy;
+use peerstream_traits::archive::SharedArchive;
+use peerstream_traits::compliance::SharedHandler;
+use peerstream_traits::telemetry::SharedSink;
+use peerstream_traits::{Kind, Lifecycle, PluginError};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -14,10 +20,13 @@ use super::call::AbortOnDrop;
 use super::compliance::{Carrier, Desk, Handler, Work};
 use super::instance::{Instance, Plugins};
 use super::options;
-use super::status::{Identity, Status, Statuses};
 use super::state::State;
+use super::status::{Identity, Status, Statuses};
 use super::supervisor::Supervisor;
 use super::telemetry::{Sink, Telemetry};
+
+/// Figures are not made more often, in milliseconds: they cost time in proportion to the members.
+const FIGURES_INTERVAL_MS_MIN: u64 = 100;
 
 /// Why the plug-ins could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -85,17 +94,45 @@ struct Assembly {
 }
 
 impl Assembly {
-    fn supervise(
-        &mut self,
-        identity: Identity,
-        doer: Arc<dyn peerstream_traits::Lifecycle>,
-        options: &options::Lifecycle,
-    ) -> Supervisor {
+    fn supervise(&mut self, identity: Identity, doer: Arc<dyn Lifecycle>, options: &options::Lifecycle) -> Supervisor {
         let status = Status::new(identity, options.required);
         self.statuses.add(status.clone());
         let supervisor = Supervisor::new(status, doer, options.clone());
         self.supervisors.push(supervisor.clone());
         supervisor
+    }
+
+    fn other(&mut self, kind: Kind, instance: &Instance<Arc<dyn Lifecycle>, options::Lifecycle>) {
+        self.supervise(instance.identity(kind), instance.plugin.clone(), &instance.options);
+    }
+
+    fn sink(&mut self, instance: Instance<SharedSink, options::Telemetry>) -> Arc<Sink> {
+        let identity = instance.identity(Kind::Telemetry);
+        let supervisor = self.supervise(identity, instance.plugin.clone(), &instance.options.lifecycle);
+        Arc::new(Sink::new(instance.plugin, instance.options, supervisor))
+    }
+
+    fn layer(&mut self, instance: Instance<SharedArchive, options::Archive>) -> Arc<Layer> {
+        let identity = instance.identity(Kind::Archive);
+        let supervisor = self.supervise(identity, instance.plugin.clone(), &instance.options.lifecycle);
+        Arc::new(Layer::new(instance.plugin, instance.options, supervisor))
+    }
+
+    fn handler(&mut self, instance: Instance<SharedHandler, options::Compliance>) -> Arc<Handler> {
+        let identity = instance.identity(Kind::Compliance);
+        let supervisor = self.supervise(identity, instance.plugin.clone(), &instance.options.lifecycle);
+        Arc::new(Handler::new(instance.plugin, instance.options, supervisor))
+    }
+
+    fn gate(
+        &mut self,
+        instance: Instance<SharedPolicy, options::Admission>,
+        secret: &[u8; 32],
+        stream: PublicKey,
+    ) -> Gate {
+        let identity = instance.identity(Kind::Admission);
+        let supervisor = self.supervise(identity, instance.plugin.clone(), &instance.options.lifecycle);
+        Gate::guarded(instance.plugin, instance.options, supervisor, secret, stream)
     }
 
     fn show(&self, identity: Identity) {
@@ -125,49 +162,16 @@ impl Plugins {
 
     fn assemble(self) -> Result<Running, StartError> {
         let mut assembly = Assembly::default();
-        self.shown.iter().for_each(|identity| assembly.show(identity.clone()));
-        for (kind, Instance { plugin, options, .. }) in
-            self.others.iter().map(|(kind, other)| (other.identity(*kind), other))
-        {
-            assembly.supervise(kind, plugin.clone(), options);
-        }
-        let sink = |instance: Instance<_, options::Telemetry>, assembly: &mut Assembly| {
-            let identity = instance.identity(Kind::Telemetry);
-            let plugin: peerstream_traits::telemetry::SharedSink = instance.plugin;
-            let supervisor = assembly.supervise(identity, plugin.clone(), &instance.options.lifecycle);
-            Arc::new(Sink::new(plugin, instance.options, supervisor))
-        };
-        let sinks: Vec<_> = self.telemetry.into_iter().map(|instance| sink(instance, &mut assembly)).collect();
-        let layer = |instance: Instance<_, options::Archive>, assembly: &mut Assembly| {
-            let identity = instance.identity(Kind::Archive);
-            let plugin: peerstream_traits::archive::SharedArchive = instance.plugin;
-            let supervisor = assembly.supervise(identity, plugin.clone(), &instance.options.lifecycle);
-            Arc::new(Layer::new(plugin, instance.options, supervisor))
-        };
-        let layers: Vec<_> = self.archives.into_iter().map(|instance| layer(instance, &mut assembly)).collect();
-        let handler = |instance: Instance<_, options::Compliance>, assembly: &mut Assembly| {
-            let identity = instance.identity(Kind::Compliance);
-            let plugin: peerstream_traits::compliance::SharedHandler = instance.plugin;
-            let supervisor = assembly.supervise(identity, plugin.clone(), &instance.options.lifecycle);
-            Arc::new(Handler::new(plugin, instance.options, supervisor))
-        };
-        let handlers: Vec<_> = self.compliance.into_iter().map(|instance| handler(instance, &mut assembly)).collect();
+        self.shown.into_iter().for_each(|identity| assembly.show(identity));
+        self.others.into_iter().for_each(|(kind, other)| assembly.other(kind, &other));
+        let sinks: Vec<_> = self.telemetry.into_iter().map(|instance| assembly.sink(instance)).collect();
+        let layers: Vec<_> = self.archives.into_iter().map(|instance| assembly.layer(instance)).collect();
+        let handlers: Vec<_> = self.compliance.into_iter().map(|instance| assembly.handler(instance)).collect();
         let gate = match self.admission {
-            Some(instance) => {
-                let identity = instance.identity(Kind::Admission);
-                let supervisor = assembly.supervise(identity, instance.plugin.clone(), &instance.options.lifecycle);
-                Gate::guarded(instance.plugin, instance.options, supervisor, &self.secret, self.stream)
-            }
+            Some(instance) => assembly.gate(instance, &self.secret, self.stream),
             None => Gate::open(self.stream),
         };
-        let (desk, work) = match (handlers.is_empty(), &self.case_log) {
-            (true, _) => (None, None),
-            (false, None) => return Err(StartError::NoCaseLog),
-            (false, Some(log)) => {
-                let (desk, work) = Desk::open(log, handlers).map_err(StartError::CaseLog)?;
-                (Some(desk), Some(work))
-            }
-        };
+        let (desk, work) = desk(handlers, self.case_log.as_deref())?.unzip();
         let workers = Workers {
             sinks: sinks.iter().map(|sink| tokio::spawn(sink.clone().run())).collect(),
             layers: layers.iter().map(|layer| tokio::spawn(layer.clone().run())).collect(),
@@ -179,7 +183,7 @@ impl Plugins {
             archives: Archives::new(layers.clone()),
             gate,
             desk,
-            figures_interval: Duration::from_millis(self.figures_interval_ms.max(100)),
+            figures_interval: Duration::from_millis(self.figures_interval_ms.max(FIGURES_INTERVAL_MS_MIN)),
             supervisors: assembly.supervisors,
             sinks,
             layers,
@@ -187,6 +191,14 @@ impl Plugins {
             workers: Mutex::new(workers),
             watchers: Vec::new(),
         })
+    }
+}
+
+fn desk(handlers: Vec<Arc<Handler>>, log: Option<&Path>) -> Result<Option<(Desk, Work)>, StartError> {
+    match log {
+        _ if handlers.is_empty() => Ok(None),
+        None => Err(StartError::NoCaseLog),
+        Some(log) => Desk::open(log, handlers).map(Some).map_err(StartError::CaseLog),
     }
 }
 
@@ -245,7 +257,8 @@ impl Running {
         let layers = join_all(self.layers.iter().zip(layers).map(|(layer, worker)| layer.stop(worker)));
         tokio::join!(sinks, layers);
         // Those of sinks and archives have ended; a second end is refused.
-        let rest = self.supervisors.iter().map(|supervisor| supervisor.stop(Instant::now() + supervisor.stop_timeout()));
+        let rest =
+            self.supervisors.iter().map(|supervisor| supervisor.stop(Instant::now() + supervisor.stop_timeout()));
         join_all(rest).await;
     }
 

@@ -24,15 +24,8 @@ pub enum State {
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Built,
-        Self::Starting,
-        Self::Running,
-        Self::Degraded,
-        Self::Stopping,
-        Self::Stopped,
-        Self::Failed,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Built, Self::Starting, Self::Running, Self::Degraded, Self::Stopping, Self::Stopped, Self::Failed];
 
     /// Its name in interfaces.
     pub fn word(self) -> &'static str {

@@ -96,7 +96,12 @@ impl Status {
     pub fn new(identity: Identity, required: bool) -> Self {
         let inner =
             Inner { state: State::Built, since_us: wall().as_micros() as u64, why: None, counts: BTreeMap::new() };
-        Self(Arc::new(Entry { identity, required, inner: Mutex::new(inner), usable: watch::Sender::new(Usable::NotYet) }))
+        Self(Arc::new(Entry {
+            identity,
+            required,
+            inner: Mutex::new(inner),
+            usable: watch::Sender::new(Usable::NotYet),
+        }))
     }
 
     /// Who it is.
@@ -127,7 +132,8 @@ impl Status {
     /// As it is shown.
     pub fn shown(&self) -> Shown {
         let inner = self.lock();
-        let counters = inner.counts.iter().map(|((name, reason), count)| (counter_name(name, reason), *count)).collect();
+        let counters =
+            inner.counts.iter().map(|((name, reason), count)| (counter_name(name, reason), *count)).collect();
         let (state, since_us, why) = (inner.state, inner.since_us, inner.why.clone());
         Shown { identity: self.0.identity.clone(), required: self.0.required, state, since_us, why, counters }
     }
@@ -244,13 +250,13 @@ fn figures_of(shown: &Shown) -> Vec<Figure> {
         let own = [("kind", shown.identity.kind.word()), ("name", shown.identity.name.as_str())];
         own.iter().chain(extra).map(|(label, value)| ((*label).to_owned(), (*value).to_owned())).collect()
     };
-    let state = Figure {
+    let states = State::ALL.iter().map(|state| Figure {
         name: "plugin_state".into(),
-        help: "1 for the state a plug-in is in".into(),
+        help: "1 for the state a plug-in is in, 0 for the others".into(),
         kind: FigureKind::Gauge,
-        value: 1.0,
-        labels: labels(&[("state", shown.state.word())]),
-    };
+        value: f64::from(u8::from(*state == shown.state)),
+        labels: labels(&[("state", state.word())]),
+    });
     let counters = shown.counters.iter().map(|(counter, count)| {
         let (what, reason) = counter.split_once('.').unwrap_or((counter, ""));
         Figure {
@@ -261,7 +267,7 @@ fn figures_of(shown: &Shown) -> Vec<Figure> {
             labels: labels(&[("what", what), ("reason", reason)]),
         }
     });
-    std::iter::once(state).chain(counters).collect()
+    states.chain(counters).collect()
 }
 
 #[cfg(test)]

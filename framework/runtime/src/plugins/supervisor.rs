@@ -1,6 +1,6 @@
 //! Begins, watches and ends one instance.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use peerstream_traits::{ErrorClass, Health, Lifecycle, PluginError};
@@ -17,11 +17,13 @@ pub(crate) struct Supervisor {
     pub(crate) status: Status,
     doer: Arc<dyn Lifecycle>,
     options: options::Lifecycle,
+    /// Why its last call failed; nothing when it succeeded.
+    trouble: Arc<Mutex<Option<String>>>,
 }
 
 impl Supervisor {
     pub(crate) fn new(status: Status, doer: Arc<dyn Lifecycle>, options: options::Lifecycle) -> Self {
-        Self { status, doer, options }
+        Self { status, doer, options, trouble: Arc::default() }
     }
 
     /// Starts it once. A failure leaves it degraded, to be tried again by [`Self::watch`], or failed when it panicked.
@@ -71,19 +73,32 @@ impl Supervisor {
 
     fn look(&self) {
         match call_now(|| self.doer.health()) {
-            Ok(Health::Ok) => self.status.turn(State::Running, None),
+            Ok(Health::Ok) => match self.trouble().clone() {
+                Some(why) => self.status.turn(State::Degraded, Some(why)),
+                None => self.status.turn(State::Running, None),
+            },
             Ok(Health::Degraded { why }) => self.status.turn(State::Degraded, Some(why)),
             Ok(Health::Failed { why }) => self.status.turn(State::Failed, Some(why)),
             Err(error) => return self.condemn(&error),
         };
     }
 
-    /// Counts a failed call; a panic ends all use.
+    /// Counts a failed call, which shows in the state when it is looked at next; a panic ends all use.
     pub(crate) fn blame(&self, error: &PluginError) {
         self.status.add("errors", error.class.word(), 1);
+        *self.trouble() = Some(error.to_string());
         if error.class == ErrorClass::Panicked {
             self.condemn(error);
         }
+    }
+
+    /// A call succeeded.
+    pub(crate) fn praise(&self) {
+        *self.trouble() = None;
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Option<String>> {
+        self.trouble.lock().expect("no holder panics")
     }
 
     fn condemn(&self, error: &PluginError) {

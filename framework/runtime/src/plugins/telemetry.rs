@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use peerstream_traits::telemetry::{Batch, Interest, Record, SharedSink, What, WriteReport};
 use peerstream_traits::ErrorClass;
+use peerstream_traits::telemetry::{Batch, Interest, Record, SharedSink, What, WriteReport};
 use tokio::time::Instant;
 
 use super::call::{Backoff, call, call_now};
@@ -89,7 +89,10 @@ impl Sink {
         loop {
             let (plugin, offered) = (self.plugin.clone(), batch.clone());
             let error = match call(ms(self.options.timeout_ms), async move { plugin.write(offered).await }).await {
-                Ok(report) => return self.count(&batch, report),
+                Ok(report) => {
+                    self.supervisor.praise();
+                    return self.count(&batch, report);
+                }
                 Err(error) => error,
             };
             self.supervisor.blame(&error);
@@ -139,7 +142,8 @@ impl Sink {
         let mut worker = super::call::AbortOnDrop(worker);
         // The last part of the time belongs to the sink itself.
         let drain_by = by - self.supervisor.stop_timeout() / 4;
-        let drained = self.supervisor.status.is_usable() && tokio::time::timeout_at(drain_by, &mut worker.0).await.is_ok();
+        let drained =
+            self.supervisor.status.is_usable() && tokio::time::timeout_at(drain_by, &mut worker.0).await.is_ok();
         if !drained {
             worker.0.abort();
             let _ = (&mut worker.0).await;
@@ -157,7 +161,8 @@ fn bytes_of(record: &Record) -> usize {
                 figure.name.len() + figure.help.len() + labels
             }
             What::Event(event) => {
-                let fields: usize = event.fields.iter().map(|(field, value)| field.len() + value.to_string().len()).sum();
+                let fields: usize =
+                    event.fields.iter().map(|(field, value)| field.len() + value.to_string().len()).sum();
                 event.name.len() + event.node.as_ref().map_or(0, String::len) + fields
             }
             What::Report(report) => report.node.len(),

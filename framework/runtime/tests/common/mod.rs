@@ -1,6 +1,8 @@
 //! Plug-ins that misbehave in ways that a test decides.
 #![allow(dead_code)] // each test file uses its own part
 
+pub mod stage;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
