@@ -125,7 +125,7 @@ async fn a_sink_hears_figures_reports_and_what_happens_to_nodes() {
         assert!(record.at_us > 1_600_000_000_000_000);
         match &record.what {
             What::Figure(figure) => {
-                drop(figures.insert((figure.name.clone(), figure.labels.get("state").cloned()), figure.value))
+                figures.insert((figure.name.clone(), figure.labels.get("state").cloned()), figure.value);
             }
             What::Event(event) => events.push((event.name.clone(), event.node.clone().unwrap())),
             What::Report(_) => reports += 1,

@@ -310,3 +310,15 @@ proptest! {
         runtime.block_on(check_moods(moods, Queue { items_max, bytes_max, when_full }, bursts));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_starts_while_it_is_stopped_is_stopped_once_more() {
+    let slow = Arc::new(Fake { failing_starts: 1, start_takes: Duration::from_secs(3), ..Fake::default() });
+    let running = run(&slow, options::Telemetry::default()).await;
+    // The second start is under way.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    running.stop().await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!((slow.starts.load(Relaxed), slow.stops.load(Relaxed)), (2, 2));
+    assert_eq!(shown(running.statuses(), "sink").state, State::Stopped);
+}

@@ -7,7 +7,7 @@ use peerstream_traits::Kind;
 use peerstream_traits::telemetry::{Figure, FigureKind};
 use serde::Serialize;
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use super::state::State;
 use crate::clock::wall;
@@ -194,7 +194,7 @@ fn tell(identity: &Identity, state: State, why: Option<&str>) {
     let (kind, name, state) = (identity.kind, identity.name.as_str(), state.word());
     match why {
         Some(why) => warn!(%kind, name, state, why, "plug-in"),
-        None => info!(%kind, name, state, "plug-in"),
+        None => debug!(%kind, name, state, "plug-in"),
     }
 }
 

@@ -32,10 +32,9 @@ impl Supervisor {
         let doer = self.doer.clone();
         let result = call(ms(self.options.start_timeout_ms), async move { doer.start().await }).await;
         match &result {
-            Ok(()) => {
-                self.status.turn(State::Running, None);
-                self.status.set_usable(Usable::Yes);
-            }
+            Ok(()) if self.status.turn(State::Running, None) => self.status.set_usable(Usable::Yes),
+            // It was to be stopped meanwhile.
+            Ok(()) => self.end(self.stop_timeout()).await,
             Err(error) if error.class == ErrorClass::Panicked => self.condemn(error),
             Err(error) => {
                 self.status.add("start-failures", error.class.word(), 1);
@@ -118,7 +117,11 @@ impl Supervisor {
             return;
         }
         self.status.set_usable(Usable::NoMore);
-        let (doer, left) = (self.doer.clone(), by.saturating_duration_since(Instant::now()));
+        self.end(by.saturating_duration_since(Instant::now())).await;
+    }
+
+    async fn end(&self, left: Duration) {
+        let doer = self.doer.clone();
         match call(left, async move { doer.stop(left).await }).await {
             Ok(()) => self.status.turn(State::Stopped, None),
             Err(error) => self.status.turn(State::Failed, Some(format!("not stopped: {error}"))),

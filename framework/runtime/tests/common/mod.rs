@@ -52,6 +52,7 @@ pub struct Fake {
     pub stops: AtomicU32,
     /// Starts that fail before one succeeds.
     pub failing_starts: u32,
+    pub start_takes: Duration,
     pub takes: Duration,
     pub interest: Interest,
     pub health: Mutex<Health>,
@@ -67,6 +68,7 @@ impl Default for Fake {
             starts: AtomicU32::default(),
             stops: AtomicU32::default(),
             failing_starts: 0,
+            start_takes: Duration::ZERO,
             takes: Duration::ZERO,
             interest: Interest::ALL,
             health: Mutex::default(),
@@ -90,6 +92,7 @@ impl Fake {
 #[async_trait]
 impl Lifecycle for Fake {
     async fn start(&self) -> Result<(), PluginError> {
+        tokio::time::sleep(self.start_takes).await;
         if self.starts.fetch_add(1, Relaxed) < self.failing_starts {
             return Err(PluginError::unavailable("port is taken"));
         }
