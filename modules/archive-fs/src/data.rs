@@ -64,7 +64,7 @@ impl Data {
 
     /// Writes zeros over the payload of an entry.
     pub(crate) fn erase(&self, at: u64, head: &Head) -> io::Result<()> {
-        const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+        static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
         let mut at = at + HEAD_BYTES as u64 + u64::from(head.header_len);
         let mut left = head.payload_len as usize;
         while left > 0 {

@@ -34,6 +34,9 @@ impl<P, O> Instance<P, O> {
     }
 }
 
+/// A doer that has no other layer than its supervision.
+pub type Other = Instance<Arc<dyn Lifecycle>, options::Lifecycle>;
+
 /// All plug-ins of a broadcast beside those that decide.
 pub struct Plugins {
     /// The publisher's key, which names the stream.
@@ -52,7 +55,7 @@ pub struct Plugins {
     /// The policy; everybody may join when there is none.
     pub admission: Option<Instance<SharedPolicy, options::Admission>>,
     /// Doers that have no other layer than their supervision, such as the transport.
-    pub others: Vec<(Kind, Instance<Arc<dyn Lifecycle>, options::Lifecycle>)>,
+    pub others: Vec<(Kind, Other)>,
     /// Those that have no life of their own, such as the strategy: they are only shown.
     pub shown: Vec<Identity>,
     /// Milliseconds between two figures of the same name, and two reports of the same node.

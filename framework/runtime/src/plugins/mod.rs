@@ -24,7 +24,7 @@ mod timeline;
 pub(crate) use call::AbortOnDrop;
 pub use call::RETRY_AFTER_MAX;
 pub use coverage::GAPS_MAX;
-pub use instance::{Instance, Plugins};
+pub use instance::{Instance, Other, Plugins};
 pub use running::{Running, StartError};
 pub use state::State;
 pub use status::{HostHealth, Identity, Shown, Status, Statuses, WHY_BYTES_MAX};

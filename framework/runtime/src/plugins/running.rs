@@ -18,7 +18,7 @@ use super::admission::Gate;
 use super::archive::{Archives, Layer};
 use super::call::AbortOnDrop;
 use super::compliance::{Carrier, Desk, Handler, Work};
-use super::instance::{Instance, Plugins};
+use super::instance::{Instance, Other, Plugins};
 use super::options;
 use super::state::State;
 use super::status::{Identity, Status, Statuses};
@@ -102,7 +102,7 @@ impl Assembly {
         supervisor
     }
 
-    fn other(&mut self, kind: Kind, instance: &Instance<Arc<dyn Lifecycle>, options::Lifecycle>) {
+    fn other(&mut self, kind: Kind, instance: &Other) {
         self.supervise(instance.identity(kind), instance.plugin.clone(), &instance.options);
     }
 

@@ -71,15 +71,16 @@ impl Supervisor {
     }
 
     fn look(&self) {
-        match call_now(|| self.doer.health()) {
+        let (state, why) = match call_now(|| self.doer.health()) {
             Ok(Health::Ok) => match self.trouble().clone() {
-                Some(why) => self.status.turn(State::Degraded, Some(why)),
-                None => self.status.turn(State::Running, None),
+                Some(why) => (State::Degraded, Some(why)),
+                None => (State::Running, None),
             },
-            Ok(Health::Degraded { why }) => self.status.turn(State::Degraded, Some(why)),
-            Ok(Health::Failed { why }) => self.status.turn(State::Failed, Some(why)),
+            Ok(Health::Degraded { why }) => (State::Degraded, Some(why)),
+            Ok(Health::Failed { why }) => (State::Failed, Some(why)),
             Err(error) => return self.condemn(&error),
         };
+        self.status.turn(state, why);
     }
 
     /// Counts a failed call, which shows in the state when it is looked at next; a panic ends all use.
