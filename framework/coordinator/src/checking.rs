@@ -29,6 +29,7 @@ impl Coordinator {
             buried_earlier: self.buried_earlier.clone(),
             starters: self.starters.clone(),
             history: self.history.clone(),
+            happened: None,
             ladder: Box::new(InBatches::default()),
             retiring: self.retiring.clone(),
             unplaced_since: self.unplaced_since,

@@ -15,7 +15,7 @@ use crate::adoption::{self, Adoption};
 use crate::carry::Carry;
 use crate::config::Config;
 use crate::deciders::{Named, Trouble};
-use crate::history::{Happening, History};
+use crate::history::{Happened, Happening, History};
 use crate::io::{ConnId, Input, Origin, Output};
 use crate::limits::{Addresses, Bucket, Rate};
 use crate::members::{Conn, Member, Names};
@@ -70,6 +70,8 @@ pub struct Coordinator {
     pub(crate) buried_earlier: BTreeSet<NodeId>,
     pub(crate) starters: Starters,
     pub(crate) history: History,
+    /// What the driver has not heard of yet, if it wants to.
+    pub(crate) happened: Option<Vec<Happened>>,
     pub(crate) ladder: Box<dyn LadderPolicy + Send>,
     pub(crate) retiring: Retiring,
     /// Since when there have been too few places.
@@ -121,6 +123,7 @@ impl Coordinator {
             unanswered: BTreeMap::new(),
             watched: BTreeSet::new(),
             history: History::default(),
+            happened: None,
             ladder: Box::new(InBatches::default()),
             retiring: Retiring::default(),
             unplaced_since: None,

@@ -70,6 +70,20 @@ pub enum Happening {
     },
 }
 
+/// A happening with whom it concerns, for those who follow along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Happened {
+    /// When, on the coordinator's clock.
+    pub at: Micros,
+    /// To whom.
+    pub node: NodeId,
+    /// What.
+    pub what: Happening,
+}
+
+/// Happenings that wait for the driver, if it asked for them; what comes beyond is not told.
+pub const HAPPENED_MAX: usize = 16_384;
+
 /// A happening and its time.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Moment {
@@ -117,6 +131,20 @@ impl History {
 impl Coordinator {
     pub(crate) fn note(&mut self, node: NodeId, happening: Happening) {
         self.history.add(node, happening, self.now);
+        if let Some(happened) = self.happened.as_mut().filter(|happened| happened.len() < HAPPENED_MAX) {
+            happened.push(Happened { at: self.now, node, what: happening });
+        }
+    }
+
+    /// From now on happenings are told by [`Self::take_happened`], which is then to be called after every [`Self::handle`].
+    pub fn with_happened(mut self) -> Self {
+        self.happened = Some(Vec::new());
+        self
+    }
+
+    /// What has happened since the last call, the oldest first.
+    pub fn take_happened(&mut self) -> Vec<Happened> {
+        self.happened.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The story of the node of this name, such as `n5`, be it here or gone lately. Costs time in proportion to the members.

@@ -36,7 +36,7 @@ pub use coordinator::Coordinator;
 pub use deciders::Trial;
 #[doc(hidden)]
 pub use fuzz::fuzz_messages;
-pub use history::{HISTORY_MAX, Happening, Moment, STORY_MAX, Story};
+pub use history::{HAPPENED_MAX, HISTORY_MAX, Happened, Happening, Moment, STORY_MAX, Story};
 pub use io::{ConnId, Input, Origin, Output};
 pub use overview::{Counters, NodeOverview, Overview};
 pub use performance::Fault;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use peerstream_protocol::control::{Figures, Role};
 use peerstream_protocol::crypto::{PublicKey, Strict, Verifier};
 use peerstream_protocol::frame::Lane;
-use peerstream_protocol::header::Context;
+use peerstream_protocol::header::{Context, Header};
 use peerstream_protocol::id::{Epoch, NodeId, Rendition, Seq};
 use peerstream_protocol::segment::{Init, InitId, Kind};
 use peerstream_protocol::time::Micros;
@@ -359,6 +359,12 @@ impl<V: Verifier> Node<V> {
         let Some(segment) = self.window.get(seq).filter(|segment| segment.is_complete()) else { return false };
         segment.copy_payload(out);
         true
+    }
+
+    /// The signed header of the segment that this source has produced last.
+    pub fn produced_header(&self) -> Option<&Header> {
+        let seq = self.producer.as_ref()?.last()?;
+        Some(&self.window.get(seq)?.header)
     }
 
     /// Payload bytes that the retained segments take up when whole.

@@ -25,6 +25,11 @@ impl Producer {
         Self { source, next: Seq(0), prev: [0; 32], mean_bytes: 0, init: InitId::NONE, ended: false }
     }
 
+    /// The segment produced last.
+    pub(crate) fn last(&self) -> Option<Seq> {
+        self.next.0.checked_sub(1).map(Seq)
+    }
+
     /// The source's wall clock, microseconds since 1970.
     pub(crate) fn wall_us(&self, now: Micros) -> u64 {
         self.source.wall_at_zero_us.saturating_add(now.0)

@@ -33,6 +33,16 @@ impl EpochCert {
         Self { publisher: publisher.public(), epoch, key, expiry_s, signature }
     }
 
+    /// The certificate as it travels and is kept.
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_extend(self, Vec::new()).expect("our own messages encode")
+    }
+
+    /// Reads what [`Self::encode`] wrote. Not yet verified.
+    pub fn decode(bytes: &[u8]) -> Result<Self, crate::DecodeError> {
+        crate::from_postcard(bytes)
+    }
+
     /// Whether the publisher really signed this.
     pub fn is_genuine(&self, verifier: &mut impl Verifier) -> bool {
         let message = message(self.epoch, &self.key, self.expiry_s);

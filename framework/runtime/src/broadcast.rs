@@ -9,13 +9,16 @@ use std::time::Duration;
 
 use peerstream_coordinator::{self as coordinator, Coordinator};
 use peerstream_node as node;
+use peerstream_protocol::cert::EpochCert;
 use peerstream_protocol::control::Role;
 use peerstream_protocol::crypto::PublicKey;
 use peerstream_protocol::id::{Epoch, Term};
 use peerstream_protocol::segment::{Init, Kind};
+use peerstream_traits::archive::StreamMeta;
 use peerstream_traits::ingest::{INIT_BYTES_MAX, Ingest, IngestEvent, UNIT_BYTES_MAX, UNIT_QUEUE_MAX};
 use peerstream_traits::ladder::BoxedLadder;
 use peerstream_traits::strategy::BoxedStrategy;
+use peerstream_traits::telemetry::Figure;
 use peerstream_traits::transport::SharedTransport;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -23,17 +26,31 @@ use tracing::warn;
 
 use crate::clock::Clock;
 use crate::control::Endpoint;
+use crate::enforcement::Enforcement;
+use crate::feed::{self, Figures, MoreFigures};
 use crate::guarded::Guarded;
 use crate::hub::{Connection, Hub, Origin};
 use crate::key::{EpochKey, Publisher};
 use crate::output::Reader;
 use crate::peer::{self, CAPACITY, Gone, Peer, Production};
+use crate::plugins::{AbortOnDrop, Running};
 
 /// Different pieces of advice of an ingest that are told; a garrulous one is not listened to any more.
 pub const ADVICE_MAX: usize = 32;
 
 /// The source stays this long after the end of its stream, so that the last segments reach the roots.
 pub const END_GRACE: Duration = Duration::from_millis(500);
+
+/// What a broadcast can do without.
+#[derive(Clone, Default)]
+pub struct Extras {
+    /// Plug-ins at work.
+    pub plugins: Option<Arc<Running>>,
+    /// What people call the stream, for its recordings.
+    pub title: Option<String>,
+    /// Figures that the host adds.
+    pub more_figures: Option<MoreFigures>,
+}
 
 /// What a broadcast is made of.
 pub struct Config {
@@ -77,22 +94,23 @@ pub enum State {
     Ended,
     /// The input has failed; for people to read.
     Failed(String),
+    /// A complaint has ended the stream; for people to read.
+    TakenDown(String),
 }
 
 impl State {
-    /// One word for interfaces: `waiting`, `live`, `ended` or `failed`.
+    /// One word for interfaces: `waiting`, `live`, `ended` (also by a complaint) or `failed`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Live => "live",
-            Self::Ended => "ended",
+            Self::Ended | Self::TakenDown(_) => "ended",
             Self::Failed(_) => "failed",
         }
     }
 }
 
 /// A running broadcast. Dropping it ends it at once, without a word to the viewers.
-#[derive(Debug)]
 pub struct Broadcast {
     publisher: Publisher,
     epoch: Epoch,
@@ -102,13 +120,29 @@ pub struct Broadcast {
     state: watch::Receiver<State>,
     mime: watch::Receiver<Option<String>>,
     pump: JoinHandle<()>,
+    figures: Figures,
+    plugins: Option<Arc<Running>>,
+    /// Feeds the telemetry sinks.
+    _feed: Option<AbortOnDrop<()>>,
     // The source delivers to nobody, but its events end when nobody holds the reader.
     _deliveries: Reader,
+}
+
+impl std::fmt::Debug for Broadcast {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Broadcast({}, epoch {})", self.publisher(), self.epoch.0)
+    }
 }
 
 impl Broadcast {
     /// Begins an epoch and starts to take input. Must be called inside a tokio runtime.
     pub fn start(config: Config) -> Self {
+        Self::start_with(config, Extras::default())
+    }
+
+    /// The same with plug-ins at work, which it feeds. The caller ends them after the broadcast.
+    pub fn start_with(config: Config, extras: Extras) -> Self {
+        let Extras { plugins, title, more_figures } = extras;
         let Config { publisher, ingest, term, deciders, transport, ice, limits } = config;
         let clock = Clock::start();
         let kind = ingest.kind();
@@ -137,7 +171,7 @@ impl Broadcast {
         if let Some(ladder) = ladder {
             coordinator = coordinator.with_ladder(ladder);
         }
-        let hub = Hub::spawn(coordinator, clock);
+        let hub = Hub::spawn_with(coordinator, clock, plugins.as_ref().map(|plugins| plugins.telemetry().clone()));
         let peer = peer::Config {
             stream: Some(publisher.public()),
             role: Role::Source,
@@ -146,14 +180,48 @@ impl Broadcast {
             endpoints: vec![Endpoint::InProcess(hub.clone())],
             transport,
         };
+        let archives = plugins.as_ref().map(|plugins| plugins.archives().clone());
+        archives.iter().for_each(|archives| archives.begin(&meta(&cert, kind, title.clone())));
         let source = node::Source { key, cert, kind, wall_at_zero_us: clock.wall_at_zero_us(), piece_size: None };
-        let (source, deliveries) = peer::spawn_with(peer, Some(source), clock);
+        let (source, deliveries) = peer::spawn_source(peer, source, clock, archives);
         let source = Arc::new(source);
         let (state_tx, state) = watch::channel(State::Waiting);
         let (mime_tx, mime) = watch::channel(None);
-        let intake = Intake { source: source.clone(), state: state_tx, mime: mime_tx, advice: HashSet::new() };
+        let intake = Intake {
+            source: source.clone(),
+            state: state_tx.clone(),
+            mime: mime_tx,
+            advice: HashSet::new(),
+            plugins: plugins.clone(),
+        };
         let pump = tokio::spawn(intake.run(ingest));
-        Self { publisher, epoch, kind, hub, source, state, mime, pump, _deliveries: deliveries }
+        let figures = Figures {
+            hub: hub.clone(),
+            source: source.clone(),
+            state: state.clone(),
+            statuses: plugins.as_ref().map(|plugins| plugins.statuses().clone()).unwrap_or_default(),
+            more: more_figures,
+        };
+        let feed = plugins.clone().map(|plugins| {
+            let (source, pump) = (Arc::downgrade(&source), pump.abort_handle());
+            let archives = plugins.archives().clone();
+            plugins.carry_with(Arc::new(Enforcement { source, pump, state: state_tx, archives }));
+            AbortOnDrop(tokio::spawn(feed::run(figures.clone(), plugins)))
+        });
+        Self {
+            publisher,
+            epoch,
+            kind,
+            hub,
+            source,
+            state,
+            mime,
+            pump,
+            figures,
+            plugins,
+            _feed: feed,
+            _deliveries: deliveries,
+        }
     }
 
     /// The publisher's key, which names the stream.
@@ -196,13 +264,31 @@ impl Broadcast {
         self.source.snapshot().await
     }
 
-    /// Ends the epoch politely: viewers get the end of the stream, then the source leaves.
+    /// The plug-ins at work, if there are any.
+    pub fn plugins(&self) -> Option<&Arc<Running>> {
+        self.plugins.as_ref()
+    }
+
+    /// All numbers of the broadcast and its plug-ins. Costs time in proportion to the members; about once a second is fine.
+    pub async fn figures(&self) -> Vec<Figure> {
+        self.figures.take().await.0
+    }
+
+    /// Ends the epoch politely: viewers get the end of the stream, then the source leaves and archives finish their recordings.
     pub async fn stop(&self) {
         self.pump.abort();
         let _ = self.source.produce(Production::End).await;
         tokio::time::sleep(END_GRACE).await;
         self.source.leave().await;
+        if let Some(plugins) = &self.plugins {
+            plugins.archives().end(true).await;
+        }
     }
+}
+
+fn meta(cert: &EpochCert, kind: Kind, title: Option<String>) -> StreamMeta {
+    let hex = cert.encode().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    StreamMeta { stream: cert.publisher.to_string(), epoch: cert.epoch, kind, cert: hex, title }
 }
 
 /// Takes what the ingest gives and hands it to the source's node.
@@ -212,6 +298,7 @@ struct Intake {
     mime: watch::Sender<Option<String>>,
     /// What was told already.
     advice: HashSet<String>,
+    plugins: Option<Arc<Running>>,
 }
 
 impl Intake {
@@ -230,6 +317,11 @@ impl Intake {
             Ok(()) => State::Ended,
             Err(error) => State::Failed(error.to_string()),
         });
+        if let Some(plugins) = &self.plugins {
+            // The answer comes when all that was produced has been handled.
+            let _ = self.source.snapshot().await;
+            plugins.archives().end(true).await;
+        }
     }
 
     async fn take(&mut self, event: IngestEvent) -> Result<(), Gone> {

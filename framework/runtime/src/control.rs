@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::{SinkExt, StreamExt};
 use peerstream_protocol::control::CONTROL_BYTES_MAX;
 use tokio::sync::mpsc::error::TrySendError;
@@ -27,8 +28,21 @@ pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 pub enum Endpoint {
     /// At a `ws://` or `wss://` url.
     WebSocket(Url),
+    /// The same, with somebody who gets a ticket each time a connection is opened.
+    Guarded(Url, Arc<dyn Porter>),
     /// In this process, as its source.
     InProcess(Hub),
+}
+
+/// Gets leave to open control connections from a host that does not let everybody in.
+#[async_trait]
+pub trait Porter: std::fmt::Debug + Send + Sync {
+    /// What a connection that is opened now shows as `?ticket=`; nothing when it shows none. An attempt waits for it as long as for
+    /// the connection itself.
+    async fn ticket(&self) -> Option<String>;
+
+    /// The host did not take it.
+    fn refused(&self);
 }
 
 /// A text that is not an endpoint.
@@ -54,7 +68,7 @@ impl Endpoint {
     /// The host viewers know this endpoint by, with brackets around an IPv6 address.
     pub fn host(&self) -> Option<&str> {
         match self {
-            Self::WebSocket(url) => url.host_str(),
+            Self::WebSocket(url) | Self::Guarded(url, _) => url.host_str(),
             Self::InProcess(_) => None,
         }
     }
@@ -91,7 +105,13 @@ impl Control {
         let (opened_tx, opened) = oneshot::channel();
         let ends = Ends { outgoing: from_node, incoming: to_node, opened: opened_tx };
         let task = match endpoint {
-            Endpoint::WebSocket(url) => tokio::spawn(websocket(url.clone(), ends)),
+            Endpoint::WebSocket(url) => {
+                let url = url.clone();
+                tokio::spawn(async move {
+                    websocket(url, ends).await;
+                })
+            }
+            Endpoint::Guarded(url, porter) => tokio::spawn(guarded(url.clone(), porter.clone(), ends)),
             Endpoint::InProcess(hub) => tokio::spawn(in_process(hub.clone(), ends)),
         };
         Self { outgoing, incoming, opened: Some(opened), task }
@@ -140,7 +160,28 @@ async fn in_process(hub: Hub, mut ends: Ends) {
     }
 }
 
-async fn websocket(url: Url, ends: Ends) {
+async fn guarded(mut url: Url, porter: Arc<dyn Porter>, ends: Ends) {
+    let Ok(ticket) = tokio::time::timeout(CONNECT_TIMEOUT, porter.ticket()).await else {
+        return debug!(%url, "no ticket in time");
+    };
+    if let Some(ticket) = ticket {
+        url.query_pairs_mut().append_pair("ticket", &ticket);
+    }
+    if websocket(url, ends).await == Opened::Refused {
+        porter.refused();
+    }
+}
+
+/// What came of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opened {
+    /// It was open, or could not be opened.
+    Other,
+    /// The host wants another ticket.
+    Refused,
+}
+
+async fn websocket(url: Url, ends: Ends) -> Opened {
     let config = WebSocketConfig::default()
         .max_message_size(Some(CONTROL_BYTES_MAX))
         .max_frame_size(Some(CONTROL_BYTES_MAX))
@@ -149,8 +190,15 @@ async fn websocket(url: Url, ends: Ends) {
     let connect = connect_async_tls_with_config(url.as_str(), Some(config), true, Some(connector(&url)));
     let socket = match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
         Ok(Ok((socket, _))) => socket,
-        Ok(Err(error)) => return debug!(%url, %error, "control connection cannot be opened"),
-        Err(_) => return debug!(%url, "control connection cannot be opened in time"),
+        Ok(Err(error)) => {
+            debug!(host = url.host_str(), %error, "control connection cannot be opened");
+            let refused = matches!(&error, WsError::Http(answer) if answer.status().as_u16() == 401);
+            return if refused { Opened::Refused } else { Opened::Other };
+        }
+        Err(_) => {
+            debug!(host = url.host_str(), "control connection cannot be opened in time");
+            return Opened::Other;
+        }
     };
     let Ends { mut outgoing, incoming, opened } = ends;
     let _ = opened.send(());
@@ -178,7 +226,8 @@ async fn websocket(url: Url, ends: Ends) {
         Ok::<_, WsError>(())
     };
     let result = tokio::select! { result = write => result, result = read => result };
-    debug!(%url, ?result, "control connection ended");
+    debug!(host = url.host_str(), ?result, "control connection ended");
+    Opened::Other
 }
 
 fn connector(url: &Url) -> Connector {

@@ -11,13 +11,16 @@ use peerstream_coordinator::{ConnId, Coordinator, Input, Output, Overview, Story
 use peerstream_protocol::time::Micros;
 use peerstream_traits::ladder::BoxedLadder;
 use peerstream_traits::strategy::BoxedStrategy;
+use peerstream_traits::telemetry::Event;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info, warn};
 
 pub use peerstream_coordinator::Origin;
 
 use crate::clock::Clock;
+use crate::feed;
 use crate::guarded::Guarded;
+use crate::plugins::telemetry::Telemetry;
 
 /// Messages of all connections that wait for the coordinator; a full queue stops reading from the sockets.
 pub const HUB_QUEUE_MAX: usize = 1024;
@@ -63,10 +66,18 @@ pub struct Connection {
 impl Hub {
     /// Starts the task.
     pub fn spawn(coordinator: Coordinator, clock: Clock) -> Self {
+        Self::spawn_with(coordinator, clock, None)
+    }
+
+    /// Starts the task, with sinks that are told what happens.
+    pub(crate) fn spawn_with(coordinator: Coordinator, clock: Clock, telemetry: Option<Telemetry>) -> Self {
+        let telemetry = telemetry.filter(|telemetry| telemetry.interest().events);
+        let coordinator = if telemetry.is_some() { coordinator.with_happened() } else { coordinator };
         let (requests, inbox) = mpsc::channel(HUB_QUEUE_MAX);
         let (closed, closings) = mpsc::unbounded_channel();
         let counters = Arc::new(Counters::default());
-        let task = Task { coordinator, clock, sessions: HashMap::new(), timer: None, counters: counters.clone() };
+        let task =
+            Task { coordinator, clock, sessions: HashMap::new(), timer: None, counters: counters.clone(), telemetry };
         tokio::spawn(task.run(inbox, closings));
         Self { requests, closed, next: Arc::default(), counters }
     }
@@ -158,6 +169,8 @@ struct Task {
     sessions: HashMap<ConnId, mpsc::Sender<Vec<u8>>>,
     timer: Option<Micros>,
     counters: Arc<Counters>,
+    /// Told what happens.
+    telemetry: Option<Telemetry>,
 }
 
 impl Task {
@@ -238,12 +251,14 @@ impl Task {
                     Output::Send(conn, message) => slow.extend(self.send(conn, message).err()),
                     Output::Close(conn) => drop(self.sessions.remove(&conn)),
                     Output::Overloaded { members, struggling, shed } => {
+                        self.tell(feed::overloaded(members, struggling, shed));
                         warn!(
                             members,
                             struggling, shed, "more than half of the audience cannot keep up; some are turned away"
                         );
                     }
                     Output::StrategyReplaced { failed, by, why } => {
+                        self.tell(feed::strategy_replaced(&failed, &by, &why));
                         error!(failed, by, why, "the strategy failed; another one has taken over the overlay");
                     }
                     Output::SetTimer(at) => self.timer = Some(at),
@@ -252,6 +267,14 @@ impl Task {
             let Some(conn) = slow.pop() else { break };
             self.coordinator.handle(self.clock.now(), Input::Closed(conn));
         }
+        if let Some(telemetry) = &self.telemetry {
+            let happened = self.coordinator.take_happened();
+            happened.iter().for_each(|happened| feed::happened(telemetry, &self.clock, happened));
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        self.telemetry.iter().for_each(|telemetry| feed::tell(telemetry, &self.clock, self.clock.now(), event.clone()));
     }
 
     /// Queues a message, or gives the connection that must be closed because its node does not read.

@@ -127,6 +127,11 @@ impl Publisher {
         self.secret.derive("peerstream 2026 coordinator secret")
     }
 
+    /// A secret for admission tickets that outlives a restart.
+    pub fn admission_secret(&self) -> [u8; 32] {
+        self.secret.derive("peerstream 2026 admission secret")
+    }
+
     /// Begins an epoch: its number is the wall clock, or one more than the last one when the clock was set back.
     pub fn begin_epoch(&self) -> EpochKey {
         let wall = clock::wall();

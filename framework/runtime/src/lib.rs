@@ -29,6 +29,9 @@
 pub mod broadcast;
 pub mod clock;
 pub mod control;
+mod enforcement;
+mod feed;
+pub mod figures;
 mod guarded;
 pub mod hub;
 pub mod ice;
@@ -36,7 +39,9 @@ pub mod key;
 mod links;
 pub mod output;
 pub mod peer;
+pub mod plugins;
 
+pub use feed::MoreFigures;
 pub use peerstream_coordinator as coordinator;
 pub use peerstream_node as node;
 pub use peerstream_overlay as overlay;

@@ -23,6 +23,7 @@ use crate::control::{self, Control, Endpoint};
 use crate::ice;
 use crate::links::Links;
 use crate::output::{self, Cause, Delivery, Reader, Writer};
+use crate::plugins::archive::Archives;
 
 /// Commands, produced segments among them, that wait for the node; whoever produces faster waits.
 pub const COMMAND_QUEUE_MAX: usize = 16;
@@ -110,12 +111,26 @@ pub fn spawn(config: Config) -> (Peer, Reader) {
     spawn_with(config, None, Clock::start())
 }
 
+/// Starts a source, whose segments are kept in these archives.
+pub(crate) fn spawn_source(
+    config: Config,
+    source: node::Source,
+    clock: Clock,
+    archives: Option<Archives>,
+) -> (Peer, Reader) {
+    spawn_any(config, Some(source), clock, archives)
+}
+
 /// Starts a node with everything settable; a source has its own key and the clock its coordinator uses.
 pub fn spawn_with(config: Config, source: Option<node::Source>, clock: Clock) -> (Peer, Reader) {
+    spawn_any(config, source, clock, None)
+}
+
+fn spawn_any(config: Config, source: Option<node::Source>, clock: Clock, archives: Option<Archives>) -> (Peer, Reader) {
     let (commands, inbox) = mpsc::channel(COMMAND_QUEUE_MAX);
     let (writer, reader) = output::queue();
     let span = tracing::info_span!("peer", role = ?config.role);
-    let driver = Driver::new(config, source, clock, writer);
+    let driver = Driver { archives, ..Driver::new(config, source, clock, writer) };
     let task = tokio::spawn(driver.run(inbox).instrument(span));
     (Peer { commands, task }, reader)
 }
@@ -174,6 +189,8 @@ struct Driver {
     control_lost: bool,
     links: Links,
     output: Writer,
+    /// Where what a source produces is kept.
+    archives: Option<Archives>,
     counters: Counters,
     /// Failures found while orders were carried out, told to the node after the last order. At most one per order.
     failures: VecDeque<Failure>,
@@ -199,6 +216,7 @@ impl Driver {
             control_lost: false,
             links: Links::new(transport),
             output,
+            archives: None,
             counters: Counters::default(),
             failures: VecDeque::new(),
         }
@@ -289,16 +307,38 @@ impl Driver {
     }
 
     fn produce(&mut self, production: Production) {
+        let before = self.produced();
         match production {
-            Production::Init(init) => self.tell(Input::Produced(Produced::Init(init))),
-            Production::Unit(unit) => self.tell(Input::Produced(Produced::Unit {
-                payload: &unit.payload,
-                pts_us: unit.pts_us,
-                duration_us: unit.duration_us,
-                join_point: unit.join_point,
-                discontinuity: unit.discontinuity,
-            })),
-            Production::End => self.tell(Input::Produced(Produced::End)),
+            Production::Init(init) => {
+                self.archives.iter().for_each(|archives| archives.init(&init));
+                self.tell(Input::Produced(Produced::Init(init)));
+            }
+            Production::Unit(unit) => {
+                self.tell(Input::Produced(Produced::Unit {
+                    payload: &unit.payload,
+                    pts_us: unit.pts_us,
+                    duration_us: unit.duration_us,
+                    join_point: unit.join_point,
+                    discontinuity: unit.discontinuity,
+                }));
+                self.keep(before, &unit.payload);
+            }
+            Production::End => {
+                self.tell(Input::Produced(Produced::End));
+                self.keep(before, &Bytes::new());
+            }
+        }
+    }
+
+    fn produced(&self) -> Option<Seq> {
+        self.node.produced_header().map(|header| header.core.seq)
+    }
+
+    /// Hands the archives what was just produced, if anything was.
+    fn keep(&self, before: Option<Seq>, payload: &Bytes) {
+        let (Some(archives), Some(header)) = (&self.archives, self.node.produced_header()) else { return };
+        if before != Some(header.core.seq) {
+            archives.segment(header, payload);
         }
     }
 

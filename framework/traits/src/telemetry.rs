@@ -27,7 +27,7 @@ pub enum What {
     Figure(Figure),
     /// Something that happened, mostly to a node.
     Event(Event),
-    /// What a node says of itself, about once a second for each node.
+    /// What a node says of itself, every few seconds for each node.
     Report(Report),
 }
 

@@ -57,6 +57,12 @@ pub fn mapped(address: IpAddr) -> Ipv6Addr {
     }
 }
 
+/// A household's name: an IPv4 address, or a /64 of IPv6.
+pub fn network_name(address: IpAddr) -> String {
+    let network = network(address);
+    network.to_ipv4_mapped().map_or_else(|| format!("{network}/64"), |v4| v4.to_string())
+}
+
 /// One household: an IPv4 address, or the first half of an IPv6 address.
 fn network(address: IpAddr) -> Ipv6Addr {
     let mapped = mapped(address);
@@ -84,6 +90,12 @@ mod tests {
         assert!(admission.enter(at("192.0.2.2")).is_some());
         drop(first);
         assert!(admission.enter(at("192.0.2.1")).is_some());
+    }
+
+    #[test]
+    fn a_household_has_one_name() {
+        assert_eq!(network_name(at("::ffff:192.0.2.1")), "192.0.2.1");
+        assert_eq!(network_name(at("2001:db8:0:1:ffff::2")), "2001:db8:0:1::/64");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use peerstream::protocol::WIRE_VERSION;
 use peerstream::protocol::segment::Kind;
 use serde::Serialize;
 
+use crate::entrance::gate;
 use crate::server::Shared;
 
 /// The answer of `/api/v1/stream`.
@@ -32,6 +33,8 @@ struct Stream {
     wire: u16,
     /// The control connection's path, from the page's folder.
     control: &'static str,
+    /// `open`, or `required`: then a ticket of `/api/v1/admission` is to be shown.
+    admission: &'static str,
 }
 
 /// `GET /api/v1/stream`
@@ -47,13 +50,14 @@ pub async fn stream(State(shared): State<Arc<Shared>>) -> Response {
         },
         // Why an input failed is for the streamer's log: it may name paths.
         state: match state {
-            broadcast::State::Failed(_) => broadcast::State::Ended.word(),
+            broadcast::State::Failed(_) | broadcast::State::TakenDown(_) => broadcast::State::Ended.word(),
             state => state.word(),
         },
         mime: broadcast.mime(),
         title: shared.title.clone(),
         wire: WIRE_VERSION,
         control: "api/v1/control",
+        admission: if gate(&shared).is_open() { "open" } else { "required" },
     })
     .into_response()
 }

@@ -1,6 +1,7 @@
 //! The instances that a config wants, made of their plug-ins.
 
 use anyhow::Context as _;
+use peerstream::plugins::options;
 use peerstream_registry::{Code, Outcome, Registry, Spec, did_you_mean};
 use peerstream_sdk::traits::admission::SharedPolicy;
 use peerstream_sdk::traits::archive::SharedArchive;
@@ -13,12 +14,14 @@ use peerstream_sdk::traits::transport::SharedTransport;
 use peerstream_sdk::traits::{Kind, PluginError};
 
 use crate::bundle;
-use crate::config::{ArchiveOptions, StrategyOptions, TRANSPORT};
+use crate::config::{StrategyOptions, TRANSPORT};
 
 /// An instance, and what it was made of: another config that gives an equal `spec` wants the same.
 pub struct Instance<T> {
     /// What it was made of; `spec.around` gives the framework's options as their own type.
     pub spec: Spec,
+    /// Where its plug-in comes from: a crate and its version, or a file and its hash.
+    pub origin: String,
     /// The instance itself.
     pub it: T,
 }
@@ -132,7 +135,11 @@ impl Maker<'_> {
 
 fn made<T>(registry: &Registry, spec: &Spec, make: Make<T>, outcome: &mut Outcome) -> Option<Instance<T>> {
     match make(registry, spec) {
-        Ok(it) => Some(Instance { spec: spec.clone(), it }),
+        Ok(it) => {
+            let entry = registry.find(spec.kind, &spec.plugin);
+            let origin = entry.map(|entry| entry.origin.to_string()).unwrap_or_default();
+            Some(Instance { spec: spec.clone(), origin, it })
+        }
         Err(error) => {
             let message = format!("{} `{}` cannot be made: {error}", spec.kind, spec.plugin);
             outcome.add(Code::NotBuilt, &path(spec, "use"), message);
@@ -155,7 +162,7 @@ fn check_archives(made: &Parts, outcome: &mut Outcome) {
         return;
     }
     for archive in &made.archives {
-        let ArchiveOptions { allow_unrestrictable, .. } = archive.spec.around();
+        let options::Archive { allow_unrestrictable, .. } = archive.spec.around();
         if !allow_unrestrictable && !archive.it.capabilities().restrict {
             let message = format!(
                 "nothing can be taken out of archive `{}`, but compliance is on; allow it with allow_unrestrictable = true",
@@ -235,7 +242,7 @@ mod tests {
         let assembly = made(text).unwrap();
         let archives: Vec<_> = assembly.archives.iter().map(|archive| archive.spec.instance.as_str()).collect();
         assert_eq!(archives, ["here", "there"]);
-        assert_eq!(assembly.archives[0].spec.around::<ArchiveOptions>().timeout_ms, 7);
+        assert_eq!(assembly.archives[0].spec.around::<options::Archive>().timeout_ms, 7);
         assert_eq!((assembly.strategy.spec.plugin.as_str(), assembly.fallback.is_none()), ("dumbbell", true));
     }
 

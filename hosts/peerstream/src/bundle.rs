@@ -1,12 +1,24 @@
 //! What is linked into this binary: the only place that names plug-in crates.
 
+use peerstream_admission as _;
+use peerstream_archive_fs as _;
+use peerstream_compliance_queue as _;
 use peerstream_dumbbell as _;
 use peerstream_ingest_pipe as _;
 use peerstream_registry::{Registry, RegistryError};
+use peerstream_step_down as _;
+use peerstream_telemetry_jsonl as _;
+use peerstream_telemetry_otlp as _;
+use peerstream_telemetry_prometheus as _;
 use peerstream_transport_webrtc as _;
+
+/// Solves the puzzle of a host that wants work, for [`crate::porter`].
+pub use peerstream_admission::work::solve as solve_puzzle;
 
 /// Plays a clip in memory, for [`crate::clip`].
 pub use peerstream_ingest_pipe::Pipe;
+/// Writes figures as Prometheus reads them, for [`crate::metrics`].
+pub use peerstream_telemetry_prometheus::{CONTENT_TYPE as METRICS_TYPE, text as metrics_text};
 /// Tells viewers their public address, for [`crate::stun`].
 pub use peerstream_transport_webrtc::stun::Server as StunServer;
 
@@ -20,7 +32,21 @@ mod tests {
     use super::*;
 
     /// A crate that is only in `Cargo.toml` is left out by the linker without a word: this list is what must be there.
-    const LINKED: &[&str] = &["strategy/dumbbell", "transport/webrtc", "ingest/clip", "ingest/pipe"];
+    const LINKED: &[&str] = &[
+        "strategy/dumbbell",
+        "ladder/step-down",
+        "telemetry/jsonl",
+        "telemetry/otlp",
+        "telemetry/prometheus",
+        "archive/fs",
+        "compliance/queue",
+        "admission/open",
+        "admission/proof-of-work",
+        "admission/token",
+        "transport/webrtc",
+        "ingest/clip",
+        "ingest/pipe",
+    ];
 
     #[test]
     fn every_plugin_of_the_list_is_linked_and_no_other() {

@@ -70,16 +70,16 @@ type Probe = (Spec, Result<(), PluginError>);
 async fn probe(assembly: &Assembly) -> Vec<Probe> {
     let Assembly { transport, ingest, admission, telemetry, archives, compliance, .. } = assembly;
     let mut probes = vec![one(&transport.spec, &*transport.it).await, one(&ingest.spec, &*ingest.it).await];
-    if let Some(Instance { spec, it }) = admission {
+    if let Some(Instance { spec, it, .. }) = admission {
         probes.push(one(spec, &**it).await);
     }
-    for Instance { spec, it } in telemetry {
+    for Instance { spec, it, .. } in telemetry {
         probes.push(one(spec, &**it).await);
     }
-    for Instance { spec, it } in archives {
+    for Instance { spec, it, .. } in archives {
         probes.push(one(spec, &**it).await);
     }
-    for Instance { spec, it } in compliance {
+    for Instance { spec, it, .. } in compliance {
         probes.push(one(spec, &**it).await);
     }
     probes

@@ -128,6 +128,9 @@ pub struct StreamArgs {
     /// The publisher's key, 64 hexadecimal digits
     #[arg(long, value_name = "KEY", value_parser = publisher)]
     pub publisher: Option<PublicKey>,
+    /// What the host wants to see before it lets anybody in
+    #[arg(long, value_name = "TOKEN", env = "PEERSTREAM_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
 }
 
 /// Options of `watch`.

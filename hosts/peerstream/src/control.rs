@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::ws::{Message, WebSocket};
-use axum::extract::{ConnectInfo, State, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, Query, State, WebSocketUpgrade};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use peerstream::hub::ConnectionSender;
 use peerstream::protocol::control::CONTROL_BYTES_MAX;
+use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::admission::{Place, mapped};
+use crate::admission::{Place, mapped, network_name};
+use crate::entrance::gate;
 use crate::server::Shared;
 
 /// A node that says nothing for this long has gone without a word; nodes report every second, hidden pages at least
@@ -31,12 +33,23 @@ const WRITE_BUFFER: usize = 16 * 1024;
 /// Bytes of a socket that wait to be written; what comes beyond waits in the coordinator's bounded queue.
 const WRITE_BUFFER_MAX: usize = 8 * CONTROL_BYTES_MAX;
 
+/// What somebody shows to be let in.
+#[derive(Debug, Deserialize)]
+pub struct Shown {
+    ticket: Option<String>,
+}
+
 /// `GET /api/v1/control`
 pub async fn upgrade(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(address): ConnectInfo<SocketAddr>,
+    Query(Shown { ticket }): Query<Shown>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
+    if !gate(&shared).admits(ticket.as_deref(), &network_name(address.ip())) {
+        shared.counters.ticket_refused();
+        return (StatusCode::UNAUTHORIZED, "a ticket of api/v1/admission is needed\n").into_response();
+    }
     let Some(place) = shared.admission.enter(address.ip()) else {
         shared.counters.address_refused();
         return (StatusCode::TOO_MANY_REQUESTS, "too many control connections from this address\n").into_response();

@@ -11,6 +11,7 @@
 //! ```
 
 mod admission;
+mod allowance;
 mod api;
 mod assembly;
 mod assets;
@@ -21,7 +22,10 @@ mod cli;
 mod clip;
 mod config;
 mod control;
+mod entrance;
+mod equip;
 mod failure;
+mod health;
 mod inspect;
 mod lab;
 mod libraries;
@@ -29,14 +33,18 @@ mod locate;
 mod metrics;
 mod paths;
 mod plugins;
+mod porter;
 mod relay;
 mod serve;
 mod server;
 mod setup;
 mod signals;
 mod stun;
+mod takedown;
 mod watch;
 mod why;
+#[cfg(test)]
+mod world;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;

@@ -1,5 +1,6 @@
 //! From the address of a stream's page to its control connection and its publisher.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -11,6 +12,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::cli::{self, StreamArgs};
+use crate::porter::{AtDoor, Porter};
 
 /// A host that does not answer for this long is not there.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,6 +35,9 @@ pub struct Located {
 struct Stream {
     publisher: String,
     wire: u16,
+    /// Hosts of before let everybody in.
+    #[serde(default)]
+    admission: Option<String>,
 }
 
 /// Asks the host for its stream.
@@ -56,12 +61,19 @@ pub async fn locate(args: &StreamArgs) -> Result<Located> {
     let mut control = base.join("api/v1/control").context("the address takes no path")?;
     let scheme = if base.scheme() == "https" { "wss" } else { "ws" };
     control.set_scheme(scheme).map_err(|()| anyhow!("{base} cannot be turned into a {scheme} address"))?;
-    Ok(Located { endpoint: Endpoint::websocket(control.as_str())?, publisher: offered, pinned: pin.is_some() })
+    let mut endpoint = Endpoint::websocket(control.as_str())?;
+    if stream.admission.as_deref() == Some("required") {
+        let door = base.join("api/v1/admission").context("the address takes no path")?;
+        let porter = Arc::new(Porter::new(door, args.token.clone()));
+        porter.enter().await?;
+        endpoint = Endpoint::Guarded(control, Arc::new(AtDoor(porter)));
+    }
+    Ok(Located { endpoint, publisher: offered, pinned: pin.is_some() })
 }
 
 /// A page's folder.
 pub fn folder(url: &str) -> Result<Url> {
-    let (folder, _) = address(&StreamArgs { url: url.to_owned(), publisher: None })?;
+    let (folder, _) = address(&StreamArgs { url: url.to_owned(), publisher: None, token: None })?;
     Ok(folder)
 }
 
@@ -121,7 +133,10 @@ pub fn ask<T: DeserializeOwned>(url: &Url) -> Result<T> {
     serde_json::from_slice(&body).map_err(|_| not_peerstream(url, "it answers something else"))
 }
 
+/// Without what was shown to the host, which may be a token.
 fn not_peerstream(url: &Url, problem: &str) -> anyhow::Error {
+    let mut url = url.clone();
+    url.set_query(None);
     anyhow!("there is no peerstream at {url}: {problem}")
 }
 
@@ -133,7 +148,7 @@ mod tests {
 
     fn read(url: &str, publisher: Option<&str>) -> Result<(Url, Option<PublicKey>)> {
         let publisher = publisher.map(|key| PublicKey::from_hex(key).unwrap());
-        address(&StreamArgs { url: url.into(), publisher })
+        address(&StreamArgs { url: url.into(), publisher, token: None })
     }
 
     #[track_caller]

@@ -14,7 +14,6 @@ use serde_json::json;
 use tokio::sync::watch;
 use tracing::info;
 
-use crate::admission::Admission;
 use crate::assembly::{Assembly, Instance};
 use crate::cli::{DemoArgs, HostArgs, KindArg, ServeArgs};
 use crate::config::{Ice, Limits, Serve, Source};
@@ -22,7 +21,7 @@ use crate::failure::Failure;
 use crate::server::{self, Shared};
 use crate::setup::Setup;
 use crate::stun::Stun;
-use crate::{banner, metrics, paths, signals};
+use crate::{banner, equip, metrics, paths, signals};
 
 /// After this long without input the streamer is told that it is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -84,8 +83,10 @@ fn ingest_flags(args: &ServeArgs, layers: &mut Layers) {
 async fn broadcast(setup: Setup, publisher: Publisher) -> Result<ExitCode, Failure> {
     let Setup { config, assembly } = setup;
     let (serve, limits) = (config.section::<Serve>("serve"), config.section::<Limits>("limits"));
+    ready(&assembly.ingest).await?;
+    let plugins = equip::plugins(&assembly, &publisher)?;
+    let plugins = Arc::new(plugins.start().await.map_err(anyhow::Error::from)?);
     let Assembly { strategy, fallback, ladder, transport, ingest, .. } = assembly;
-    ready(&ingest).await?;
     let deciders = broadcast::Deciders {
         name: strategy.spec.plugin,
         strategy: strategy.it,
@@ -99,20 +100,24 @@ async fn broadcast(setup: Setup, publisher: Publisher) -> Result<ExitCode, Failu
     let mut bounds = limits.coordinator();
     bounds.source_bits_per_second = u64::from(config.section::<Source>("source").budget_mbps) * 1_000_000;
     let term = publisher.begin_term();
-    let shared = Arc::new(Shared {
-        broadcast: Broadcast::start(broadcast::Config {
-            publisher,
-            ingest: ingest.it,
-            term,
-            deciders,
-            transport: transport.it,
-            ice,
-            limits: bounds,
-        }),
-        title: serve.title,
-        admission: Admission::new(limits.connections_per_address),
-        counters: metrics::Counters::default(),
-    });
+    let counters = Arc::<metrics::Counters>::default();
+    let counted = counters.clone();
+    let extras = broadcast::Extras {
+        plugins: Some(plugins.clone()),
+        title: serve.title.clone(),
+        more_figures: Some(Arc::new(move || counted.figures())),
+    };
+    let broadcast = broadcast::Config {
+        publisher,
+        ingest: ingest.it,
+        term,
+        deciders,
+        transport: transport.it,
+        ice,
+        limits: bounds,
+    };
+    let broadcast = Broadcast::start_with(broadcast, extras);
+    let shared = Arc::new(Shared::new(broadcast, serve.title, limits.connections_per_address, counters));
     banner::show(listen, shared.broadcast.publisher());
     let linger = Duration::from_secs(serve.linger_s);
     let result = tokio::select! {
@@ -121,6 +126,7 @@ async fn broadcast(setup: Setup, publisher: Publisher) -> Result<ExitCode, Failu
         () = signals::stop() => Ok(()),
     };
     shared.broadcast.stop().await;
+    plugins.stop().await;
     result?;
     Ok(ExitCode::SUCCESS)
 }
@@ -152,6 +158,10 @@ async fn ended(mut state: watch::Receiver<State>, listen: SocketAddr, linger: Du
                 tracing::error!(problem, "input failed; serving on for late viewers");
                 tokio::time::sleep(linger).await;
                 return Err(anyhow!("input failed: {problem}"));
+            }
+            State::TakenDown(why) => {
+                tracing::error!(why, "the stream was taken down");
+                return Ok(());
             }
             State::Failed(problem) => return Err(anyhow!("input failed: {problem}")),
         }

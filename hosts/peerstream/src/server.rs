@@ -7,22 +7,24 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
 use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use peerstream::broadcast::Broadcast;
+use peerstream::plugins::compliance::NOTICE_BYTES_MAX;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::debug;
 
 use crate::admission::Admission;
+use crate::allowance::Allowance;
 use crate::config::Limits;
-use crate::{api, assets, control, metrics};
+use crate::{api, assets, control, entrance, health, metrics, takedown};
 
 /// A request's head must arrive, and an idle connection say something, within this time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -39,18 +41,44 @@ pub struct Shared {
     /// Who may open control connections.
     pub admission: Admission,
     /// What is counted.
-    pub counters: metrics::Counters,
+    pub counters: Arc<metrics::Counters>,
+    /// How often an address may ask to be let in.
+    pub questions: Allowance,
+    /// How often an address may complain.
+    pub complaints: Allowance,
+}
+
+impl Shared {
+    /// Of a broadcast whose figures these counters are a part of.
+    pub fn new(
+        broadcast: Broadcast,
+        title: Option<String>,
+        connections_per_address: usize,
+        counters: Arc<metrics::Counters>,
+    ) -> Self {
+        Self {
+            broadcast,
+            title,
+            admission: Admission::new(connections_per_address),
+            counters,
+            questions: Allowance::new(entrance::QUESTIONS.0, entrance::QUESTIONS.1),
+            complaints: Allowance::new(takedown::COMPLAINTS.0, takedown::COMPLAINTS.1),
+        }
+    }
 }
 
 /// The routes of a broadcast.
 pub fn router(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(health::respond))
         .route("/metrics", get(metrics::respond))
         .route("/api/v1/stream", get(api::stream))
         .route("/api/v1/overlay", get(api::overlay))
         .route("/api/v1/nodes/{name}", get(api::node))
         .route("/api/v1/control", get(control::upgrade))
+        .route("/api/v1/admission", get(entrance::ask))
+        .route("/api/v1/plugins", get(health::plugins))
+        .route("/api/v1/takedown", post(takedown::submit).layer(DefaultBodyLimit::max(NOTICE_BYTES_MAX)))
         .fallback(asset)
         .layer(middleware::from_fn(common_headers))
         .with_state(shared)

@@ -1,5 +1,6 @@
 // The WebSocket to the coordinator.
 
+import type { Admission } from "./admission.ts";
 import type { Cancel, Clock } from "./clock.ts";
 import type { Bytes } from "./records.ts";
 
@@ -13,6 +14,8 @@ export interface ControlEvents {
   controlUp(): void;
   controlDown(): void;
   controlMessage(message: Uint8Array): void;
+  /** The host does not let this page in; why, for people to read. */
+  controlDenied(reason: string): void;
 }
 
 /** One connection at a time, to the endpoint the node asks for. */
@@ -20,13 +23,17 @@ export class Control {
   readonly #endpoints: readonly string[];
   readonly #events: ControlEvents;
   readonly #clock: Clock;
+  readonly #admission: Admission;
   #socket: WebSocket | null = null;
+  /** Counts attempts, so that the answer to an earlier question opens nothing. */
+  #attempt = 0;
   /** The base address last asked for. */
   endpoint: string | null = null;
   #deadline: Cancel = () => undefined;
 
-  constructor(endpoints: readonly string[], clock: Clock, events: ControlEvents) {
+  constructor(endpoints: readonly string[], clock: Clock, admission: Admission, events: ControlEvents) {
     this.#endpoints = endpoints;
+    this.#admission = admission;
     this.#clock = clock;
     this.#events = events;
   }
@@ -36,12 +43,33 @@ export class Control {
     this.close();
     const endpoint = this.#endpoints[index];
     this.endpoint = endpoint ?? null;
-    const socket = endpoint === undefined ? null : connect(endpoint);
+    if (endpoint === undefined) return this.#events.controlDown();
+    // Most hosts let everybody in, and their connections wait for nothing.
+    if (this.#admission.isOpen(endpoint)) this.#connect(endpoint, null);
+    else void this.#enter(endpoint, this.#attempt);
+  }
+
+  /** Asks to be let in, and connects with the ticket. */
+  async #enter(endpoint: string, attempt: number): Promise<void> {
+    try {
+      const ticket = await this.#admission.ticket(endpoint);
+      if (attempt === this.#attempt) this.#connect(endpoint, ticket);
+    } catch (error) {
+      if (attempt !== this.#attempt) return;
+      this.#events.controlDenied((error as Error).message);
+      this.#events.controlDown();
+    }
+  }
+
+  #connect(endpoint: string, ticket: string | null): void {
+    const socket = connect(endpoint, ticket);
     if (!socket) return this.#events.controlDown();
     this.#socket = socket;
+    let opened = false;
     this.#deadline = this.#clock.after(OPEN_MS_MAX, () => this.#ended(socket));
     socket.onopen = () => {
       this.#deadline();
+      opened = true;
       if (this.#socket === socket) this.#events.controlUp();
     };
     socket.onmessage = (event: MessageEvent<unknown>) => {
@@ -49,13 +77,17 @@ export class Control {
         this.#events.controlMessage(new Uint8Array(event.data));
       }
     };
-    socket.onclose = () => this.#ended(socket);
+    socket.onclose = () => {
+      if (!opened && this.#socket === socket) this.#admission.doubt(endpoint);
+      this.#ended(socket);
+    };
   }
 
   /** Ends the connection; nothing more is told of it. */
   close(): void {
     const socket = this.#socket;
     this.#socket = null;
+    this.#attempt += 1;
     this.#deadline();
     // A goodbye that was just sent still goes out: close() flushes.
     socket?.close();
@@ -76,9 +108,9 @@ export class Control {
   }
 }
 
-function connect(endpoint: string): WebSocket | null {
+function connect(endpoint: string, ticket: string | null): WebSocket | null {
   try {
-    const socket = new WebSocket(controlUrl(endpoint));
+    const socket = new WebSocket(controlUrl(endpoint, ticket));
     socket.binaryType = "arraybuffer";
     return socket;
   } catch {
@@ -86,9 +118,10 @@ function connect(endpoint: string): WebSocket | null {
   }
 }
 
-/** The address of a host's control connection. */
-export function controlUrl(endpoint: string): string {
+/** The address of a host's control connection, with the ticket that it wants to see. */
+export function controlUrl(endpoint: string, ticket: string | null = null): string {
   const url = new URL("api/v1/control", endpoint);
+  if (ticket !== null) url.searchParams.set("ticket", ticket);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   return url.href;
 }

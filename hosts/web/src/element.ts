@@ -1,5 +1,6 @@
 // `<peerstream-player>`: one player in a page.
 
+import { Admission } from "./admission.ts";
 import { type Cancel, pageClock } from "./clock.ts";
 import { Engine, type EngineEvents } from "./engine.ts";
 import { baseUrl, type Facts, fetchFacts } from "./facts.ts";
@@ -20,13 +21,13 @@ const STILL_MS = 5_000;
  * Plays one stream and relays it.
  *
  * Attributes: `src` (the host's base address; the script's own host without it), `publisher` (its key in hexadecimal, to trust nobody
- * else), `endpoints` (further hosts, tried in order, separated by spaces), `muted`, and `relay="off"`.
+ * else), `endpoints` (further hosts, tried in order, separated by spaces), `token` (what hosts want to see that do not let everybody in), `muted`, and `relay="off"`.
  *
  * Events: `peerstream-facts` with what the host says, `peerstream-state` with the state's name, `peerstream-segment` with the bytes of
  * a stream that is not media.
  */
 export class PeerstreamPlayer extends HTMLElement {
-  static readonly observedAttributes = ["src", "publisher", "endpoints", "muted", "relay"];
+  static readonly observedAttributes = ["src", "publisher", "endpoints", "token", "muted", "relay"];
 
   readonly #panel: Panel;
   #engine: Engine | null = null;
@@ -34,6 +35,7 @@ export class PeerstreamPlayer extends HTMLElement {
   #alarms: Cancel[] = [];
   #leaving = new AbortController();
   #facts: Facts | null = null;
+  #admission = new Admission(null);
   #verdict: Verdict | null = null;
   #ended = false;
   #started = false;
@@ -92,6 +94,7 @@ export class PeerstreamPlayer extends HTMLElement {
   async #start(run: number): Promise<void> {
     const endpoints = this.#endpoints();
     this.#leaving = new AbortController();
+    this.#admission = new Admission(this.getAttribute("token"));
     const { signal } = this.#leaving;
     self.addEventListener("pagehide", () => this.#stop(), { signal });
     self.addEventListener("pageshow", (event) => event.persisted && this.#schedule(), { signal });
@@ -110,12 +113,14 @@ export class PeerstreamPlayer extends HTMLElement {
       return this.#judge({ state: "failed", detail: "The publisher's key is not 64 hexadecimal digits." });
     }
     this.#player = new Player(this.video, this.#playerEvents());
-    this.#engine = new Engine({ endpoints, publisher, relay: this.#relay() }, this.#engineEvents(this.#player));
+    const options = { endpoints, publisher, relay: this.#relay(), admission: this.#admission };
+    this.#engine = new Engine(options, this.#engineEvents(this.#player));
     void this.#engine.start();
   }
 
   #stop(): void {
     this.#leaving.abort();
+    this.#admission.close();
     for (const cancel of this.#alarms.splice(0)) cancel();
     this.#engine?.close();
     this.#player?.close();
@@ -137,6 +142,7 @@ export class PeerstreamPlayer extends HTMLElement {
     const facts = await fetchFacts(endpoints);
     if (run !== this.#run || !facts) return;
     this.#facts = facts;
+    if (facts.endpoint && facts.admission) this.#admission.expect(facts.endpoint, facts.admission === "required");
     this.#emit("facts", facts);
     this.#render();
   }
@@ -165,6 +171,7 @@ export class PeerstreamPlayer extends HTMLElement {
         this.#render();
       },
       refused: (reason) => this.#judge({ state: "refused", detail: refusal(reason) }),
+      denied: (reason) => this.#judge({ state: "refused", detail: reason }),
       wrongPublisher: () => this.#judge({ state: "refused", detail: WRONG_PUBLISHER }),
       stopped: (reason) => console.warn(`peerstream: starting again: ${reason}`),
       player: () => player.report(),

@@ -1,5 +1,6 @@
 // Ties one node to the world: carries its orders out and tells it what happens. It decides nothing.
 
+import type { Admission } from "./admission.ts";
 import { type Cancel, type Clock, pageClock } from "./clock.ts";
 import { Control } from "./control.ts";
 import { type Calls, type Core, CoreStopped } from "./core.ts";
@@ -26,6 +27,8 @@ export interface EngineOptions {
   publisher: string | null;
   /** Whether the user lets the page relay. */
   relay: boolean;
+  /** Gets leave from hosts that do not let everybody in. */
+  admission: Admission;
 }
 
 /** What the node says to the player and the page. */
@@ -37,6 +40,8 @@ export interface EngineEvents {
   seek(seconds: number): void;
   ended(): void;
   refused(reason: string): void;
+  /** A host does not let this page in; why, for people to read. */
+  denied(reason: string): void;
   wrongPublisher(key: string): void;
   /** The module stopped; a new node starts by itself. */
   stopped(reason: string): void;
@@ -187,8 +192,8 @@ export class Engine implements Orders {
 
   #begin(core: Core): void {
     this.#core = core;
-    const { endpoints, publisher } = this.#options;
-    this.#control = new Control(endpoints, this.#clock, this.#controlEvents());
+    const { endpoints, publisher, admission } = this.#options;
+    this.#control = new Control(endpoints, this.#clock, admission, this.#controlEvents());
     this.#links = new Links({ clock: this.#clock, signals: core, events: this.#linkEvents() });
     this.#alarms = [this.#clock.every(REPORT_MS, () => this.reportPlayer())];
     const seed = crypto.getRandomValues(new Uint8Array(32));
@@ -197,9 +202,10 @@ export class Engine implements Orders {
     this.#tell((calls, node) => calls.ps_first(node));
   }
 
-  #controlEvents(): ConstructorParameters<typeof Control>[2] {
+  #controlEvents(): ConstructorParameters<typeof Control>[3] {
     return {
       controlUp: () => this.#tell((calls, node, now) => calls.ps_control_up(node, now)),
+      controlDenied: (reason) => this.#events.denied(reason),
       controlDown: () => this.#tell((calls, node, now) => calls.ps_control_down(node, now)),
       controlMessage: (message) =>
         this.#tellBytes(message, (calls, node, now, len) => calls.ps_control(node, now, len)),

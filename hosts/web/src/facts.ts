@@ -2,12 +2,16 @@
 
 /** What a host says; every field may be missing. */
 export interface Facts {
+  /** The host that says so, as it was asked. */
+  endpoint?: string;
   publisher?: string | null;
   epoch?: number | null;
   kind?: string | null;
   mime?: string | null;
   state?: "waiting" | "live" | "ended";
   title?: string | null;
+  /** Whether a ticket is needed to join. */
+  admission?: "open" | "required";
 }
 
 const TIMEOUT_MS = 5_000;
@@ -42,7 +46,7 @@ async function fetchFrom(endpoint: string): Promise<Facts | null> {
     const url = new URL("api/v1/stream", endpoint);
     const response = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
     const facts: unknown = response.ok ? await response.json() : null;
-    return typeof facts === "object" ? (facts as Facts | null) : null;
+    return typeof facts === "object" && facts !== null ? { ...(facts as Facts), endpoint } : null;
   } catch {
     return null;
   }

@@ -1,0 +1,80 @@
+//! The numbers of a broadcast: made once here, and the same for `/metrics` and for every telemetry sink.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use peerstream_coordinator::{NodeOverview, Overview};
+use peerstream_traits::telemetry::{Figure, FigureKind, Report};
+
+use crate::{hub, peer};
+
+/// A number that goes up and down.
+pub fn gauge(name: &str, help: &str, value: u64) -> Figure {
+    figure(name, help, FigureKind::Gauge, value)
+}
+
+/// A number that only grows.
+pub fn counter(name: &str, help: &str, value: u64) -> Figure {
+    figure(name, help, FigureKind::Counter, value)
+}
+
+fn figure(name: &str, help: &str, kind: FigureKind, value: u64) -> Figure {
+    Figure { name: name.to_owned(), help: help.to_owned(), kind, value: value as f64, labels: BTreeMap::new() }
+}
+
+/// The hub's.
+pub(crate) fn hub(counters: &hub::Counters) -> Vec<Figure> {
+    let value = |counter: &AtomicU64| counter.load(Relaxed);
+    vec![
+        counter("control_connections", "control connections opened", value(&counters.opened)),
+        counter("control_slow_readers", "connections closed because nobody read them", value(&counters.slow_readers)),
+    ]
+}
+
+/// The coordinator's.
+pub(crate) fn overview(overview: &Overview) -> Vec<Figure> {
+    let mut figures = vec![
+        gauge("nodes", "viewers and helpers", overview.members as u64),
+        gauge("nodes_waiting", "nodes whose parent cannot be issued yet", overview.waiting as u64),
+        gauge("nodes_without_backup", "nodes with nobody to take over", overview.without_backup as u64),
+        gauge("nodes_without_parent", "nodes without a place", overview.without_parent as u64),
+        gauge("depth", "most hops from the source", u64::from(overview.depth_max)),
+    ];
+    // The counters' names are the coordinator's own; they tell more than a help text here could.
+    let counters = serde_json::to_value(overview.counters).unwrap_or_default();
+    figures.extend(counters.as_object().into_iter().flatten().map(|(name, value)| {
+        counter(&format!("coordinator_{name}"), &name.replace('_', " "), value.as_u64().unwrap_or_default())
+    }));
+    figures
+}
+
+/// The source's.
+pub(crate) fn source(snapshot: &peer::Snapshot) -> Vec<Figure> {
+    let (status, counters) = (&snapshot.status, &snapshot.status.counters);
+    vec![
+        gauge("source_links", "open links of the source", status.links as u64),
+        gauge("source_segments", "segments produced", status.figures.next.0),
+        counter("source_produced_bytes", "payload bytes produced", counters.produced),
+        counter("source_sent_bytes", "payload bytes sent by the source", counters.payload_sent),
+        counter("source_overhead_bytes", "other bytes sent by the source", counters.overhead_sent),
+        counter("source_feed_gaps", "segments not sent because a root was too slow", counters.feed_gaps),
+        counter("source_frames_refused", "frames a transport did not take", snapshot.counters.frames_refused),
+        counter("source_oversized", "inits or units beyond their bounds", counters.oversized),
+    ]
+}
+
+/// What each node says of itself.
+pub(crate) fn reports(overview: &Overview) -> impl Iterator<Item = Report> + '_ {
+    overview.nodes.iter().map(report)
+}
+
+fn report(node: &NodeOverview) -> Report {
+    Report {
+        node: node.id.to_string(),
+        lag_ms: node.figures.lag_ms.max(node.figures.received_lag_ms),
+        delivered: node.figures.delivered,
+        skipped: node.figures.skipped,
+        depth: node.level,
+        children: node.children.len() as u32,
+    }
+}

@@ -1,0 +1,98 @@
+//! A host for tests: the real web server in front of a real broadcast, with the plug-ins that a test hands in.
+
+use std::sync::Arc;
+
+use peerstream::broadcast::{self, Broadcast, Deciders};
+use peerstream::key::Publisher;
+use peerstream::plugins::{Instance, Plugins};
+use peerstream::protocol::crypto::PublicKey;
+use peerstream_registry::Layers;
+use tokio::task::JoinHandle;
+
+use crate::assembly::Assembly;
+use crate::config::Limits;
+use crate::metrics;
+use crate::server::{self, Shared};
+use crate::setup::Setup;
+
+/// A host on a port of its own.
+pub struct Host {
+    /// Such as `http://127.0.0.1:40000/`.
+    pub url: String,
+    pub shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Host {
+    pub async fn start(equip: impl FnOnce(&mut Plugins)) -> Self {
+        let mut layers = Layers::new();
+        layers.replace("the test", "ingest", serde_json::json!({ "use": "clip" }));
+        let Setup { config, assembly } = Setup::of(layers).unwrap();
+        let limits: Limits = config.section("limits");
+        let publisher = Publisher::ephemeral();
+        let mut plugins = Plugins::none(publisher.public());
+        equip(&mut plugins);
+        let plugins = Arc::new(plugins.start().await.unwrap());
+        let Assembly { strategy, transport, ingest, .. } = assembly;
+        let broadcast = broadcast::Config {
+            term: publisher.begin_term(),
+            publisher,
+            ingest: ingest.it,
+            deciders: Deciders { name: strategy.spec.plugin, strategy: strategy.it, fallback: None, ladder: None },
+            transport: transport.it,
+            ice: vec![],
+            limits: limits.coordinator(),
+        };
+        let counters = Arc::<metrics::Counters>::default();
+        let counted = counters.clone();
+        let more_figures: peerstream::MoreFigures = Arc::new(move || counted.figures());
+        let extras = broadcast::Extras { plugins: Some(plugins), title: None, more_figures: Some(more_figures) };
+        let broadcast = Broadcast::start_with(broadcast, extras);
+        let shared = Arc::new(Shared::new(broadcast, None, 100, counters));
+        let listener = server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let serving = shared.clone();
+        let task = tokio::spawn(async move { drop(server::serve(listener, serving, &limits).await) });
+        Self { url, shared, task }
+    }
+
+    pub fn publisher(&self) -> PublicKey {
+        self.shared.broadcast.publisher()
+    }
+
+    /// Status and body of a GET, with headers.
+    pub async fn get(&self, path: &str, headers: &[(&'static str, &'static str)]) -> (u16, String) {
+        let (url, headers) = (format!("{}{path}", self.url), headers.to_vec());
+        let ask = move || {
+            let request =
+                headers.iter().fold(agent().get(&url), |request, (name, value)| request.header(*name, *value));
+            let mut answer = request.call().unwrap();
+            (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+        };
+        tokio::task::spawn_blocking(ask).await.unwrap()
+    }
+
+    /// Status and body of a POST.
+    pub async fn post(&self, path: &str, body: Vec<u8>) -> (u16, String) {
+        let url = format!("{}{path}", self.url);
+        let ask = move || {
+            let mut answer = agent().post(&url).send(&body[..]).unwrap();
+            (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+        };
+        tokio::task::spawn_blocking(ask).await.unwrap()
+    }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).build().into()
+}
+
+pub fn instance<P, O>(name: &str, plugin: P, options: O) -> Instance<P, O> {
+    Instance { name: name.into(), plugin_name: "fake".into(), origin: "/secret/place".into(), plugin, options }
+}
