@@ -56,7 +56,7 @@ export class Admission {
     if (!door.required) return null;
     if (door.ticket !== null && this.#now() < door.until) return door.ticket;
     let proof = this.#token;
-    for (let asked = 0; asked < QUESTIONS_MAX; asked += 1) {
+    for (let asked = 0; asked < QUESTIONS_MAX && !this.#leaving.signal.aborted; asked += 1) {
       const told = await this.#ask(endpoint, proof);
       if (told?.verdict === "deny") throw new Denied(told.message);
       if (told?.verdict === "allow") {
@@ -81,8 +81,7 @@ export class Admission {
     try {
       const url = new URL("api/v1/admission", endpoint);
       if (proof !== null) url.searchParams.set("proof", proof);
-      const signal = AbortSignal.any([this.#leaving.signal, AbortSignal.timeout(TIMEOUT_MS)]);
-      const response = await fetch(url, { cache: "no-store", signal });
+      const response = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
       const told: unknown = response.ok ? await response.json() : null;
       return typeof told === "object" ? (told as Told | null) : null;
     } catch {
