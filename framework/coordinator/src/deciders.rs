@@ -1,6 +1,6 @@
 //! Who decides: the strategy can be replaced while the overlay runs, and one that fails is.
 
-use peerstream_overlay::{Context, Plan, TreeStrategy};
+use peerstream_overlay::{Context, InBatches, LadderPolicy, Plan, TreeStrategy};
 use peerstream_protocol::id::NodeId;
 use peerstream_protocol::time::Micros;
 
@@ -43,8 +43,13 @@ pub(crate) struct Trouble {
 impl Coordinator {
     /// What takes over when the strategy fails. Without one, a strategy that fails starts afresh each time.
     pub fn with_fallback(mut self, name: &str, strategy: Box<dyn TreeStrategy + Send>) -> Self {
-        self.fallback = Some(Named { name: name.to_owned(), strategy });
+        self.set_fallback(Some((name.to_owned(), strategy)));
         self
+    }
+
+    /// See [`Self::with_fallback`].
+    pub fn set_fallback(&mut self, fallback: Option<(String, Box<dyn TreeStrategy + Send>)>) {
+        self.fallback = fallback.map(|(name, strategy)| Named { name, strategy });
     }
 
     /// Lets a strategy take over a copy of the overlay and says what it would do, or why its plan would be rejected.
@@ -77,9 +82,9 @@ impl Coordinator {
         self.handle(now, crate::io::Input::Tick);
     }
 
-    /// Another ladder policy is asked from now on.
-    pub fn switch_ladder(&mut self, policy: Box<dyn peerstream_overlay::LadderPolicy + Send>) {
-        self.ladder = policy;
+    /// Another ladder policy is asked from now on; its own one when none is given.
+    pub fn switch_ladder(&mut self, policy: Option<Box<dyn LadderPolicy + Send>>) {
+        self.ladder = policy.unwrap_or_else(|| Box::new(InBatches::default()));
     }
 
     /// A strategy that has failed is replaced; one whose plans are rejected starts afresh once before.

@@ -50,15 +50,15 @@ impl Figures {
 
 /// Hands figures and reports over for as long as it is polled.
 pub(crate) async fn run(figures: Figures, running: Arc<Running>) {
-    let interest = running.telemetry().interest();
-    if !interest.figures && !interest.reports {
-        return;
-    }
     let pause = running.figures_interval();
     let mut ticks = interval_at(Instant::now() + pause, pause);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        let interest = running.telemetry().interest();
+        if !interest.figures && !interest.reports {
+            continue;
+        }
         let (all, overview) = figures.take().await;
         let at_us = wall().as_micros() as u64;
         let offer = |what| running.telemetry().offer(&Record { at_us, what });

@@ -41,8 +41,18 @@ enum Request {
     Message(ConnId, Vec<u8>),
     Overview(oneshot::Sender<Overview>),
     Story(String, oneshot::Sender<Option<Story>>),
-    SwitchStrategy(String, BoxedStrategy, oneshot::Sender<Result<Trial, String>>),
-    SwitchLadder(BoxedLadder),
+    SwitchStrategy(Box<Successor>, oneshot::Sender<Result<Trial, String>>),
+    SwitchLadder(Option<BoxedLadder>),
+}
+
+/// A strategy that is to take over.
+pub struct Successor {
+    /// What it is called, for people.
+    pub name: String,
+    /// The strategy.
+    pub strategy: BoxedStrategy,
+    /// Takes over, under its name, should that one fail.
+    pub fallback: Option<(String, BoxedStrategy)>,
 }
 
 /// A handle to the task that owns a coordinator; cheap to clone. The task ends with the last handle and connection.
@@ -71,7 +81,6 @@ impl Hub {
 
     /// Starts the task, with sinks that are told what happens.
     pub(crate) fn spawn_with(coordinator: Coordinator, clock: Clock, telemetry: Option<Telemetry>) -> Self {
-        let telemetry = telemetry.filter(|telemetry| telemetry.interest().events);
         let coordinator = if telemetry.is_some() { coordinator.with_happened() } else { coordinator };
         let (requests, inbox) = mpsc::channel(HUB_QUEUE_MAX);
         let (closed, closings) = mpsc::unbounded_channel();
@@ -106,16 +115,16 @@ impl Hub {
 
     /// Lets another strategy take over the running overlay, unless its plan would be rejected; then nothing changes, and the
     /// answer says why.
-    pub async fn switch_strategy(&self, name: &str, strategy: BoxedStrategy) -> Result<Trial, String> {
+    pub async fn switch_strategy(&self, successor: Successor) -> Result<Trial, String> {
         let (reply, answer) = oneshot::channel();
         let stopped = || "the coordinator has stopped".to_owned();
-        let request = Request::SwitchStrategy(name.to_owned(), strategy, reply);
+        let request = Request::SwitchStrategy(Box::new(successor), reply);
         self.requests.send(request).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
 
-    /// Another ladder policy is asked from now on.
-    pub async fn switch_ladder(&self, policy: BoxedLadder) {
+    /// Another ladder policy is asked from now on; the coordinator's own when none is given.
+    pub async fn switch_ladder(&self, policy: Option<BoxedLadder>) {
         let _ = self.requests.send(Request::SwitchLadder(policy)).await;
     }
 
@@ -218,18 +227,21 @@ impl Task {
             Request::Story(name, reply) => {
                 let _ = reply.send(self.coordinator.story(&name));
             }
-            Request::SwitchStrategy(name, strategy, reply) => {
-                let mut strategy = Guarded::boxed(strategy);
-                let trial = self.coordinator.try_strategy(strategy.as_mut());
-                if let Ok(Trial { ops, moves }) = trial {
-                    info!(strategy = name, ops, moves, "another strategy takes over");
-                    self.coordinator.switch_strategy(self.clock.now(), &name, strategy);
-                    self.drain();
-                }
-                let _ = reply.send(trial);
-            }
+            Request::SwitchStrategy(successor, reply) => drop(reply.send(self.switch_strategy(*successor))),
             Request::SwitchLadder(policy) => self.coordinator.switch_ladder(policy),
         }
+    }
+
+    /// Tries the successor on a copy of the overlay first.
+    fn switch_strategy(&mut self, successor: Successor) -> Result<Trial, String> {
+        let Successor { name, strategy, fallback } = successor;
+        let mut strategy = Guarded::boxed(strategy);
+        let trial = self.coordinator.try_strategy(strategy.as_mut())?;
+        info!(strategy = name, ops = trial.ops, moves = trial.moves, "another strategy takes over");
+        self.coordinator.set_fallback(fallback);
+        self.coordinator.switch_strategy(self.clock.now(), &name, strategy);
+        self.drain();
+        Ok(trial)
     }
 
     fn close(&mut self, conn: ConnId) {

@@ -58,7 +58,10 @@ mod tests {
     #[test]
     fn the_defaults_of_every_plugin_are_valid() {
         for entry in registry().unwrap().entries() {
-            assert_eq!((entry.check)(&entry.defaults), [], "{}", entry.id());
+            // A secret has no good default.
+            let is_secret = |path: &str| entry.schema["properties"][path]["format"] == "secret";
+            let found: Vec<_> = (entry.check)(&entry.defaults).into_iter().filter(|it| !is_secret(&it.path)).collect();
+            assert_eq!(found, [], "{}", entry.id());
         }
     }
 }

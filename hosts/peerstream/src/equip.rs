@@ -50,7 +50,8 @@ pub fn at_work<P: Clone, O: PluginConfig>(instance: &Instance<P>) -> AtWork<P, O
     }
 }
 
-fn identity(spec: &Spec, origin: &str) -> Identity {
+/// Who an instance is, as it is shown.
+pub fn identity(spec: &Spec, origin: &str) -> Identity {
     let (name, plugin) = (spec.instance.clone(), spec.plugin.clone());
     Identity { kind: spec.kind, name, plugin, origin: origin.to_owned() }
 }

@@ -35,6 +35,7 @@ mod paths;
 mod plugins;
 mod porter;
 mod relay;
+mod reload;
 mod serve;
 mod server;
 mod setup;

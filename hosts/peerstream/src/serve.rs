@@ -1,5 +1,6 @@
 //! `serve` and `demo`: a broadcast with its web server.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::assembly::{Assembly, Instance};
 use crate::cli::{DemoArgs, HostArgs, KindArg, ServeArgs};
 use crate::config::{Ice, Limits, Serve, Source};
 use crate::failure::Failure;
+use crate::reload::{MakeLayers, Reload};
 use crate::server::{self, Shared};
 use crate::setup::Setup;
 use crate::stun::Stun;
@@ -28,28 +30,34 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// `peerstream serve`
 pub async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
-    let mut layers = layers(&args.host);
-    if let Some(seconds) = args.linger {
-        layers.flag("--linger", &["serve", "linger_s"], seconds);
-    }
-    ingest_flags(&args, &mut layers);
-    let setup = Setup::of(layers)?;
+    let layers = move || {
+        let mut layers = layers(&args.host);
+        if let Some(seconds) = args.linger {
+            layers.flag("--linger", &["serve", "linger_s"], seconds);
+        }
+        ingest_flags(&args, &mut layers);
+        layers
+    };
+    let setup = Setup::of(layers())?;
     let key = setup.config.section::<Serve>("serve").key.map_or_else(paths::default_key, Ok)?;
     let publisher = Publisher::open(&key).map_err(anyhow::Error::from)?;
     info!(key = %key.display(), "publisher's key");
-    broadcast(setup, publisher).await
+    broadcast(setup, Box::new(layers), publisher).await
 }
 
 /// `peerstream demo`: the built-in clip whatever a config says, and a throw-away key unless one is named.
 pub async fn demo(args: DemoArgs) -> Result<ExitCode, Failure> {
-    let mut layers = layers(&args.host);
-    layers.replace("peerstream demo", "ingest", json!({ "use": "clip" }));
-    let setup = Setup::of(layers)?;
+    let layers = move || {
+        let mut layers = layers(&args.host);
+        layers.replace("peerstream demo", "ingest", json!({ "use": "clip" }));
+        layers
+    };
+    let setup = Setup::of(layers())?;
     let publisher = match setup.config.section::<Serve>("serve").key {
         Some(key) => Publisher::open(&key).map_err(anyhow::Error::from)?,
         None => Publisher::ephemeral(),
     };
-    broadcast(setup, publisher).await
+    broadcast(setup, Box::new(layers), publisher).await
 }
 
 fn layers(args: &HostArgs) -> Layers {
@@ -80,7 +88,7 @@ fn ingest_flags(args: &ServeArgs, layers: &mut Layers) {
     }
 }
 
-async fn broadcast(setup: Setup, publisher: Publisher) -> Result<ExitCode, Failure> {
+async fn broadcast(setup: Setup, layers: MakeLayers, publisher: Publisher) -> Result<ExitCode, Failure> {
     let Setup { config, assembly } = setup;
     let (serve, limits) = (config.section::<Serve>("serve"), config.section::<Limits>("limits"));
     ready(&assembly.ingest).await?;
@@ -118,17 +126,28 @@ async fn broadcast(setup: Setup, publisher: Publisher) -> Result<ExitCode, Failu
     };
     let broadcast = Broadcast::start_with(broadcast, extras);
     let shared = Arc::new(Shared::new(broadcast, serve.title, limits.connections_per_address, counters));
+    let reload = Reload::new(layers, config, plugins.clone());
     banner::show(listen, shared.broadcast.publisher());
     let linger = Duration::from_secs(serve.linger_s);
     let result = tokio::select! {
         result = server::serve(listener, shared.clone(), &limits) => result,
         result = ended(shared.broadcast.state(), listen, linger) => result,
         () = signals::stop() => Ok(()),
+        never = reread(&reload, &shared) => match never {},
     };
     shared.broadcast.stop().await;
     plugins.stop().await;
     result?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the config again whenever that is wished.
+async fn reread(reload: &Reload, shared: &Shared) -> Infallible {
+    let mut wishes = signals::Reread::new();
+    loop {
+        wishes.next().await;
+        reload.again(&shared.broadcast).await;
+    }
 }
 
 /// An input that is not there is told before anything is opened.

@@ -1,6 +1,6 @@
 //! The layers around an admission policy: timeout, a bound on how many are asked about at once, and what a failure means.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use peerstream_protocol::crypto::PublicKey;
@@ -43,7 +43,7 @@ pub struct Gate(Arc<Shared>);
 
 struct Shared {
     /// Nothing when everybody may join.
-    policy: Option<Guarded>,
+    policy: RwLock<Option<Arc<Guarded>>>,
     tickets: Tickets,
     stream: PublicKey,
 }
@@ -64,29 +64,37 @@ impl std::fmt::Debug for Gate {
 impl Gate {
     /// One through which everybody may go.
     pub fn open(stream: PublicKey) -> Self {
-        Self(Arc::new(Shared { policy: None, tickets: Tickets::new(&[0; 32], stream), stream }))
+        Self::with_secret(&[0; 32], stream)
     }
 
-    pub(crate) fn guarded(
-        plugin: SharedPolicy,
-        options: options::Admission,
-        supervisor: Supervisor,
-        secret: &[u8; 32],
-        stream: PublicKey,
-    ) -> Self {
-        let tickets = Tickets::new(secret, stream);
+    /// One through which everybody may go until there is a policy.
+    pub(crate) fn with_secret(secret: &[u8; 32], stream: PublicKey) -> Self {
+        Self(Arc::new(Shared { policy: RwLock::default(), tickets: Tickets::new(secret, stream), stream }))
+    }
+
+    /// From now on this policy decides. Tickets that were given hold on.
+    pub(crate) fn guard(&self, plugin: SharedPolicy, options: options::Admission, supervisor: Supervisor) {
         let open = call_now(|| plugin.is_open()).unwrap_or_else(|error| {
             supervisor.blame(&error);
             false
         });
         let places = Semaphore::new(options.at_once_max.min(Semaphore::MAX_PERMITS));
-        let policy = (!open).then_some(Guarded { plugin, options, supervisor, places });
-        Self(Arc::new(Shared { policy, tickets, stream }))
+        let policy = (!open).then(|| Arc::new(Guarded { plugin, options, supervisor, places }));
+        *self.0.policy.write().expect("no holder panics") = policy;
+    }
+
+    /// From now on everybody may join.
+    pub(crate) fn throw_open(&self) {
+        *self.0.policy.write().expect("no holder panics") = None;
+    }
+
+    fn policy(&self) -> Option<Arc<Guarded>> {
+        self.0.policy.read().expect("no holder panics").clone()
     }
 
     /// Whether everybody may join without asking.
     pub fn is_open(&self) -> bool {
-        self.0.policy.is_none()
+        self.policy().is_none()
     }
 
     /// Whether somebody of this network may open a control connection with what they show.
@@ -96,7 +104,7 @@ impl Gate {
 
     /// Asks the policy about somebody of this network, with the proof they bring.
     pub async fn ask(&self, network: &str, proof: Option<String>) -> Answer {
-        let Some(policy) = &self.0.policy else { return self.allow(network, TICKET_TTL_MAX) };
+        let Some(policy) = self.policy() else { return self.allow(network, TICKET_TTL_MAX) };
         if proof.as_ref().is_some_and(|proof| proof.len() > PROOF_BYTES_MAX) {
             return Answer::Deny(format!("the proof is longer than {PROOF_BYTES_MAX} bytes"));
         }
@@ -109,9 +117,9 @@ impl Gate {
         match policy.decide(request).await {
             Ok(verdict) => {
                 policy.supervisor.praise();
-                self.answer(policy, network, verdict)
+                self.answer(&policy, network, verdict)
             }
-            Err(error) => self.failed(policy, network, &error),
+            Err(error) => self.failed(&policy, network, &error),
         }
     }
 

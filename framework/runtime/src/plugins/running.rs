@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use peerstream_protocol::crypto::PublicKey;
 use peerstream_traits::admission::SharedPolicy;
 use peerstream_traits::archive::SharedArchive;
 use peerstream_traits::compliance::SharedHandler;
@@ -58,31 +57,54 @@ pub struct Running {
     gate: Gate,
     desk: Option<Desk>,
     figures_interval: Duration,
-    supervisors: Vec<Supervisor>,
-    sinks: Vec<Arc<Sink>>,
+    supervised: Mutex<Vec<Supervised>>,
     layers: Vec<Arc<Layer>>,
     /// Cases that nobody works on before [`Self::carry_with`].
     work: Mutex<Option<Work>>,
     workers: Mutex<Workers>,
-    watchers: Vec<AbortOnDrop<()>>,
+}
+
+/// An instance with the task that watches it.
+struct Supervised {
+    supervisor: Supervisor,
+    _watcher: AbortOnDrop<()>,
+}
+
+impl Supervised {
+    fn watch(supervisor: Supervisor) -> Self {
+        let watcher = AbortOnDrop(tokio::spawn(supervisor.clone().watch()));
+        Self { supervisor, _watcher: watcher }
+    }
+
+    fn is(&self, kind: Kind, name: &str) -> bool {
+        let Identity { kind: its, name: called, .. } = self.supervisor.status.identity();
+        (*its, called.as_str()) == (kind, name)
+    }
 }
 
 #[derive(Default)]
 struct Workers {
-    sinks: Vec<JoinHandle<()>>,
+    sinks: Vec<(Arc<Sink>, JoinHandle<()>)>,
     layers: Vec<JoinHandle<()>>,
     cases: Option<AbortOnDrop<()>>,
 }
 
+impl Workers {
+    fn deliver(&mut self, sink: Arc<Sink>) {
+        let worker = tokio::spawn(sink.clone().run());
+        self.sinks.push((sink, worker));
+    }
+}
+
 impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Running({} plug-ins)", self.supervisors.len())
+        write!(f, "Running({} plug-ins)", self.supervised().len())
     }
 }
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        self.sinks.iter().chain(&self.layers).for_each(JoinHandle::abort);
+        self.sinks.iter().map(|(_, worker)| worker).chain(&self.layers).for_each(JoinHandle::abort);
     }
 }
 
@@ -124,15 +146,10 @@ impl Assembly {
         Arc::new(Handler::new(instance.plugin, instance.options, supervisor))
     }
 
-    fn gate(
-        &mut self,
-        instance: Instance<SharedPolicy, options::Admission>,
-        secret: &[u8; 32],
-        stream: PublicKey,
-    ) -> Gate {
+    fn guard(&mut self, gate: &Gate, instance: Instance<SharedPolicy, options::Admission>) {
         let identity = instance.identity(Kind::Admission);
         let supervisor = self.supervise(identity, instance.plugin.clone(), &instance.options.lifecycle);
-        Gate::guarded(instance.plugin, instance.options, supervisor, secret, stream)
+        gate.guard(instance.plugin, instance.options, supervisor);
     }
 
     fn show(&self, identity: Identity) {
@@ -146,52 +163,57 @@ impl Assembly {
 impl Plugins {
     /// Starts all of them at once. When a required one does not start, all are ended again.
     pub async fn start(self) -> Result<Running, StartError> {
-        let running = self.assemble()?;
-        let starts = running.supervisors.iter().map(Supervisor::start);
-        let results = join_all(starts).await;
-        let failed = running.supervisors.iter().zip(results).find_map(|(supervisor, result)| {
+        let (running, supervisors) = self.assemble()?;
+        let results = join_all(supervisors.iter().map(Supervisor::start)).await;
+        let failed = supervisors.iter().zip(results).find_map(|(supervisor, result)| {
             Some((supervisor.status.clone(), result.err()?)).filter(|(status, _)| status.is_required())
         });
-        if let Some((status, error)) = failed {
-            running.stop().await;
-            let Identity { kind, name, .. } = status.identity().clone();
-            return Err(StartError::Required { kind, name, error });
+        running.supervised().extend(supervisors.into_iter().map(Supervised::watch));
+        match failed {
+            None => Ok(running),
+            Some((status, error)) => {
+                running.stop().await;
+                Err(required(status.identity(), error))
+            }
         }
-        Ok(running.watched())
     }
 
-    fn assemble(self) -> Result<Running, StartError> {
+    fn assemble(self) -> Result<(Running, Vec<Supervisor>), StartError> {
         let mut assembly = Assembly::default();
         self.shown.into_iter().for_each(|identity| assembly.show(identity));
         self.others.into_iter().for_each(|(kind, other)| assembly.other(kind, &other));
         let sinks: Vec<_> = self.telemetry.into_iter().map(|instance| assembly.sink(instance)).collect();
         let layers: Vec<_> = self.archives.into_iter().map(|instance| assembly.layer(instance)).collect();
         let handlers: Vec<_> = self.compliance.into_iter().map(|instance| assembly.handler(instance)).collect();
-        let gate = match self.admission {
-            Some(instance) => assembly.gate(instance, &self.secret, self.stream),
-            None => Gate::open(self.stream),
-        };
+        let gate = Gate::with_secret(&self.secret, self.stream);
+        if let Some(instance) = self.admission {
+            assembly.guard(&gate, instance);
+        }
         let (desk, work) = desk(handlers, self.case_log.as_deref())?.unzip();
-        let workers = Workers {
-            sinks: sinks.iter().map(|sink| tokio::spawn(sink.clone().run())).collect(),
+        let mut workers = Workers {
+            sinks: Vec::new(),
             layers: layers.iter().map(|layer| tokio::spawn(layer.clone().run())).collect(),
             cases: None,
         };
-        Ok(Running {
+        sinks.iter().for_each(|sink| workers.deliver(sink.clone()));
+        let running = Running {
             statuses: assembly.statuses,
-            telemetry: Telemetry::new(sinks.clone()),
+            telemetry: Telemetry::new(sinks),
             archives: Archives::new(layers.clone()),
             gate,
             desk,
             figures_interval: Duration::from_millis(self.figures_interval_ms.max(FIGURES_INTERVAL_MS_MIN)),
-            supervisors: assembly.supervisors,
-            sinks,
+            supervised: Mutex::default(),
             layers,
             work: Mutex::new(work),
             workers: Mutex::new(workers),
-            watchers: Vec::new(),
-        })
+        };
+        Ok((running, assembly.supervisors))
     }
+}
+
+fn required(Identity { kind, name, .. }: &Identity, error: PluginError) -> StartError {
+    StartError::Required { kind: *kind, name: name.clone(), error }
 }
 
 fn desk(handlers: Vec<Arc<Handler>>, log: Option<&Path>) -> Result<Option<(Desk, Work)>, StartError> {
@@ -203,12 +225,6 @@ fn desk(handlers: Vec<Arc<Handler>>, log: Option<&Path>) -> Result<Option<(Desk,
 }
 
 impl Running {
-    fn watched(mut self) -> Self {
-        let watch = |supervisor: &Supervisor| AbortOnDrop(tokio::spawn(supervisor.clone().watch()));
-        self.watchers = self.supervisors.iter().map(watch).collect();
-        self
-    }
-
     /// How all instances stand.
     pub fn statuses(&self) -> &Statuses {
         &self.statuses
@@ -246,6 +262,83 @@ impl Running {
         }
     }
 
+    /// Puts a sink in the place of the one of this name, or takes that one away. The old one is let go when the new one has
+    /// started, or before if the new one cannot start beside it, and delivers what it was handed. A new one that does not start is
+    /// tried again like any other.
+    pub async fn replace_sink(
+        &self,
+        name: &str,
+        next: Option<Instance<SharedSink, options::Telemetry>>,
+    ) -> Result<(), StartError> {
+        let mut assembly = Assembly::default();
+        let next = next.map(|instance| assembly.sink(instance));
+        let mut started = match &next {
+            Some(sink) => sink.supervisor.start().await,
+            None => Ok(()),
+        };
+        self.let_sink_go(name).await;
+        if let (Some(sink), Err(_)) = (&next, &started) {
+            // Both may have wanted the same port.
+            started = sink.supervisor.start().await;
+        }
+        self.telemetry.replace(name, next.clone());
+        let Some(sink) = next else { return Ok(()) };
+        self.take_in(&sink.supervisor);
+        self.workers().deliver(sink.clone());
+        started.map_err(|error| required(sink.supervisor.status.identity(), error))
+    }
+
+    async fn let_sink_go(&self, name: &str) {
+        let old = {
+            let mut workers = self.workers();
+            let at = workers.sinks.iter().position(|(sink, _)| sink.supervisor.status.identity().name == name);
+            at.map(|at| workers.sinks.swap_remove(at))
+        };
+        if let Some((sink, worker)) = old {
+            self.telemetry.replace(name, None);
+            sink.stop(worker).await;
+        }
+        self.forget(Kind::Telemetry, name);
+    }
+
+    /// Another policy decides from now on, or nobody has to be asked any more. Tickets that were given hold on.
+    pub async fn replace_policy(&self, next: Option<Instance<SharedPolicy, options::Admission>>) {
+        let old = {
+            let supervised = self.supervised();
+            let old = supervised.iter().find(|it| it.supervisor.status.identity().kind == Kind::Admission);
+            old.map(|it| it.supervisor.clone())
+        };
+        let mut assembly = Assembly::default();
+        match next {
+            Some(instance) => assembly.guard(&self.gate, instance),
+            None => self.gate.throw_open(),
+        }
+        if let Some(old) = old {
+            old.stop(Instant::now() + old.stop_timeout()).await;
+            self.forget(Kind::Admission, &old.status.identity().name);
+        }
+        for supervisor in assembly.supervisors {
+            let _ = supervisor.start().await;
+            self.take_in(&supervisor);
+        }
+    }
+
+    /// Another decider is at work: it is only shown.
+    pub fn show(&self, identity: Identity) {
+        self.statuses.remove(identity.kind, &identity.name);
+        Assembly { statuses: self.statuses.clone(), supervisors: Vec::new() }.show(identity);
+    }
+
+    fn take_in(&self, supervisor: &Supervisor) {
+        self.statuses.add(supervisor.status.clone());
+        self.supervised().push(Supervised::watch(supervisor.clone()));
+    }
+
+    fn forget(&self, kind: Kind, name: &str) {
+        self.statuses.remove(kind, name);
+        self.supervised().retain(|it| !it.is(kind, name));
+    }
+
     /// Lets sinks and archives take what waits, and ends all instances, each within the time its options give it.
     pub async fn stop(&self) {
         let (sinks, layers) = {
@@ -253,13 +346,17 @@ impl Running {
             workers.cases = None;
             (std::mem::take(&mut workers.sinks), std::mem::take(&mut workers.layers))
         };
-        let sinks = join_all(self.sinks.iter().zip(sinks).map(|(sink, worker)| sink.stop(worker)));
+        let sinks = join_all(sinks.into_iter().map(|(sink, worker)| async move { sink.stop(worker).await }));
         let layers = join_all(self.layers.iter().zip(layers).map(|(layer, worker)| layer.stop(worker)));
         tokio::join!(sinks, layers);
         // Those of sinks and archives have ended; a second end is refused.
-        let rest =
-            self.supervisors.iter().map(|supervisor| supervisor.stop(Instant::now() + supervisor.stop_timeout()));
-        join_all(rest).await;
+        let rest: Vec<_> = self.supervised().iter().map(|it| it.supervisor.clone()).collect();
+        let ends = rest.iter().map(|supervisor| supervisor.stop(Instant::now() + supervisor.stop_timeout()));
+        join_all(ends).await;
+    }
+
+    fn supervised(&self) -> std::sync::MutexGuard<'_, Vec<Supervised>> {
+        self.supervised.lock().expect("no holder panics")
     }
 
     fn workers(&self) -> std::sync::MutexGuard<'_, Workers> {

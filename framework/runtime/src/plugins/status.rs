@@ -220,6 +220,11 @@ impl Statuses {
         self.lock().push(status);
     }
 
+    /// Takes away the one of this kind and name.
+    pub(crate) fn remove(&self, kind: Kind, name: &str) {
+        self.lock().retain(|status| (status.identity().kind, status.identity().name.as_str()) != (kind, name));
+    }
+
     /// All of them, by kind and name.
     pub fn shown(&self) -> Vec<Shown> {
         let mut all: Vec<_> = self.lock().iter().map(Status::shown).collect();

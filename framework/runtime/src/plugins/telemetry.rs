@@ -1,7 +1,7 @@
 //! The layers around telemetry sinks: interest, queue, batch, timeout, retry. Nothing here ever holds the broadcast up.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use peerstream_traits::ErrorClass;
@@ -16,9 +16,9 @@ use super::supervisor::Supervisor;
 /// What a record costs beside its texts, in bytes, about.
 const RECORD_BYTES: usize = 128;
 
-/// All sinks; cheap to clone.
+/// All sinks at present; cheap to clone. All clones see the same ones.
 #[derive(Clone, Default)]
-pub struct Telemetry(Arc<[Arc<Sink>]>);
+pub struct Telemetry(Arc<RwLock<Vec<Arc<Sink>>>>);
 
 /// One sink with its layers. For each record: `offered` = `accepted` + `rejected` + `dropped` + what waits.
 pub(crate) struct Sink {
@@ -31,22 +31,33 @@ pub(crate) struct Sink {
 
 impl Telemetry {
     pub(crate) fn new(sinks: Vec<Arc<Sink>>) -> Self {
-        Self(sinks.into())
+        Self(Arc::new(RwLock::new(sinks)))
     }
 
     /// What at least one sink wants.
     pub fn interest(&self) -> Interest {
         let none = Interest { figures: false, events: false, reports: false };
-        self.0.iter().fold(none, |all, sink| Interest {
+        self.sinks().iter().fold(none, |all, sink| Interest {
             figures: all.figures || sink.interest.figures,
             events: all.events || sink.interest.events,
             reports: all.reports || sink.interest.reports,
         })
     }
 
+    fn sinks(&self) -> RwLockReadGuard<'_, Vec<Arc<Sink>>> {
+        self.0.read().expect("no holder panics")
+    }
+
+    /// Puts a sink in the place of the one of this name, if there is one; takes that one away when there is no other.
+    pub(crate) fn replace(&self, name: &str, next: Option<Arc<Sink>>) {
+        let mut sinks = self.0.write().expect("no holder panics");
+        sinks.retain(|sink| sink.supervisor.status.identity().name != name);
+        sinks.extend(next);
+    }
+
     /// Hands a record to every sink that wants it, without waiting.
     pub fn offer(&self, record: &Record) {
-        self.0.iter().filter(|sink| sink.interest.wants(record)).for_each(|sink| sink.offer(record.clone()));
+        self.sinks().iter().filter(|sink| sink.interest.wants(record)).for_each(|sink| sink.offer(record.clone()));
     }
 }
 
