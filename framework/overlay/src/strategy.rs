@@ -37,6 +37,16 @@ pub enum Event {
     },
     /// The coordinator judged that this member serves worse than it should. It is told again while that lasts.
     Underperforms(NodeId),
+    /// One of two nodes measured the round trip on the link between them: told when it is first known and when it has
+    /// clearly changed, and only to a strategy that [wants it](TreeStrategy::wants_round_trips).
+    RoundTrip {
+        /// One of them.
+        a: NodeId,
+        /// The other one; either may be the source.
+        b: NodeId,
+        /// Milliseconds, at least 1. What nodes say, so it may be wrong.
+        rtt_ms: u16,
+    },
     /// A group of the last plan was not committed; the target edges are as the topology shows them.
     Rejected {
         /// The group's index in that plan.
@@ -63,6 +73,11 @@ pub trait TreeStrategy {
     /// Answers events with a plan. Several events may come at once; a node may have left again before its joining is
     /// told.
     fn on_events(&mut self, context: &Context<'_>, events: &[Event], plan: &mut Plan);
+
+    /// Whether it wants to be told of [`Event::RoundTrip`].
+    fn wants_round_trips(&self) -> bool {
+        false
+    }
 
     /// Members for whom there is no place because too few others can feed them.
     fn waiting(&self) -> usize {
