@@ -58,6 +58,15 @@ pub enum Event {
     Tick,
 }
 
+/// How many nodes a strategy has moved to another place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// All that had a place before.
+    pub all: u64,
+    /// Those of them that were moved although nothing asked for it.
+    pub to_optimise: u64,
+}
+
 /// Decides who feeds whom. Synchronous, deterministic and pure: the same calls give the same plans.
 ///
 /// No clock, no randomness, no threads, no I/O, no iteration over hash maps. A bad plan is rejected group by group and
@@ -82,6 +91,11 @@ pub trait TreeStrategy {
     /// Members for whom there is no place because too few others can feed them.
     fn waiting(&self) -> usize {
         0
+    }
+
+    /// What it has moved so far, for figures.
+    fn moved(&self) -> Moved {
+        Moved::default()
     }
 
     /// Names the node's place in a word, such as `A5`.

@@ -9,6 +9,7 @@ use peerstream::overlay::TreeStrategy;
 use peerstream::traits::ingest::Ingest;
 use peerstream_dumbbell::{Dumbbell, Roots};
 use peerstream_ingest_pipe::{FFMPEG_COMMAND, InputKind, Pipe};
+use peerstream_proximity::Proximity;
 use peerstream_transport_webrtc::WebRtc;
 pub use peerstream_transport_webrtc::stun::Server as StunServer;
 use serde::Deserialize;
@@ -21,11 +22,21 @@ pub type MakeStrategy = Box<dyn Fn() -> Box<dyn TreeStrategy + Send> + Send + Sy
 
 type StrategyFromOptions = fn(toml::Table) -> Result<MakeStrategy>;
 
-const STRATEGIES: &[(&str, StrategyFromOptions)] = &[("dumbbell", |options| {
+const STRATEGIES: &[(&str, StrategyFromOptions)] = &[
+    ("dumbbell", |options| {
+        let options = dumbbell_options(options)?;
+        Ok(Box::new(move || Box::new(Dumbbell::new(options))))
+    }),
+    ("proximity", |options| {
+        let options = dumbbell_options(options)?;
+        Ok(Box::new(move || Box::new(Proximity::new(options))))
+    }),
+];
+
+fn dumbbell_options(options: toml::Table) -> Result<peerstream_dumbbell::Config> {
     let options: Result<DumbbellOptions, toml::de::Error> = options.try_into();
-    let options = options.map_err(|error| anyhow!("{}", error.message()))?.try_into()?;
-    Ok(Box::new(move || Box::new(Dumbbell::new(options))))
-})];
+    options.map_err(|error| anyhow!("{}", error.message()))?.try_into()
+}
 
 /// The strategy that a config names.
 pub fn strategy(config: &Config) -> Result<Box<dyn TreeStrategy + Send>> {
@@ -47,7 +58,7 @@ pub fn strategy_from_flag(flag: &str) -> Result<MakeStrategy> {
     from_options(table).with_context(|| format!("--strategy `{flag}`"))
 }
 
-/// `[strategy.config]` of the dumbbell.
+/// `[strategy.config]` of the dumbbell and of proximity.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct DumbbellOptions {

@@ -18,8 +18,9 @@ use crate::tree::Tree;
 pub(crate) fn adopt(tree: &mut Tree, wiring: &mut Wiring, preference: &mut impl Preference, topology: &Topology) {
     seat_as_they_are(tree, preference, topology);
     let strange = topology.iter().filter(|(id, _)| *id != NodeId::SOURCE && tree.nodes.find(*id).is_none());
-    let mut strange: Vec<_> = strange.map(|(id, member)| Node::new(id, member)).collect();
-    strange.sort_by_key(|node| (node.ability.is_leaf(), node.age()));
+    let mut strange: Vec<_> = strange.map(|(id, member)| (Node::new(id, member), member)).collect();
+    strange.sort_by_key(|(node, _)| (node.ability.is_leaf(), node.age()));
+    let strange: Vec<_> = strange.into_iter().map(|(node, member)| (node.id, member)).collect();
     for node in strange {
         let slot = insert(tree, preference, node);
         tree.settle_in(slot, Cause::Adopted, preference);
@@ -32,10 +33,9 @@ pub(crate) fn adopt(tree: &mut Tree, wiring: &mut Wiring, preference: &mut impl 
     }
 }
 
-fn insert(tree: &mut Tree, preference: &mut impl Preference, node: Node) -> Slot {
-    let id = node.id;
-    let slot = tree.nodes.insert(node);
-    preference.on_came(Peer::of(slot), id);
+fn insert(tree: &mut Tree, preference: &mut impl Preference, (id, member): (NodeId, &Member)) -> Slot {
+    let slot = tree.nodes.insert(Node::new(id, member));
+    preference.on_came(Peer::of(slot), id, member.network);
     slot
 }
 
@@ -43,9 +43,9 @@ fn seat_as_they_are(tree: &mut Tree, preference: &mut impl Preference, topology:
     let mut todo = VecDeque::from([(NodeId::SOURCE, None)]);
     while let Some((parent, place)) = todo.pop_front() {
         for (child, place) in seating(tree, topology, parent, place) {
-            let node = Node::new(child, topology.get(child).expect("it is somebody's child"));
-            let weak = node.ability.is_leaf();
-            let slot = insert(tree, preference, node);
+            let member = topology.get(child).expect("it is somebody's child");
+            let slot = insert(tree, preference, (child, member));
+            let weak = tree.nodes[slot].ability.is_leaf();
             tree.put(place, slot, Cause::Adopted);
             if !weak {
                 todo.push_back((child, Some(place)));

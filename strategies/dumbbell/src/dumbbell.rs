@@ -1,6 +1,6 @@
 //! The strategy: answers what happens with moves of the two trees.
 
-use peerstream_sdk::overlay::{Context, Event, Group, Plan, Topology, TreeStrategy};
+use peerstream_sdk::overlay::{Context, Event, Group, Moved, Plan, Topology, TreeStrategy};
 use peerstream_sdk::protocol::id::NodeId;
 use peerstream_sdk::protocol::time::Micros;
 
@@ -126,6 +126,11 @@ impl<P: Preference> Paired<P> {
         Some(self.tree.nodes[slot].place).filter(|place| *place != Place::NONE)
     }
 
+    /// The number by which a preference knows a node.
+    pub fn peer_of(&self, node: NodeId) -> Option<Peer> {
+        if node == NodeId::SOURCE { Some(Peer::SOURCE) } else { self.tree.nodes.find(node).map(Peer::of) }
+    }
+
     /// What decides where the rules leave a choice.
     pub fn preference(&self) -> &P {
         &self.preference
@@ -199,7 +204,7 @@ impl<P: Preference> Paired<P> {
     fn on_joined(&mut self, topology: &Topology, node: NodeId) {
         let Some(member) = topology.get(node).filter(|_| self.tree.nodes.find(node).is_none()) else { return };
         let slot = self.tree.nodes.insert(Node::new(node, member));
-        self.preference.on_came(Peer::of(slot), node);
+        self.preference.on_came(Peer::of(slot), node, member.network);
         self.tree.settle_in(slot, Cause::Joined, &mut self.preference);
     }
 
@@ -333,18 +338,11 @@ impl<P: Preference> Paired<P> {
         let budget = (self.tree.nodes.len() / 64).max(self.config.compaction_moves_min as usize);
         (0..budget).all(|_| self.tree.compact(&mut self.preference));
         self.preference.on_tick(Trees(&self.tree));
-        while let Some(peer) = self.preference.probe(Trees(&self.tree)) {
-            self.wiring.change_helper(&mut self.tree, peer.slot());
-        }
         self.wiring.retry_helpers(&mut self.tree, HELPERS_RETRIED);
     }
 
     fn on_round_trip(&mut self, a: NodeId, b: NodeId, rtt_ms: u16) {
-        let peer = |node: NodeId| match node {
-            NodeId::SOURCE => Some(Peer::SOURCE),
-            node => self.tree.nodes.find(node).map(Peer::of),
-        };
-        if let (Some(a), Some(b)) = (peer(a), peer(b)) {
+        if let (Some(a), Some(b)) = (self.peer_of(a), self.peer_of(b)) {
             self.preference.on_round_trip(Trees(&self.tree), a, b, rtt_ms);
         }
     }
@@ -372,14 +370,18 @@ impl<P: Preference> Paired<P> {
         let (Some(first), Some(second)) = (self.tree.seat(one), self.tree.seat(other)) else { return false };
         let leaves = self.tree.is_leaf(one) && self.tree.is_leaf(other);
         let able = leaves || !(first.ability.is_leaf() || second.ability.is_leaf());
-        one != other && able && self.would_reach(first.id, second.id, other) && self.would_reach(second.id, first.id, one)
+        one != other
+            && able
+            && self.would_reach(first.id, second.id, other)
+            && self.would_reach(second.id, first.id, one)
     }
 
     /// Whether nothing is known against that node's feeding and being fed at the place that the other one has.
     fn would_reach(&self, node: NodeId, other: NodeId, place: Place) -> bool {
         let parent = self.parent_at(place);
         let children = self.tree.forest.children(place).filter_map(|child| Some(self.tree.seat(child)?.id));
-        let apart = |neighbour: NodeId| neighbour == node || neighbour == other || !self.pairs.contains(neighbour, node);
+        let apart =
+            |neighbour: NodeId| neighbour == node || neighbour == other || !self.pairs.contains(neighbour, node);
         parent.is_some_and(apart) && children.into_iter().all(apart)
     }
 
@@ -436,6 +438,11 @@ impl<P: Preference> TreeStrategy for Paired<P> {
         self.tree.seat_waiting(&mut self.preference);
         self.improve();
         self.plan(plan);
+    }
+
+    fn moved(&self) -> Moved {
+        let tally = self.tree.tally;
+        Moved { all: tally.moves, to_optimise: 2 * tally.exchanges + tally.settled }
     }
 
     fn waiting(&self) -> usize {

@@ -79,12 +79,6 @@ impl Wiring {
         self.unsure.push(slot);
     }
 
-    /// The node gets another helper, if there is one.
-    pub(crate) fn change_helper(&mut self, tree: &mut Tree, slot: Slot) {
-        self.doubt(tree, slot);
-        helpers::set(tree, slot, Slot::NONE);
-    }
-
     /// The node is gone; its slot is free after this round.
     pub(crate) fn release(&mut self, tree: &mut Tree, slot: Slot) {
         self.cut_loose(tree, slot);

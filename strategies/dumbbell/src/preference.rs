@@ -25,8 +25,8 @@ pub trait Preference {
     /// All peers get new numbers; [`Self::on_came`] says which. With `forgetting` nothing is to be remembered of them.
     fn on_restart(&mut self, _forgetting: bool) {}
 
-    /// A node is there, and has this number until it leaves.
-    fn on_came(&mut self, _peer: Peer, _id: NodeId) {}
+    /// A node is there, and has this number until it leaves. Nodes of one network have the same one, if it is not 0.
+    fn on_came(&mut self, _peer: Peer, _id: NodeId, _network: u64) {}
 
     /// A node is gone, and its number free.
     fn on_left(&mut self, _peer: Peer) {}
@@ -49,12 +49,6 @@ pub trait Preference {
 
     /// A change that is worth it although nothing asks for it; asked again after each until there is none.
     fn improvement(&mut self, _trees: Trees<'_>) -> Option<Improvement> {
-        None
-    }
-
-    /// A node that should have another helper elsewhere, to learn how far it is from that one; asked again each tick until
-    /// there is none.
-    fn probe(&mut self, _trees: Trees<'_>) -> Option<Peer> {
         None
     }
 }
@@ -153,6 +147,11 @@ impl<'a> Trees<'a> {
     /// Who feeds that place, if anybody does.
     pub fn feeder(self, place: Place) -> Option<Peer> {
         self.0.feeder(place).map(Peer::of)
+    }
+
+    /// The node's name; that of the source for a number that nobody has.
+    pub fn id_of(self, peer: Peer) -> NodeId {
+        self.0.nodes.get(peer.slot()).map_or(NodeId::SOURCE, |node| node.id)
     }
 
     /// Where that node is; none when it has no place.

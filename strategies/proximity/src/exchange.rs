@@ -8,9 +8,9 @@ use crate::survey::{Survey, ages_fit, peer_at};
 /// A child is at most so many times as old as the parent it is moved below.
 pub(crate) const AGE_FACTOR: u64 = 4;
 /// Places for whose occupant another place is looked for.
-const PLACES: u64 = 16;
+const PLACES: u64 = 24;
 /// Random nodes looked at for each of them.
-const OTHERS: u64 = 256;
+const OTHERS: u64 = 384;
 /// Less than this, in ms per viewer on average, is not worth the moves.
 const GAIN_MIN: f32 = 0.005;
 
@@ -54,7 +54,7 @@ pub(crate) fn gain(trees: Trees<'_>, known: &Known, survey: &Survey, one: Place,
     let (first, second) = (trees.at(one)?, trees.at(other)?);
     let adjacent = forest.parent(one) == Some(other) || forest.parent(other) == Some(one);
     let able = !first.leaf_only && !second.leaf_only;
-    let both_known = known.get(first.peer).is_known() && known.get(second.peer).is_known();
+    let both_known = known.is_somewhere(first.peer) && known.is_somewhere(second.peer);
     if one == other || adjacent || !able || !both_known {
         return None;
     }
@@ -65,10 +65,10 @@ pub(crate) fn gain(trees: Trees<'_>, known: &Known, survey: &Survey, one: Place,
 /// What is saved when that node takes this place.
 fn saved(trees: Trees<'_>, known: &Known, survey: &Survey, place: Place, comes: Peer) -> f32 {
     let Some((goes, feeder)) = peer_at(trees, place).zip(trees.feeder(place)) else { return 0.0 };
-    let above = survey.size(place) * (known.distance(feeder, goes) - known.distance(feeder, comes));
+    let above = survey.weight(place) * (known.delay(feeder, goes) - known.delay(feeder, comes));
     let child = |child: Place| {
         let peer = peer_at(trees, child)?;
-        Some(survey.size(child) * (known.distance(goes, peer) - known.distance(comes, peer)))
+        Some(survey.weight(child) * (known.delay(goes, peer) - known.delay(comes, peer)))
     };
     above + trees.forest().children(place).filter_map(child).sum::<f32>()
 }

@@ -1,22 +1,24 @@
-//! What is known of each node: its coordinate, and the delays it was last measured to have.
+//! What is known of each node: where it is, and the delays it was last measured to have.
 
 use std::collections::BTreeMap;
 
 use peerstream_dumbbell::{Peer, chance};
 use peerstream_sdk::protocol::id::NodeId;
 
-use crate::coordinate::Coordinate;
+use crate::coordinate::{Height, Spot, distance, pull};
 
 /// Measured delays remembered of each node; the oldest make room.
-const SAMPLES: usize = 8;
+const SAMPLES: usize = 16;
 /// How often what a newcomer has measured is gone through again when something is added.
 const ROUNDS: usize = 12;
-/// A node that has measured as many is no newcomer any more.
-const MEASURED_WELL: u8 = 4;
-/// How much of the way to a node the middle moves with each measurement of one that knows where it is.
+/// A network of which as many delays were measured is somewhere.
+const MEASURED_MIN: u32 = 2;
+/// How much of the way to a node the middle moves with each measurement.
 const MIDDLE_STEP: f32 = 0.001;
 /// Nodes gone through again with each tick.
 const REVISED: usize = 4_096;
+/// Networks without nodes that are remembered, at most.
+const DESERTED_MAX: usize = 16_384;
 
 /// A delay to a node, one way.
 #[derive(Clone, Copy, Debug)]
@@ -27,56 +29,55 @@ struct Sample {
     delay: f32,
 }
 
-/// One node.
-#[derive(Clone, Debug)]
-pub(crate) struct Node {
-    pub(crate) id: NodeId,
-    pub(crate) at: Coordinate,
-    /// Which occupant of its number it is.
-    born: u32,
-    samples: [Sample; SAMPLES],
-    /// Measured so far, at most 255.
-    pub(crate) measured: u8,
-    pub(crate) present: bool,
-    /// It has had its second place, or does not get one any more.
-    pub(crate) settled: bool,
-    /// Helpers it was given only to measure how far they are.
-    pub(crate) probes: u8,
-}
-
 const NO_SAMPLE: Sample = Sample { peer: u32::MAX, born: 0, delay: 0.0 };
 
+/// One node.
+#[derive(Clone, Debug)]
+struct Node {
+    id: NodeId,
+    /// Which occupant of its number it is; 0 when there is none.
+    born: u32,
+    samples: [Sample; SAMPLES],
+    /// Measured so far; counts on in a circle of [`SAMPLES`].
+    measured: usize,
+}
+
 impl Node {
-    fn new(id: NodeId, at: Coordinate, born: u32) -> Self {
-        Self { id, at, born, samples: [NO_SAMPLE; SAMPLES], measured: 0, present: true, settled: false, probes: 0 }
-    }
+    const ABSENT: Self = Self { id: NodeId::SOURCE, born: 0, samples: [NO_SAMPLE; SAMPLES], measured: 0 };
 
     fn note(&mut self, sample: Sample) {
         let same = |known: &Sample| known.peer == sample.peer && known.born == sample.born;
-        match self.samples.iter().position(same) {
-            Some(known) => self.samples[known] = sample,
-            None => {
-                self.samples[usize::from(self.measured) % SAMPLES] = sample;
-                // Beyond 255 the number keeps its remainder, and with it the order in which samples make room.
-                self.measured = self.measured.checked_add(1).unwrap_or(u8::MAX - SAMPLES as u8 + 1);
-            }
-        }
+        let at = self.samples.iter().position(same).unwrap_or_else(|| {
+            self.measured += 1;
+            (self.measured - 1) % SAMPLES
+        });
+        self.samples[at] = sample;
     }
+}
 
-    /// Whether enough was measured to say where it is.
-    pub(crate) fn is_known(&self) -> bool {
-        self.measured >= 2
-    }
+/// A network: nodes that are at about the same point.
+#[derive(Clone, Copy, Debug, Default)]
+struct Network {
+    name: u64,
+    spot: Spot,
+    nodes: u32,
+    /// Delays measured of its nodes so far.
+    measured: u32,
 }
 
 /// All nodes by number; the source is 0.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     nodes: Vec<Node>,
+    heights: Vec<Height>,
+    /// Which network each node belongs to; a node of which that is not known has one of its own.
+    of: Vec<u32>,
+    networks: Vec<Network>,
+    named: BTreeMap<u64, u32>,
+    free: Vec<u32>,
     /// Where nodes are on average: there a newcomer is taken to be.
-    middle: Coordinate,
-    /// What was known of nodes before all got new numbers, until they have come back.
-    before: BTreeMap<NodeId, Coordinate>,
+    middle: Spot,
+    height: f32,
     drawn: u64,
     /// The node at which going through them again goes on.
     next: usize,
@@ -85,54 +86,113 @@ pub(crate) struct Known {
 
 impl Default for Known {
     fn default() -> Self {
-        let source = Node::new(NodeId::SOURCE, Coordinate::default(), 0);
-        let middle = Coordinate::default();
-        Self { nodes: vec![source], middle, before: BTreeMap::new(), drawn: 0, next: 0, born: 0 }
+        let source = Node { born: 1, ..Node::ABSENT };
+        Self {
+            nodes: vec![source],
+            heights: vec![Height::unsure(0.0)],
+            of: vec![0],
+            networks: vec![Network { nodes: 1, ..Network::default() }],
+            named: BTreeMap::new(),
+            free: Vec::new(),
+            middle: Spot::default(),
+            height: 0.0,
+            drawn: 0,
+            next: 0,
+            born: 1,
+        }
     }
 }
 
 impl Known {
-    /// All numbers are given anew.
-    pub(crate) fn restart(&mut self, forgetting: bool) {
-        if forgetting {
-            *self = Self::default();
-            return;
-        }
-        self.before = self.nodes.drain(1..).filter(|node| node.present).map(|node| (node.id, node.at)).collect();
-        self.nodes[0].samples = [NO_SAMPLE; SAMPLES];
+    /// All numbers are given anew; networks are where they were.
+    pub(crate) fn restart(&mut self) {
+        (1..self.nodes.len()).for_each(|number| self.forget(number));
+        self.nodes.truncate(1);
+        self.heights.truncate(1);
+        self.of.truncate(1);
+        self.nodes[0] = Node { born: 1, ..Node::ABSENT };
     }
 
-    pub(crate) fn came(&mut self, peer: Peer, id: NodeId) {
-        self.born = self.born.wrapping_add(1);
-        let before = self.before.remove(&id);
-        let mut node = Node::new(id, before.unwrap_or(self.middle.unsure()), self.born);
-        if before.is_some() {
-            (node.measured, node.settled) = (MEASURED_WELL, true);
+    /// A node of that network has that number; 0 when its network is not known.
+    pub(crate) fn came(&mut self, peer: Peer, id: NodeId, network: u64) {
+        let number = peer.index();
+        self.born = self.born.wrapping_add(1).max(2);
+        if self.nodes.len() <= number {
+            self.nodes.resize(number + 1, Node::ABSENT);
+            self.heights.resize(number + 1, Height::unsure(0.0));
+            self.of.resize(number + 1, 0);
         }
-        if self.nodes.len() <= peer.index() {
-            let absent = Node { present: false, ..Node::new(NodeId::SOURCE, self.middle, 0) };
-            self.nodes.resize(peer.index() + 1, absent);
+        self.nodes[number] = Node { id, born: self.born, ..Node::ABSENT };
+        self.heights[number] = Height::unsure(self.height);
+        self.of[number] = self.enter(network);
+    }
+
+    /// The network of that name, with one node more.
+    fn enter(&mut self, name: u64) -> u32 {
+        let known = self.named.get(&name).copied().filter(|_| name != 0);
+        let at = known.or_else(|| self.free.pop()).unwrap_or(self.networks.len() as u32);
+        if known.is_none() {
+            let spot = Spot { error: 1.0, ..self.middle };
+            let network = Network { name, spot, nodes: 0, measured: 0 };
+            if at as usize == self.networks.len() {
+                self.networks.push(network);
+            } else {
+                self.networks[at as usize] = network;
+            }
+            if name != 0 {
+                self.named.insert(name, at);
+            }
         }
-        self.nodes[peer.index()] = node;
+        self.networks[at as usize].nodes += 1;
+        at
     }
 
     pub(crate) fn left(&mut self, peer: Peer) {
-        if let Some(node) = self.nodes.get_mut(peer.index()) {
-            node.present = false;
+        self.forget(peer.index());
+    }
+
+    fn forget(&mut self, number: usize) {
+        let Some(node) = self.nodes.get_mut(number).filter(|node| node.born != 0) else { return };
+        *node = Node::ABSENT;
+        let at = self.of[number];
+        let network = &mut self.networks[at as usize];
+        network.nodes -= 1;
+        let remembered = network.name != 0 && self.named.len() <= self.nodes.len() + DESERTED_MAX;
+        if network.nodes == 0 && !remembered {
+            self.named.remove(&network.name);
+            self.free.push(at);
         }
     }
 
-    pub(crate) fn get(&self, peer: Peer) -> &Node {
-        &self.nodes[peer.index()]
+    /// Whether that number is still this node's.
+    pub(crate) fn is(&self, peer: Peer, id: NodeId) -> bool {
+        self.nodes.get(peer.index()).is_some_and(|node| node.born != 0 && node.id == id)
     }
 
-    pub(crate) fn get_mut(&mut self, peer: Peer) -> &mut Node {
-        &mut self.nodes[peer.index()]
+    /// Whether enough was measured to say where it is.
+    pub(crate) fn is_somewhere(&self, peer: Peer) -> bool {
+        self.networks[self.of[peer.index()] as usize].measured >= MEASURED_MIN
     }
 
-    /// The delay between two nodes, one way, as far as can be told.
+    fn place(&self, number: usize) -> (&Spot, &Height) {
+        (&self.networks[self.of[number] as usize].spot, &self.heights[number])
+    }
+
+    /// The delay between two nodes, one way, as the coordinates have it.
     pub(crate) fn distance(&self, a: Peer, b: Peer) -> f32 {
-        self.nodes[a.index()].at.distance(&self.nodes[b.index()].at)
+        distance(self.place(a.index()), self.place(b.index()))
+    }
+
+    /// The delay between two nodes that may have measured it.
+    pub(crate) fn delay(&self, a: Peer, b: Peer) -> f32 {
+        let measured = self.delay_measured(a, b).or_else(|| self.delay_measured(b, a));
+        measured.unwrap_or_else(|| self.distance(a, b))
+    }
+
+    fn delay_measured(&self, a: Peer, b: Peer) -> Option<f32> {
+        let (number, born) = (b.index() as u32, self.nodes[b.index()].born);
+        let samples = &self.nodes[a.index()].samples;
+        samples.iter().find(|known| known.peer == number && known.born == born).map(|known| known.delay)
     }
 
     /// Two nodes have measured how far they are from each other, one way.
@@ -144,6 +204,8 @@ impl Known {
         for (node, peer) in [(one, other), (other, one)] {
             let born = self.nodes[peer].born;
             self.nodes[node].note(Sample { peer: peer as u32, born, delay });
+            let network = &mut self.networks[self.of[node] as usize];
+            network.measured = network.measured.saturating_add(1);
         }
         self.revise_with(one);
         self.revise_with(other);
@@ -151,28 +213,36 @@ impl Known {
 
     /// Something was added to what a node has measured: newcomers go through all of it again and again.
     fn revise_with(&mut self, node: usize) {
-        let rounds = if self.nodes[node].measured <= SAMPLES as u8 && node != 0 { ROUNDS } else { 1 };
+        let rounds = if self.nodes[node].measured <= SAMPLES && node != 0 { ROUNDS } else { 1 };
         (0..rounds).for_each(|_| self.revise(node));
-        if self.nodes[node].measured >= MEASURED_WELL {
-            let at = self.nodes[node].at;
-            self.middle.drift(&at, MIDDLE_STEP);
-        }
+        let (spot, height) = (self.networks[self.of[node] as usize].spot, self.heights[node]);
+        self.middle.drift(&spot, MIDDLE_STEP);
+        self.height += (height.ms - self.height) * MIDDLE_STEP;
     }
 
     /// Goes through what a node has measured once more.
     fn revise(&mut self, node: usize) {
-        let mut at = self.nodes[node].at;
+        let (mut spot, mut height) = {
+            let (spot, height) = self.place(node);
+            (*spot, *height)
+        };
         for Sample { peer, born, delay } in self.nodes[node].samples {
-            let Some(other) = self.nodes.get(peer as usize).filter(|other| other.present && other.born == born) else {
-                continue;
-            };
-            if peer != 0 && !other.is_known() {
+            let number = peer as usize;
+            let is_there = self.nodes.get(number).is_some_and(|other| other.born == born && born != 0);
+            if !is_there || (number != 0 && self.networks[self.of[number] as usize].measured < MEASURED_MIN) {
                 continue;
             }
             self.drawn += 1;
-            at.pull(&other.at, delay, chance::mix(self.drawn));
+            let (its_spot, its_height) = self.place(number);
+            if self.of[number] == self.of[node] {
+                // Within a network only the heights are between them.
+                pull((&mut spot.clone(), &mut height), (&spot.clone(), its_height), delay, 0);
+            } else {
+                pull((&mut spot, &mut height), (its_spot, its_height), delay, chance::mix(self.drawn));
+            }
         }
-        self.nodes[node].at = at;
+        self.networks[self.of[node] as usize].spot = spot;
+        self.heights[node] = height;
     }
 
     /// Goes through what some nodes have measured once more, as their neighbours may know better by now where they are.
@@ -180,7 +250,7 @@ impl Known {
         let count = self.nodes.len().min(REVISED);
         for _ in 0..count {
             self.next = (self.next + 1) % self.nodes.len();
-            if self.nodes[self.next].present {
+            if self.nodes[self.next].born != 0 {
                 self.revise(self.next);
             }
         }

@@ -7,7 +7,6 @@ mod known;
 mod nearness;
 mod survey;
 
-pub use coordinate::Coordinate;
 pub use nearness::{Budget, Nearness};
 use peerstream_dumbbell::Paired;
 

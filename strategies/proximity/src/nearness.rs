@@ -27,13 +27,11 @@ pub struct Budget {
     pub settling_age_s: u32,
     /// Less than this, in ms, is not worth a second place.
     pub settling_gain_ms: f32,
-    /// Helpers that a newcomer gets only to measure how far they are, at most.
-    pub probes: u8,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { exchanges: 0.2, settling: 0.25, settling_age_s: 4, settling_gain_ms: 30.0, probes: 2 }
+        Self { exchanges: 0.2, settling: 0.25, settling_age_s: 4, settling_gain_ms: 30.0 }
     }
 }
 
@@ -75,7 +73,7 @@ impl Nearness {
                 break;
             }
             self.newcomers.pop_front();
-            if self.known.get(peer).id == id {
+            if self.known.is(peer, id) {
                 ready.extend(self.second_place(trees, peer));
             }
         }
@@ -91,7 +89,7 @@ impl Nearness {
 
     fn second_place(&mut self, trees: Trees<'_>, peer: Peer) -> Option<(f32, Place, Place)> {
         let place = trees.place_of(peer)?;
-        if !trees.is_leaf(place) || !self.known.get(peer).is_known() || self.known.get(peer).settled {
+        if !trees.is_leaf(place) || !self.known.is_somewhere(peer) {
             return None;
         }
         let draw = self.draw();
@@ -110,14 +108,17 @@ impl Preference for Nearness {
     }
 
     fn on_restart(&mut self, forgetting: bool) {
-        self.known.restart(forgetting);
+        if forgetting {
+            self.known = Known::default();
+        }
+        self.known.restart();
         self.survey = Survey::default();
         self.newcomers.clear();
         self.moves.clear();
     }
 
-    fn on_came(&mut self, peer: Peer, id: NodeId) {
-        self.known.came(peer, id);
+    fn on_came(&mut self, peer: Peer, id: NodeId, network: u64) {
+        self.known.came(peer, id, network);
         self.survey.age();
     }
 
@@ -140,10 +141,13 @@ impl Preference for Nearness {
 
     fn open_place(&mut self, trees: Trees<'_>, peer: Peer) -> Option<Place> {
         self.survey.refresh_if_old(trees, &self.known);
-        let draw = self.draw();
-        if !self.known.get(peer).settled && self.newcomers.len() < NEWCOMERS_MAX {
-            self.newcomers.push_back((trees.now(), peer, self.known.get(peer).id));
+        if !self.known.is_somewhere(peer) {
+            if self.newcomers.len() < NEWCOMERS_MAX {
+                self.newcomers.push_back((trees.now(), peer, trees.id_of(peer)));
+            }
+            return trees.open().next();
         }
+        let draw = self.draw();
         let best = joining::best_open(trees, &self.known, &self.survey, peer, draw);
         best.map(|(place, _)| place).or_else(|| trees.open().next())
     }
@@ -157,8 +161,9 @@ impl Preference for Nearness {
             return older;
         }
         let (known, survey) = (&self.known, &self.survey);
-        let both = survey.size(older) + survey.size(younger);
-        let cost = |rises, stays| both * known.distance(feeder, rises) + survey.size(stays) * known.distance(old, young);
+        let both = survey.weight(older) + survey.weight(younger);
+        let cost =
+            |rises, stays| both * known.distance(feeder, rises) + survey.weight(stays) * known.distance(old, young);
         if cost(young, older) < cost(old, younger) { younger } else { older }
     }
 
@@ -181,9 +186,5 @@ impl Preference for Nearness {
                 None
             }
         }
-    }
-
-    fn probe(&mut self, _trees: Trees<'_>) -> Option<Peer> {
-        None
     }
 }

@@ -1,6 +1,6 @@
 //! The lag of each place and how many are below it: a table that is made anew now and then.
 
-use peerstream_dumbbell::{Place, Peer, Trees};
+use peerstream_dumbbell::{Peer, Place, Trees};
 
 use crate::known::Known;
 
@@ -37,7 +37,7 @@ impl Survey {
         for place in (0..end).map(Place::of) {
             let seat = trees.at(place).zip(trees.feeder(place));
             let above = forest.parent(place).map_or(0.0, |parent| self.lag.get(parent.index()).copied().unwrap_or(0.0));
-            self.lag.push(seat.map_or(0.0, |(seat, feeder)| above + known.distance(feeder, seat.peer)));
+            self.lag.push(seat.map_or(0.0, |(seat, feeder)| above + known.delay(feeder, seat.peer)));
             self.size.push(u32::from(seat.is_some()));
         }
         for place in (0..end).rev() {
@@ -57,16 +57,21 @@ impl Survey {
         lag_now(trees, known, place)
     }
 
-    /// The nodes at a place and below it; at least 1.
-    pub(crate) fn size(&self, place: Place) -> f32 {
-        self.size.get(place.index()).map_or(1.0, |size| (*size).max(1) as f32)
+    /// The nodes at a place and below it.
+    pub(crate) fn size(&self, place: Place) -> u32 {
+        self.size.get(place.index()).copied().unwrap_or(0)
+    }
+
+    /// The same of a place that is taken, as a weight.
+    pub(crate) fn weight(&self, place: Place) -> f32 {
+        self.size(place).max(1) as f32
     }
 }
 
 /// Follows the way up.
 fn lag_now(trees: Trees<'_>, known: &Known, place: Place) -> f32 {
     let way = std::iter::successors(Some(place), |place| trees.forest().parent(*place));
-    let hop = |place: Place| Some(known.distance(trees.feeder(place)?, trees.at(place)?.peer));
+    let hop = |place: Place| Some(known.delay(trees.feeder(place)?, trees.at(place)?.peer));
     way.filter_map(hop).sum()
 }
 

@@ -5,7 +5,7 @@ use peerstream_protocol::control::{Down, Up};
 use peerstream_protocol::time::Micros;
 
 use super::{ActorId, Event, World};
-use crate::conductor::{Conductor, Conn, Order};
+use crate::conductor::{Conductor, Conn, From, Order};
 
 impl<C: Conductor> World<C> {
     /// All viewers' control connections break, and none can be opened for a while.
@@ -47,7 +47,9 @@ impl<C: Conductor> World<C> {
         if self.actors[id.0].is_alive() {
             self.actors[id.0].conn = Some(conn);
             self.conns[conn.0 as usize] = Some(id.0 as u32);
-            self.with_conductor(|conductor, now| conductor.opened(now, conn, id == ActorId::SOURCE));
+            let network = || self.network.network(&self.actors[id.0].access).map_or(From::Anywhere, From::Network);
+            let from = if id == ActorId::SOURCE { From::Source } else { network() };
+            self.with_conductor(|conductor, now| conductor.opened(now, conn, from));
             self.tell(id, Input::ControlUp);
         }
     }

@@ -138,7 +138,16 @@ impl<T: TreeStrategy> Live<T> {
         let [low, high] = self.access_ms;
         let access = low + (high - low) * self.chance.uniform();
         self.sites.insert(node, (host, access));
-        self.topology.insert(node, Member::new(2, true, at)).unwrap();
+        self.topology
+            .insert(
+                node,
+                Member::new(2, true, at).with_network(if std::env::var("NOHINT").is_ok() {
+                    0
+                } else {
+                    host as u64 + 1
+                }),
+            )
+            .unwrap();
         self.tell(&[Event::Joined(node)]);
     }
 
