@@ -42,9 +42,9 @@ pub trait Preference {
         trees.open().next()
     }
 
-    /// Which of two children that relay takes the gap above them.
-    fn heir(&mut self, trees: Trees<'_>, _gap: Place, children: [Place; 2]) -> Place {
-        trees.older(children)
+    /// Whether the younger of two children that relay takes the gap above them, and not the older one.
+    fn rather_younger(&mut self, _trees: Trees<'_>, _gap: Place, _older: Place, _younger: Place) -> bool {
+        false
     }
 
     /// A change that is worth it although nothing asks for it; asked again after each until there is none.
@@ -86,6 +86,11 @@ impl Peer {
     /// The number; 0 for the source.
     pub fn index(self) -> usize {
         self.0 as usize
+    }
+
+    /// The one with that number.
+    pub fn with_number(number: usize) -> Self {
+        Self(u32::try_from(number).unwrap_or(u32::MAX))
     }
 
     pub(crate) fn of(slot: Slot) -> Self {
@@ -178,11 +183,5 @@ impl<'a> Trees<'a> {
     /// Whether that place is empty and somebody would feed it.
     pub fn is_open(self, place: Place) -> bool {
         self.0.is_open(place)
-    }
-
-    /// The place whose occupant is older; both must be taken.
-    pub fn older(self, [one, other]: [Place; 2]) -> Place {
-        let age = |place| self.0.seat(place).map(|seat| seat.age());
-        if age(other) < age(one) { other } else { one }
     }
 }

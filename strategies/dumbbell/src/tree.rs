@@ -261,13 +261,15 @@ impl Tree {
         if self.forest.has_single_root() && self.forest.parent(gap).is_none() {
             return self.best_uplink_below(gap).map(|heir| (heir, Cause::BestUplink));
         }
-        let relays = |child: &Place| self.seat(*child).is_some_and(|seat| seat.ability.may_relay());
-        let mut children = self.forest.children(gap).filter(relays);
+        let relays = |child: Place| Some((self.seat(child).filter(|seat| seat.ability.may_relay())?.age(), child));
+        let mut children = self.forest.children(gap).filter_map(relays);
         let one = children.next()?;
-        let Some(other) = children.next() else { return Some((one, Cause::Rose)) };
-        let heir = preference.heir(Trees(self), gap, [one, other]);
-        let older = Trees(self).older([one, other]);
-        Some((heir, if heir == older { Cause::Rose } else { Cause::RoseNearer }))
+        let Some(other) = children.next() else { return Some((one.1, Cause::Rose)) };
+        let ((_, older), (_, younger)) = (one.min(other), one.max(other));
+        match preference.rather_younger(Trees(self), gap, older, younger) {
+            true => Some((younger, Cause::RoseNearer)),
+            false => Some((older, Cause::Rose)),
+        }
     }
 
     fn best_uplink_below(&self, root: Place) -> Option<Place> {

@@ -256,3 +256,83 @@ impl Known {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use peerstream_dumbbell::Peer;
+
+    use super::*;
+
+    /// Nodes on a plane with heights, of which each has measured eight others; the median error of all other pairs.
+    fn median_error(per_network: usize) -> f32 {
+        let fraction = |n: u64| (chance::mix(n) >> 40) as f32 / (1 << 24) as f32;
+        let count = 400;
+        let site = |n: usize| {
+            let network = (n / per_network) as u64;
+            (fraction(network) * 120.0, fraction(network ^ 0xfee) * 80.0, 1.0 + 9.0 * fraction(n as u64 ^ 0xabc))
+        };
+        let delay = |a: usize, b: usize| {
+            let (a, b) = (site(a), site(b));
+            ((a.0 - b.0).powi(2) + (a.1 - b.1).powi(2)).sqrt() + a.2 + b.2
+        };
+        let mut known = Known::default();
+        let peer = |n: usize| Peer::with_number(n + 1);
+        for n in 0..count {
+            let network = if per_network > 1 { (n / per_network) as u64 + 1 } else { 0 };
+            known.came(peer(n), NodeId(n as u64 + 1), network);
+        }
+        for n in 0..count {
+            (0..8).for_each(|try_| {
+                let other = chance::below(count, n as u64, try_);
+                known.measured(peer(n), peer(other), delay(n, other));
+            });
+        }
+        (0..60).for_each(|_| known.revise_some());
+        let pairs = (0..count).flat_map(|a| (0..a).map(move |b| (a, b)));
+        let mut errors: Vec<_> =
+            pairs.map(|(a, b)| (known.distance(peer(a), peer(b)) / delay(a, b) - 1.0).abs()).collect();
+        errors.sort_by(f32::total_cmp);
+        errors[errors.len() / 2]
+    }
+
+    #[test]
+    fn coordinates_converge_on_a_plane_with_heights() {
+        let error = median_error(1);
+        assert!(error < 0.12, "{error}");
+    }
+
+    #[test]
+    fn coordinates_of_networks_are_better() {
+        let error = median_error(10);
+        assert!(error < 0.06, "{error}");
+    }
+
+    #[test]
+    fn a_newcomer_of_a_known_network_is_where_the_others_are() {
+        let mut known = Known::default();
+        let [a, b, c] = [1, 2, 3].map(Peer::with_number);
+        known.came(a, NodeId(1), 7);
+        known.came(b, NodeId(2), 8);
+        for _ in 0..200 {
+            known.measured(a, Peer::SOURCE, 30.0);
+            known.measured(b, Peer::SOURCE, 30.0);
+            known.measured(a, b, 50.0);
+        }
+        known.came(c, NodeId(3), 7);
+        assert!(known.is_somewhere(c) && known.distance(c, a) < 15.0 && known.distance(c, b) > 35.0);
+    }
+
+    #[test]
+    fn what_a_liar_says_moves_others_little() {
+        let mut known = Known::default();
+        let [a, b, liar] = [1, 2, 3].map(Peer::with_number);
+        [a, b, liar].into_iter().for_each(|peer| known.came(peer, NodeId(peer.index() as u64), 0));
+        for _ in 0..200 {
+            known.measured(a, Peer::SOURCE, 10.0);
+            known.measured(b, Peer::SOURCE, 10.0);
+            known.measured(a, b, 15.0);
+        }
+        known.measured(liar, a, 30_000.0);
+        assert!(known.distance(a, b) < 60.0, "{}", known.distance(a, b));
+    }
+}

@@ -152,19 +152,16 @@ impl Preference for Nearness {
         best.map(|(place, _)| place).or_else(|| trees.open().next())
     }
 
-    fn heir(&mut self, trees: Trees<'_>, gap: Place, [one, other]: [Place; 2]) -> Place {
-        let older = trees.older([one, other]);
-        let younger = if older == one { other } else { one };
-        let Some(feeder) = trees.feeder(gap) else { return older };
-        let (Some(old), Some(young)) = (peer_at(trees, older), peer_at(trees, younger)) else { return older };
+    fn rather_younger(&mut self, trees: Trees<'_>, gap: Place, older: Place, younger: Place) -> bool {
+        let peers = (trees.feeder(gap), peer_at(trees, older), peer_at(trees, younger));
+        let (Some(feeder), Some(old), Some(young)) = peers else { return false };
         if !ages_fit(trees, Some(younger), older, exchange::AGE_FACTOR) {
-            return older;
+            return false;
         }
         let (known, survey) = (&self.known, &self.survey);
         let both = survey.weight(older) + survey.weight(younger);
-        let cost =
-            |rises, stays| both * known.distance(feeder, rises) + survey.weight(stays) * known.distance(old, young);
-        if cost(young, older) < cost(old, younger) { younger } else { older }
+        let cost = |rises, stays| both * known.delay(feeder, rises) + survey.weight(stays) * known.delay(old, young);
+        cost(young, older) < cost(old, younger)
     }
 
     fn improvement(&mut self, trees: Trees<'_>) -> Option<Improvement> {

@@ -77,6 +77,16 @@ impl Hosts {
     }
 }
 
+/// What sort of audience.
+#[derive(Clone, Copy)]
+pub struct Sort {
+    pub viewers: usize,
+    /// One way, of each viewer.
+    pub access_ms: [f64; 2],
+    /// Whether it is known who is at the same host.
+    pub networks: bool,
+}
+
 /// A strategy with an audience and a network.
 pub struct Live<T> {
     pub topology: Topology,
@@ -89,6 +99,8 @@ pub struct Live<T> {
     audience: Audience,
     chance: Chance,
     access_ms: [f64; 2],
+    /// Whether it is known who is at the same host.
+    networks: bool,
     /// Host and access delay.
     sites: BTreeMap<NodeId, (usize, f64)>,
     to_measure: BinaryHeap<Reverse<(Micros, NodeId, NodeId)>>,
@@ -97,7 +109,8 @@ pub struct Live<T> {
 }
 
 impl<T: TreeStrategy> Live<T> {
-    pub fn new(strategy: T, hosts: Hosts, viewers: usize, access_ms: [f64; 2], seed: u64) -> Self {
+    pub fn new(strategy: T, hosts: Hosts, sort: Sort, seed: u64) -> Self {
+        let Sort { viewers, access_ms, networks } = sort;
         let (audience, start, now) = Audience::steady(viewers, seed);
         let mut chance = Chance(seed ^ 0x5eed);
         let sites = BTreeMap::from([(S, (hosts.central(&mut chance), 0.0))]);
@@ -113,6 +126,7 @@ impl<T: TreeStrategy> Live<T> {
             audience,
             chance,
             access_ms,
+            networks,
             sites,
             to_measure,
             measured,
@@ -138,20 +152,17 @@ impl<T: TreeStrategy> Live<T> {
         let [low, high] = self.access_ms;
         let access = low + (high - low) * self.chance.uniform();
         self.sites.insert(node, (host, access));
-        self.topology
-            .insert(
-                node,
-                Member::new(2, true, at).with_network(if std::env::var("NOHINT").is_ok() {
-                    0
-                } else {
-                    host as u64 + 1
-                }),
-            )
-            .unwrap();
+        let network = if self.networks { host as u64 + 1 } else { 0 };
+        self.topology.insert(node, Member::new(2, true, at).with_network(network)).unwrap();
         self.tell(&[Event::Joined(node)]);
     }
 
     pub fn tell(&mut self, events: &[Event]) {
+        self.tell_showing(events);
+    }
+
+    /// The same; shows what was answered.
+    pub fn tell_showing(&mut self, events: &[Event]) -> Vec<Op> {
         let mut plan = Plan::default();
         let context = Context { topology: &self.topology, now: self.now, source: S };
         self.strategy.on_events(&context, events, &mut plan);
@@ -167,6 +178,7 @@ impl<T: TreeStrategy> Live<T> {
                 }
             }
         }
+        plan.groups().iter().flat_map(|group| group.ops().iter().cloned()).collect()
     }
 
     /// A link that is there from now on will be measured, once.
