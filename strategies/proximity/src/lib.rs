@@ -32,7 +32,7 @@
 //!     topology.insert(NodeId(n), Member::default().with_network(n)).unwrap();
 //!     tell(&mut topology, Event::Joined(NodeId(n)));
 //! }
-//! for (a, b, rtt_ms) in [(1, 0, 10), (2, 0, 200), (1, 2, 200)].repeat(9) {
+//! for (a, b, rtt_ms) in [(1, 0, 100), (2, 0, 100), (1, 2, 200)].repeat(20) {
 //!     tell(&mut topology, Event::RoundTrip { a: NodeId(a), b: NodeId(b), rtt_ms });
 //! }
 //! topology.insert(NodeId(3), Member::default().with_network(2)).unwrap();
