@@ -39,7 +39,7 @@ enum {
   PS_PANICKED = -100
 };
 
-/* Events. JOINED, CHANGED, MEMBER: v[0] is the capacity, time_us when it joined, flags. REJECTED: index is the group of the last
+/* Events. JOINED, CHANGED, MEMBER: v[0] is the capacity, time_us when it joined, b the network or 0, flags. REJECTED: index is the group of the last
  * plan. LINK_FAILED: node could not reach a. ROUND_TRIP: between node and a, v[0] milliseconds. PARENT: a feeds node the stripes v[0].
  * BACKUP: a backs up node. STANDBY: node has standby links to a and b. OVERLOAD: v = members, struggling, without a place. */
 enum {
@@ -81,7 +81,7 @@ typedef struct ps_batch {
 /* Methods. */
 enum {
   PS_ATTACH = 1, PS_EVENTS = 2, PS_DECIDE = 3,                                        /* batch */
-  PS_WAITING = 16, PS_PLACE = 17, PS_EXPLAIN = 18, PS_DIGEST = 19, PS_TRAITS = 20, PS_HEALTH = 21, /* call */
+  PS_WAITING = 16, PS_PLACE = 17, PS_EXPLAIN = 18, PS_DIGEST = 19, PS_TRAITS = 20, PS_HEALTH = 21, PS_MOVED = 22, /* call */
   PS_PROBE = 32, PS_START = 33, PS_RELOAD = 34, PS_STOP = 35,                         /* submit, from here on */
   PS_WRITE = 48, PS_FLUSH = 49,
   PS_ARCHIVE_OPEN = 64, PS_ARCHIVE_PUT = 65, PS_ARCHIVE_FINALIZE = 66, PS_ARCHIVE_READ = 67, PS_ARCHIVE_LIST = 68, PS_ARCHIVE_RESTRICT = 69,

@@ -15,6 +15,10 @@ pub fn write_event(context: &Context<'_>, told: &Event) -> Option<record::Event>
         Event::Left(node) => record::Event { kind: event::LEFT, node: node.0, ..blank },
         Event::LinkFailed { a, b } => record::Event { kind: event::LINK_FAILED, node: a.0, a: b.0, ..blank },
         Event::Underperforms(node) => record::Event { kind: event::UNDERPERFORMS, node: node.0, ..blank },
+        Event::RoundTrip { a, b, rtt_ms } => {
+            let v = [u32::from(rtt_ms), 0, 0, 0];
+            record::Event { kind: event::ROUND_TRIP, node: a.0, a: b.0, v, ..blank }
+        }
         Event::Rejected { group, reason } => write_rejection(group, reason),
         Event::Tick => record::Event { kind: event::TICK, ..blank },
         // An event that this version has no record for.
@@ -27,7 +31,8 @@ fn write_member(topology: &Topology, node: NodeId, kind: u16) -> record::Event {
     let Some(member) = topology.get(node) else { return record::Event { flags: flag::GONE, ..blank } };
     let bit = |set, bit| if set { bit } else { 0 };
     let flags = bit(member.relay, flag::RELAY) | bit(member.untried, flag::UNTRIED);
-    record::Event { flags, time_us: member.joined_at.0, v: [u32::from(member.capacity), 0, 0, 0], ..blank }
+    let v = [u32::from(member.capacity), 0, 0, 0];
+    record::Event { flags, time_us: member.joined_at.0, b: member.network, v, ..blank }
 }
 
 fn write_rejection(group: usize, reason: Reject) -> record::Event {
@@ -147,6 +152,9 @@ impl Mirror {
                 }
                 event::LINK_FAILED => Event::LinkFailed { a: node, b: NodeId(told.a) },
                 event::UNDERPERFORMS => Event::Underperforms(node),
+                event::ROUND_TRIP => {
+                    Event::RoundTrip { a: node, b: NodeId(told.a), rtt_ms: u16::try_from(told.v[0]).unwrap_or(u16::MAX) }
+                }
                 event::REJECTED => read_rejection(told),
                 // Something of a later minor version.
                 _ => continue,
@@ -169,7 +177,7 @@ impl Mirror {
         if node != NodeId::SOURCE {
             let relay = told.flags & flag::RELAY != 0;
             let mut member = Member::new(told.v[0] as u8, relay, Micros(told.time_us));
-            member.untried = told.flags & flag::UNTRIED != 0;
+            (member.untried, member.network) = (told.flags & flag::UNTRIED != 0, told.b);
             let _ = self.topology.insert(node, member);
         }
         self.change(told);

@@ -13,6 +13,8 @@ pub const WAITING: u32 = 16;
 pub const PLACE: u32 = 17;
 /// Why a node is where it is: `call` with a node's number, JSON text or null.
 pub const EXPLAIN: u32 = 18;
+/// What the strategy has moved so far: `call`, JSON of `[all, to optimise]`.
+pub const MOVED: u32 = 22;
 /// A hash of the plug-in's copy of the overlay: `call`, JSON text, or null if it has none.
 pub const DIGEST: u32 = 19;
 /// What a doer says of itself once: `call`, see [`crate::message::Traits`].

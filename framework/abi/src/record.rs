@@ -53,7 +53,8 @@ pub const NOBODY: u64 = u64::MAX;
 pub mod event {
     /// A second or so has passed.
     pub const TICK: u16 = 1;
-    /// A member without edges is there: `v[0]` its capacity, `time_us` when it joined, flags. It may have left again: then
+    /// A member without edges is there: `v[0]` its capacity, `time_us` when it joined, `b` its network or 0, flags. It may have left
+    /// again: then
     /// `flags` has [`GONE`](super::flag::GONE).
     pub const JOINED: u16 = 2;
     /// A member is gone, and its edges with it.

@@ -81,6 +81,8 @@ impl Coordinator {
         };
         let capacity = self.clamp(hello.capacity);
         let target = Member::new(capacity, hello.relay, Micros(self.wall_us())).with_untried(hello.untried);
+        let told = address.filter(|_| self.strategy.wants_round_trips());
+        let target = target.with_network(told.map_or(0, |address| self.names.network(address)));
         self.admit(node, hello.role, target);
         self.counters.joined += 1;
         self.note(node, Happening::Joined);

@@ -2,6 +2,13 @@
 
 use peerstream_protocol::control::LinkReport;
 use peerstream_protocol::id::NodeId;
+use smallvec::SmallVec;
+
+/// A round trip has clearly changed when it is off by more than this, and by more than this part of it.
+const CHANGE_MS: u16 = 2;
+const CHANGE_PART: u16 = 8;
+/// Links whose last word is kept without asking for memory.
+const LINKS_EXPECTED: usize = 12;
 
 /// Links in three quarters of their memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +19,8 @@ struct Link {
     /// Counter and term.
     peer: (u32, u32),
     rtt_ms: u16,
+    /// The round trip that the strategy was last told; 0 if none.
+    told_ms: u16,
     open: bool,
     feeds_me: bool,
     fed_by_me: bool,
@@ -23,6 +32,7 @@ impl Links {
         let packed = links.iter().map(|link| Link {
             peer: link.peer.halves(),
             rtt_ms: link.rtt_ms,
+            told_ms: 0,
             open: link.open,
             feeds_me: link.feeds_me,
             fed_by_me: link.fed_by_me,
@@ -31,6 +41,24 @@ impl Links {
             self.0.iter_mut().zip(packed).for_each(|(old, new)| *old = new);
         } else {
             self.0 = packed.collect();
+        }
+    }
+
+    /// The same, and names the peers whose round trip is known for the first time or has clearly changed.
+    pub(crate) fn set_telling(&mut self, links: &[LinkReport], mut tell: impl FnMut(NodeId, u16)) {
+        let told = |link: &LinkReport| {
+            let known = self.0.iter().find(|known| known.peer == link.peer.halves());
+            known.map_or(0, |known| known.told_ms)
+        };
+        let told: SmallVec<[u16; LINKS_EXPECTED]> = links.iter().map(told).collect();
+        self.set(links);
+        for (link, told_ms) in self.0.iter_mut().zip(told) {
+            link.told_ms = told_ms;
+            let changed = link.rtt_ms.abs_diff(told_ms) > CHANGE_MS.max(told_ms / CHANGE_PART);
+            if link.open && link.rtt_ms > 0 && (told_ms == 0 || changed) {
+                link.told_ms = link.rtt_ms;
+                tell(NodeId::from_halves(link.peer.0, link.peer.1), link.rtt_ms);
+            }
         }
     }
 
@@ -58,5 +86,26 @@ mod tests {
             links.set(&report);
             assert!(links.iter().eq(report));
         }
+    }
+
+    #[test]
+    fn a_round_trip_is_told_when_it_is_new_or_has_clearly_changed() {
+        let mut links = Links::default();
+        let link = |n: u64, rtt_ms| LinkReport {
+            peer: NodeId(n),
+            open: rtt_ms != 5,
+            feeds_me: false,
+            fed_by_me: false,
+            rtt_ms,
+        };
+        let mut told = |report: &[LinkReport]| {
+            let mut told = Vec::new();
+            links.set_telling(report, |peer, rtt_ms| told.push((peer.0, rtt_ms)));
+            told
+        };
+        assert_eq!(told(&[link(1, 0), link(2, 40), link(3, 5)]), [(2, 40)]);
+        assert_eq!(told(&[link(2, 45), link(1, 1)]), [(1, 1)]);
+        assert_eq!(told(&[link(1, 3), link(2, 46)]), [(2, 46)]);
+        assert_eq!(told(&[link(1, 4), link(2, 46)]), [(1, 4)]);
     }
 }

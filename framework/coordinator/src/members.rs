@@ -108,6 +108,14 @@ impl Names {
         Session(std::array::from_fn(|i| tag.as_bytes()[i]))
     }
 
+    /// The same number for addresses of one network, an IPv4 /24 or an IPv6 /48, which says nothing else; never 0.
+    pub(crate) fn network(&self, address: [u8; 16]) -> u64 {
+        let mapped = address[..12] == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+        let prefix = &address[..if mapped { 15 } else { 6 }];
+        let tag = blake3::keyed_hash(&self.secret, &[b"network".as_slice(), prefix].concat());
+        u64::from_le_bytes(std::array::from_fn(|i| tag.as_bytes()[i])).max(1)
+    }
+
     /// Whether an earlier coordinator gave that name.
     pub(crate) fn is_earlier(&self, node: NodeId) -> bool {
         (1..self.term.0).contains(&(node.0 >> 32))
@@ -155,6 +163,17 @@ mod tests {
         assert!(names.is_session_of(a, names.session(a)));
         assert!(!names.is_session_of(b, names.session(a)));
         assert!(!Names::new(Term(3), [2; 32]).is_session_of(a, names.session(a)));
+    }
+
+    #[test]
+    fn addresses_of_one_network_have_the_same_number() {
+        let names = Names::new(Term(3), [1; 32]);
+        let v4 = |c, d| std::net::Ipv4Addr::new(203, 0, c, d).to_ipv6_mapped().octets();
+        let v6 = |third: u16| std::net::Ipv6Addr::new(0x2001, 0xdb8, third, 0, 0, 0, 0, 1).octets();
+        assert_eq!(names.network(v4(113, 1)), names.network(v4(113, 200)));
+        assert_ne!(names.network(v4(113, 1)), names.network(v4(114, 1)));
+        assert_ne!(names.network(v6(1)), names.network(v6(2)));
+        assert_ne!(names.network(v4(113, 1)), Names::new(Term(3), [2; 32]).network(v4(113, 1)));
     }
 
     #[test]

@@ -128,6 +128,10 @@ pub struct Counters {
     pub starving: u64,
     /// Moves: a node was told to take another parent than its first.
     pub moves: u64,
+    /// Nodes that the strategy has moved to another place; those that keep a parent who moves are not among them.
+    pub nodes_moved: u64,
+    /// Those of them that it moved although nothing asked for it.
+    pub nodes_moved_to_optimise: u64,
     /// Groups of plans that were committed.
     pub groups_committed: u64,
     /// Groups of plans that were rejected.

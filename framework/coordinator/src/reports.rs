@@ -32,14 +32,27 @@ impl Coordinator {
             Some(adoption) => adoption.on_report(node, &report, self.config.limits.nodes_max),
             None => self.carry.on_report(node, &report, self.now),
         }
-        if let Some(member) = self.members.get_mut(node) {
-            member.links.set(&report.links);
-            member.figures = report.figures;
-        }
+        self.remember_links(node, &report);
         if self.adoption.is_none() {
             self.note_rescue(node);
             self.assess(node);
         }
+    }
+
+    /// Remembers what was reported, and tells the strategy of round trips if it wants to know. Of the two ends of a link the
+    /// later name tells.
+    fn remember_links(&mut self, node: NodeId, report: &Report) {
+        let Self { members, carry, events, strategy, adoption, .. } = self;
+        let Some(member) = members.get_mut(node) else { return };
+        member.figures = report.figures;
+        if adoption.is_some() || !strategy.wants_round_trips() {
+            return member.links.set(&report.links);
+        }
+        member.links.set_telling(&report.links, |peer, rtt_ms| {
+            if peer < node && carry.names(node, peer) {
+                events.push(Event::RoundTrip { a: node, b: peer, rtt_ms });
+            }
+        });
     }
 
     /// Remembers when somebody else than the parent begins to feed a node that has a parent.
@@ -149,8 +162,10 @@ impl Coordinator {
 
     /// What has happened since the start; cheap.
     pub fn counters(&self) -> Counters {
-        let tally = self.carry.tally;
+        let (tally, moved) = (self.carry.tally, self.strategy.moved());
         Counters {
+            nodes_moved: moved.all,
+            nodes_moved_to_optimise: moved.to_optimise,
             moves: tally.moves,
             assignments: tally.assignments - tally.repeated,
             assignments_repeated: tally.repeated,
@@ -159,6 +174,11 @@ impl Coordinator {
             carried: tally.carried,
             ..self.counters
         }
+    }
+
+    /// All members that shall have a parent, and that parent.
+    pub fn parents(&self) -> impl Iterator<Item = (NodeId, NodeId)> {
+        self.topology.iter().filter_map(|(node, member)| Some((node, member.parent()?)))
     }
 
     /// For how long a node has been there; the source since this coordinator knows it.

@@ -6,6 +6,17 @@ use peerstream_protocol::time::Micros;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Conn(pub u64);
 
+/// Where a control connection comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// The source.
+    Source,
+    /// A viewer whose network others share.
+    Network(u32),
+    /// A viewer of whose network nothing is known.
+    Anywhere,
+}
+
 /// What a conductor asks of the world.
 #[derive(Clone, Debug)]
 pub enum Order {
@@ -20,7 +31,7 @@ pub enum Order {
 /// Answers control connections.
 pub trait Conductor {
     /// A connection opened; the source's is the first.
-    fn opened(&mut self, now: Micros, conn: Conn, source: bool);
+    fn opened(&mut self, now: Micros, conn: Conn, from: From);
     /// A message came.
     fn message(&mut self, now: Micros, conn: Conn, bytes: &[u8]);
     /// A connection ended.

@@ -3,11 +3,11 @@
 use peerstream_coordinator::{Config, ConnId, Coordinator, Counters, Input, Limits, Origin, Output, Overview};
 use peerstream_overlay::TreeStrategy;
 use peerstream_protocol::cert::EpochCert;
-use peerstream_protocol::id::Term;
+use peerstream_protocol::id::{NodeId, Term};
 use peerstream_protocol::segment::Kind;
 use peerstream_protocol::time::Micros;
 
-use crate::conductor::{Conductor, Conn, Order};
+use crate::conductor::{Conductor, Conn, From, Order};
 
 /// A coordinator with a strategy that the caller hands in.
 #[derive(Debug)]
@@ -58,6 +58,11 @@ impl Coordinated {
         self.0.counters()
     }
 
+    /// All members that shall have a parent, and that parent.
+    pub fn parents(&self) -> impl Iterator<Item = (NodeId, NodeId)> {
+        self.0.parents()
+    }
+
     /// What the coordinator shows people.
     pub fn overview(&self) -> Overview {
         self.0.overview()
@@ -65,10 +70,11 @@ impl Coordinated {
 }
 
 impl Conductor for Coordinated {
-    fn opened(&mut self, now: Micros, conn: Conn, source: bool) {
-        // Every simulated viewer has an address of its own.
-        let address = u128::from(conn.0).wrapping_mul(1 << 64).to_be_bytes();
-        let origin = if source { Origin::Source } else { Origin::Address(address) };
+    fn opened(&mut self, now: Micros, conn: Conn, from: From) {
+        let origin = match from {
+            From::Source => Origin::Source,
+            from => Origin::Address(address(from, conn)),
+        };
         self.0.handle(now, Input::Opened { conn: ConnId(conn.0), origin });
     }
 
@@ -94,4 +100,13 @@ impl Conductor for Coordinated {
             });
         }
     }
+}
+
+/// Every simulated viewer has an address of its own; those of one network begin with the same 48 bits.
+fn address(from: From, conn: Conn) -> [u8; 16] {
+    let network = match from {
+        From::Network(network) => u128::from(network),
+        _ => (1 << 40) | u128::from(conn.0),
+    };
+    (((network + 1) << 80) | (u128::from(conn.0 as u16) << 64) | u128::from(conn.0)).to_be_bytes()
 }

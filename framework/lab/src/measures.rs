@@ -1,5 +1,7 @@
 //! What is measured as a run goes on, second by second.
 
+use std::collections::BTreeMap;
+
 use peerstream_coordinator::{Counters, Overview};
 use peerstream_protocol::id::NodeId;
 use peerstream_protocol::time::Micros;
@@ -61,6 +63,8 @@ pub(crate) struct Measures {
     levels: Vec<u64>,
     surveys: u64,
     without_backup: (u64, u64),
+    propagation_ms: Distribution,
+    unicast_ms: Distribution,
     uplink_use: Distribution,
     queue_ms: Distribution,
     copies_tenths: Vec<u64>,
@@ -186,10 +190,31 @@ impl Measures {
         self.peak = self.peak.max(u64::from(sample.viewers));
         self.viewer_seconds += u64::from(sample.viewers) * u64::from(self.measuring);
         self.surveys += u64::from(self.measuring);
+        self.note_ways(world, survey);
         self.note_lags(world, &mut sample);
         sample.level_mean = ratio(level_sum as f64, fed as f64) as f32;
         sample.uplink_percent = ratio(use_sum, relays as f64) as f32;
         self.close_sample(world, sample, lost.0);
+    }
+
+    /// How long the ways from the source are, along the overlay and directly.
+    fn note_ways(&mut self, world: &World<Coordinated>, survey: &Survey) {
+        if !self.measuring {
+            return;
+        }
+        let mut below: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
+        world.conductor.parents().for_each(|(node, parent)| below.entry(parent).or_default().push(node));
+        let mut reached = vec![(NodeId::SOURCE, ActorId::SOURCE, Micros(0))];
+        while let Some((name, id, lag)) = reached.pop() {
+            if id != ActorId::SOURCE {
+                self.propagation_ms.add(lag.0 as f64 / 1e3);
+                self.unicast_ms.add(world.one_way(ActorId::SOURCE, id).0 as f64 / 1e3);
+            }
+            for child in below.remove(&name).unwrap_or_default() {
+                let Some(seen) = survey.named(child) else { continue };
+                reached.push((child, seen.id, lag + world.one_way(id, seen.id)));
+            }
+        }
     }
 
     fn gone_segments(&self, world: &World<Coordinated>) -> (u64, u64) {
@@ -355,10 +380,17 @@ impl Measures {
         let departures = end.departed - begun.departed;
         let assignments = end.counters.assignments.saturating_sub(begun.counters.assignments);
         let changes = moves + departures + (end.joined - begun.joined);
+        let moved = |of: fn(&Counters) -> u64| {
+            ratio(of(&end.counters).saturating_sub(of(&begun.counters)) as f64, departures as f64)
+        };
         Tree {
             moves,
             departures,
             moves_per_departure: ratio(moves as f64, departures as f64),
+            nodes_moved_per_departure: moved(|counters| counters.nodes_moved),
+            optimising_moves_per_departure: moved(|counters| counters.nodes_moved_to_optimise),
+            propagation_ms: self.propagation_ms.quantiles(),
+            unicast_ms: self.unicast_ms.quantiles(),
             assignments_per_change: ratio(assignments as f64, changes as f64),
             inverted: inverted(overview),
             level_max: overview.depth_max.saturating_sub(1),

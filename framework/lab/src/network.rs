@@ -66,6 +66,8 @@ impl Default for Access {
 pub struct Network {
     /// How far nodes are from each other.
     pub paths: Paths,
+    /// Whether viewers at the same host have addresses of one network.
+    pub networks: bool,
     /// Added to that, up to this much, anew for each frame (order within a lane is kept).
     pub jitter: Micros,
     /// Share of packets lost.
@@ -92,6 +94,7 @@ impl Default for Network {
     fn default() -> Self {
         Self {
             paths: Paths::Same(Micros::from_millis(20)),
+            networks: true,
             jitter: Micros::from_millis(2),
             loss: 0.0,
             control_round_trips: 3,
@@ -135,6 +138,11 @@ impl Network {
             Paths::Regions(regions) => from_ms(regions.0[a.1.place as usize].one_way_ms[b.1.place as usize]),
         };
         path + a.1.delay + b.1.delay
+    }
+
+    /// The network that a viewer's address tells; none if it tells nothing.
+    pub(crate) fn network(&self, access: &Access) -> Option<u32> {
+        (self.networks && matches!(self.paths, Paths::Hosts(_))).then_some(access.place)
     }
 
     /// Whether two nodes can open a link.

@@ -198,6 +198,19 @@ pub struct Tree {
     pub departures: u64,
     /// `moves / departures`.
     pub moves_per_departure: f64,
+    /// Nodes that the strategy moved to another place, per departure; those that keep a parent who moves are not counted.
+    #[serde(default)]
+    pub nodes_moved_per_departure: f64,
+    /// Those of them that were moved although nothing asked for it, per departure.
+    #[serde(default)]
+    pub optimising_moves_per_departure: f64,
+    /// The delays of all links on the way from the source to each viewer in the overlay, added up, over all viewers and
+    /// seconds, in ms.
+    #[serde(default)]
+    pub propagation_ms: Quantiles,
+    /// The delay of each viewer from the source itself, in ms, over the same viewers and seconds.
+    #[serde(default)]
+    pub unicast_ms: Quantiles,
     /// Assignments sent per join, move or departure.
     pub assignments_per_change: f64,
     /// Share of children older than their parent, weak nodes aside, at the end of the measured time.

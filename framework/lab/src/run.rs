@@ -424,6 +424,7 @@ fn network(scenario: &Scenario, audience: &Audience, seed: u64) -> Network {
     let network = &scenario.network;
     Network {
         paths: audience.paths(),
+        networks: network.networks,
         jitter: from_ms(network.jitter_ms),
         loss: network.loss,
         control_round_trips: network.control_round_trips,

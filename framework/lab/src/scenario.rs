@@ -98,6 +98,10 @@ pub struct Network {
     pub delays: Delays,
     /// Each node's access adds this, one way, going out and coming in: drawn once per node from this range, in ms.
     pub access_ms: [f64; 2],
+    /// Whether the address of a viewer tells at which host of a matrix it is, as viewers of one access network share a prefix: a
+    /// strategy may then know where a newcomer is before it has measured anything. The 490 networks of PlanetLab make this
+    /// more of a help than it is in the world.
+    pub networks: bool,
     /// Added to each frame, up to this much.
     pub jitter_ms: f64,
     /// Share of packets lost between nodes, at random. A loss costs a round trip and lowers the link's ceiling.
@@ -131,6 +135,7 @@ impl Default for Network {
         Self {
             delays: Delays::default(),
             access_ms: [1.0, 10.0],
+            networks: true,
             jitter_ms: 2.0,
             loss: 0.0,
             classes: vec![Class::default()],

@@ -8,7 +8,7 @@ use peerstream_protocol::id::{NodeId, Rendition, Session, Term};
 use peerstream_protocol::segment::Kind;
 use peerstream_protocol::time::Micros;
 
-use crate::conductor::{Conductor, Conn, Order};
+use crate::conductor::{Conductor, Conn, From, Order};
 
 /// Assigns what it is told to.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl Script {
 }
 
 impl Conductor for Script {
-    fn opened(&mut self, _: Micros, _: Conn, _: bool) {}
+    fn opened(&mut self, _: Micros, _: Conn, _: From) {}
 
     fn message(&mut self, now: Micros, conn: Conn, bytes: &[u8]) {
         let from = self.names.get(&conn).copied();

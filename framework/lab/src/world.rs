@@ -292,6 +292,11 @@ impl<C: Conductor> World<C> {
         self.actors.len()
     }
 
+    /// The delay between two nodes, one way.
+    pub fn one_way(&self, a: ActorId, b: ActorId) -> Micros {
+        self.network.one_way((a.0, &self.actors[a.0].access), (b.0, &self.actors[b.0].access))
+    }
+
     /// A node's status; that of nobody once it has gone.
     pub fn status(&self, id: ActorId) -> Status {
         self.actors[id.0].node.as_ref().map(|node| node.status()).unwrap_or_default()

@@ -4,10 +4,13 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use peerstream_abi::api::Sink;
+use peerstream_abi::message::Traits;
 use peerstream_abi::lane::{digest, read_plan, write_event, write_topology};
 use peerstream_abi::op;
 use peerstream_abi::record::{self, event, read_ops};
-use peerstream_overlay::{Context, Event, GROUP_OPS_MAX, LadderPolicy, Overload, Plan, Rung, Topology, TreeStrategy};
+use peerstream_overlay::{
+    Context, Event, GROUP_OPS_MAX, LadderPolicy, Moved, Overload, Plan, Rung, Topology, TreeStrategy,
+};
 use peerstream_protocol::id::NodeId;
 use peerstream_protocol::time::Micros;
 use peerstream_traits::PluginError;
@@ -133,11 +136,15 @@ pub struct Strategy {
     // Some of the trait's methods only look; the decider is asked all the same.
     decider: Mutex<Decider>,
     batches: u32,
+    round_trips: bool,
 }
 
 impl Strategy {
     pub(crate) fn new(name: &str, carrier: Carrier) -> Self {
-        Self { decider: Mutex::new(Decider::new(name, carrier)), batches: 0 }
+        let mut decider = Decider::new(name, carrier);
+        // One that does not say wants nothing more.
+        let traits: Traits = decider.ask(op::TRAITS, Value::Null).unwrap_or_default();
+        Self { decider: Mutex::new(decider), batches: 0, round_trips: traits.round_trips }
     }
 
     /// Reads what the strategy wrote.
@@ -199,6 +206,15 @@ impl TreeStrategy for Strategy {
 
     fn failure(&self) -> Option<String> {
         self.decider.lock().expect("no holder panics").failure.clone()
+    }
+
+    fn wants_round_trips(&self) -> bool {
+        self.round_trips
+    }
+
+    fn moved(&self) -> Moved {
+        let moved = self.decider.lock().expect("no holder panics").ask(op::MOVED, Value::Null);
+        moved.map_or_else(Moved::default, |(all, to_optimise)| Moved { all, to_optimise })
     }
 
     fn waiting(&self) -> usize {

@@ -102,7 +102,7 @@ fn of_rust() -> String {
         "PS_EXPLAIN" = op::EXPLAIN,
         "PS_DIGEST" = op::DIGEST,
         "PS_TRAITS" = op::TRAITS,
-        "PS_HEALTH" = op::HEALTH,
+        "PS_HEALTH" = op::HEALTH, "PS_MOVED" = op::MOVED,
         "PS_PROBE" = op::PROBE,
         "PS_START" = op::START,
         "PS_RELOAD" = op::RELOAD,

@@ -32,6 +32,6 @@ mod validate;
 
 pub use ladder::{InBatches, LEAVES_MAX, LadderPolicy, Overload, Rung};
 pub use plan::{GROUP_OPS_MAX, Group, Op, Plan, STANDBYS_MAX, Standbys};
-pub use strategy::{Context, Event, TreeStrategy};
+pub use strategy::{Context, Event, Moved, TreeStrategy};
 pub use topology::{Member, Topology};
 pub use validate::{Reject, STANDBY_CLIENTS_MAX};

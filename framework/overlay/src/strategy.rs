@@ -37,6 +37,16 @@ pub enum Event {
     },
     /// The coordinator judged that this member serves worse than it should. It is told again while that lasts.
     Underperforms(NodeId),
+    /// One of two nodes measured the round trip on the link between them: told when it is first known and when it has
+    /// clearly changed, and only to a strategy that [wants it](TreeStrategy::wants_round_trips).
+    RoundTrip {
+        /// One of them.
+        a: NodeId,
+        /// The other one; either may be the source.
+        b: NodeId,
+        /// Milliseconds, at least 1. What nodes say, so it may be wrong.
+        rtt_ms: u16,
+    },
     /// A group of the last plan was not committed; the target edges are as the topology shows them.
     Rejected {
         /// The group's index in that plan.
@@ -46,6 +56,15 @@ pub enum Event {
     },
     /// A second or so has passed.
     Tick,
+}
+
+/// How many nodes a strategy has moved to another place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// All that had a place before.
+    pub all: u64,
+    /// Those of them that were moved although nothing asked for it.
+    pub to_optimise: u64,
 }
 
 /// Decides who feeds whom. Synchronous, deterministic and pure: the same calls give the same plans.
@@ -67,9 +86,19 @@ pub trait TreeStrategy {
         None
     }
 
+    /// Whether it wants to be told of [`Event::RoundTrip`].
+    fn wants_round_trips(&self) -> bool {
+        false
+    }
+
     /// Members for whom there is no place because too few others can feed them.
     fn waiting(&self) -> usize {
         0
+    }
+
+    /// What it has moved so far, for figures.
+    fn moved(&self) -> Moved {
+        Moved::default()
     }
 
     /// Names the node's place in a word, such as `A5`.

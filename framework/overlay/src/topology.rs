@@ -23,6 +23,9 @@ pub struct Member {
     pub untried: bool,
     /// When it joined, microseconds since 1970; what "older" goes by.
     pub joined_at: Micros,
+    /// The same for nodes of one network, which are about equally far from others; 0 when that is not known. It says nothing
+    /// else about them.
+    pub network: u64,
     pub(crate) parents: Parents,
     pub(crate) children: SmallVec<[(NodeId, Stripes); 2]>,
     pub(crate) backup: Maybe<NodeId>,
@@ -46,6 +49,7 @@ impl Member {
             relay,
             untried: false,
             joined_at,
+            network: 0,
             parents: SmallVec::new(),
             children: SmallVec::new(),
             backup: Maybe::default(),
@@ -58,6 +62,11 @@ impl Member {
     /// The same member, with an uplink that is still to be measured or not.
     pub fn with_untried(self, untried: bool) -> Self {
         Self { untried, ..self }
+    }
+
+    /// The same member, in that network.
+    pub fn with_network(self, network: u64) -> Self {
+        Self { network, ..self }
     }
 
     /// Who feeds it which stripes; no stripe twice.
@@ -148,9 +157,9 @@ impl Topology {
         if self.contains(node) {
             return Err(Reject::Known(node));
         }
-        let untried = member.untried;
+        let Member { untried, network, .. } = member;
         let member = Member::new(member.capacity, member.relay, member.joined_at);
-        self.members.insert(node, Member { untried, ..member });
+        self.members.insert(node, Member { untried, network, ..member });
         Ok(())
     }
 

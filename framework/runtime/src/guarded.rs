@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
-use peerstream_overlay::{Context, Event, Plan, TreeStrategy};
+use peerstream_overlay::{Context, Event, Moved, Plan, TreeStrategy};
 use peerstream_protocol::id::NodeId;
 use peerstream_traits::strategy::BoxedStrategy;
 
@@ -57,6 +57,14 @@ impl TreeStrategy for Guarded {
     fn failure(&self) -> Option<String> {
         let failure = self.failure.lock().expect("no holder panics").clone();
         failure.or_else(|| self.strategy.failure())
+    }
+
+    fn wants_round_trips(&self) -> bool {
+        self.look(|strategy| strategy.wants_round_trips())
+    }
+
+    fn moved(&self) -> Moved {
+        self.look(|strategy| strategy.moved())
     }
 
     fn waiting(&self) -> usize {

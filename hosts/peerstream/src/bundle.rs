@@ -5,6 +5,7 @@ use peerstream_archive_fs as _;
 use peerstream_compliance_queue as _;
 use peerstream_dumbbell as _;
 use peerstream_ingest_pipe as _;
+use peerstream_proximity as _;
 use peerstream_registry::{Registry, RegistryError};
 use peerstream_step_down as _;
 use peerstream_telemetry_jsonl as _;
@@ -34,6 +35,7 @@ mod tests {
     /// A crate that is only in `Cargo.toml` is left out by the linker without a word: this list is what must be there.
     const LINKED: &[&str] = &[
         "strategy/dumbbell",
+        "strategy/proximity",
         "ladder/step-down",
         "telemetry/jsonl",
         "telemetry/otlp",

@@ -34,6 +34,7 @@ fn allowed(package: &str, folder: &str) -> Option<Vec<&'static str>> {
             vec!["peerstream-abi", "peerstream-overlay", "peerstream-protocol", "peerstream-traits"]
         }
         "peerstream-web" => vec!["peerstream-protocol", "peerstream-node"],
+        "peerstream-proximity" => vec!["peerstream-sdk", "peerstream-dumbbell"],
         _ if folder.starts_with("strategies/") || folder.starts_with("modules/") => vec!["peerstream-sdk"],
         _ if folder.starts_with("hosts/") || folder.starts_with("examples/") => return None,
         _ => panic!("{package} in {folder} has no rule here: give it one"),

@@ -62,7 +62,14 @@ impl Strategy {
             op::PLACE => write_json(out, &self.strategy.place(NodeId(read_json(json)?))),
             op::EXPLAIN => write_json(out, &self.strategy.explain(NodeId(read_json(json)?))),
             op::DIGEST => write_json(out, &format!("{:016x}", digest(self.mirror.topology()))),
-            op::TRAITS => write_json(out, &peerstream_abi::message::Traits::default()),
+            op::MOVED => {
+                let moved = self.strategy.moved();
+                write_json(out, &(moved.all, moved.to_optimise))
+            }
+            op::TRAITS => {
+                let round_trips = self.strategy.wants_round_trips();
+                write_json(out, &peerstream_abi::message::Traits { round_trips, ..Default::default() })
+            }
             _ => Err(PluginError::unsupported("this call")),
         }
     }

@@ -11,19 +11,21 @@ use crate::helpers;
 use crate::node::{Cause, Node, Slot};
 use crate::pairs::Pairs;
 use crate::place::Place;
+use crate::preference::{Peer, Preference};
 use crate::tree::Tree;
 
 /// Seats everyone as in the running topology as far as it has the shape of the trees, the others as newcomers.
-pub(crate) fn adopt(tree: &mut Tree, wiring: &mut Wiring, topology: &Topology) {
-    seat_as_they_are(tree, topology);
+pub(crate) fn adopt(tree: &mut Tree, wiring: &mut Wiring, preference: &mut impl Preference, topology: &Topology) {
+    seat_as_they_are(tree, preference, topology);
     let strange = topology.iter().filter(|(id, _)| *id != NodeId::SOURCE && tree.nodes.find(*id).is_none());
-    let mut strange: Vec<_> = strange.map(|(id, member)| Node::new(id, member)).collect();
-    strange.sort_by_key(|node| (node.ability.is_leaf(), node.age()));
+    let mut strange: Vec<_> = strange.map(|(id, member)| (Node::new(id, member), member)).collect();
+    strange.sort_by_key(|(node, _)| (node.ability.is_leaf(), node.age()));
+    let strange: Vec<_> = strange.into_iter().map(|(node, member)| (node.id, member)).collect();
     for node in strange {
-        let slot = tree.nodes.insert(node);
-        tree.settle_in(slot, Cause::Adopted);
+        let slot = insert(tree, preference, node);
+        tree.settle_in(slot, Cause::Adopted, preference);
     }
-    tree.seat_waiting();
+    tree.seat_waiting(preference);
     for (id, member) in topology.iter() {
         if let Some(slot) = tree.nodes.find(id) {
             adopt_edges(tree, wiring, slot, member);
@@ -31,13 +33,19 @@ pub(crate) fn adopt(tree: &mut Tree, wiring: &mut Wiring, topology: &Topology) {
     }
 }
 
-fn seat_as_they_are(tree: &mut Tree, topology: &Topology) {
+fn insert(tree: &mut Tree, preference: &mut impl Preference, (id, member): (NodeId, &Member)) -> Slot {
+    let slot = tree.nodes.insert(Node::new(id, member));
+    preference.on_came(Peer::of(slot), id, member.network);
+    slot
+}
+
+fn seat_as_they_are(tree: &mut Tree, preference: &mut impl Preference, topology: &Topology) {
     let mut todo = VecDeque::from([(NodeId::SOURCE, None)]);
     while let Some((parent, place)) = todo.pop_front() {
         for (child, place) in seating(tree, topology, parent, place) {
-            let node = Node::new(child, topology.get(child).expect("it is somebody's child"));
-            let weak = node.ability.is_leaf();
-            let slot = tree.nodes.insert(node);
+            let member = topology.get(child).expect("it is somebody's child");
+            let slot = insert(tree, preference, (child, member));
+            let weak = tree.nodes[slot].ability.is_leaf();
             tree.put(place, slot, Cause::Adopted);
             if !weak {
                 todo.push_back((child, Some(place)));

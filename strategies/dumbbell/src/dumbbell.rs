@@ -1,5 +1,6 @@
 //! The strategy: answers what happens with moves of the two trees.
 
+use peerstream_sdk::overlay::Moved;
 use peerstream_sdk::prelude::*;
 
 use crate::adopt;
@@ -10,6 +11,7 @@ use crate::explain;
 use crate::node::{Ability, Cause, Marks, Node, Slot};
 use crate::pairs::Pairs;
 use crate::place::{Forest, Place};
+use crate::preference::{ByAge, Improvement, Peer, Preference, Trees};
 use crate::tree::Tree;
 
 /// Places tried for a node that could not reach its parent.
@@ -18,6 +20,9 @@ const PLACES_TRIED: usize = 16;
 const SPOTS_TRIED: usize = 64;
 /// Nodes per tick for whom a helper is looked for again.
 const HELPERS_RETRIED: usize = 64;
+
+/// Changes that nothing asks for are at most this many in one call.
+const IMPROVEMENTS_MAX: usize = 64;
 
 /// How many nodes the source feeds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +82,10 @@ pub struct Counters {
     pub moves: u64,
     /// Those of them that filled a hole nearer to the source.
     pub compactions: u64,
+    /// Pairs of nodes that changed places because a preference asked for it; two moves each.
+    pub exchanges: u64,
+    /// Leaves that moved to an open place because a preference asked for it.
+    pub settled: u64,
     /// Moves after which a node that relays was older than its new parent.
     pub inversions: u64,
     /// Nodes put at the bottom because they underperformed.
@@ -92,9 +101,13 @@ pub struct Counters {
 impl PluginConfig for Config {}
 
 /// The balanced dumbbell.
+pub type Dumbbell = Paired<ByAge>;
+
+/// Two trees of dumbbells, and what decides where their rules leave a choice.
 #[derive(Clone, Debug)]
-pub struct Dumbbell {
+pub struct Paired<P> {
     config: Config,
+    preference: P,
     tree: Tree,
     wiring: Wiring,
     pairs: Pairs,
@@ -104,17 +117,25 @@ pub struct Dumbbell {
     gaps: Vec<Place>,
 }
 
-impl Default for Dumbbell {
+impl<P: Preference + Default> Default for Paired<P> {
     fn default() -> Self {
         Self::new(Config::default())
     }
 }
 
-impl Dumbbell {
+impl<P: Preference + Default> Paired<P> {
     /// A strategy for an empty overlay; [`TreeStrategy::attach`] takes over one that runs.
     pub fn new(config: Config) -> Self {
+        Self::with(config, P::default())
+    }
+}
+
+impl<P: Preference> Paired<P> {
+    /// The same with a preference of its own.
+    pub fn with(config: Config, preference: P) -> Self {
         Self {
             config,
+            preference,
             tree: Tree::new(Forest::new(2), Micros(0)),
             wiring: Wiring::new(config.standby),
             pairs: Pairs::default(),
@@ -130,6 +151,16 @@ impl Dumbbell {
         Some(self.tree.nodes[slot].place).filter(|place| *place != Place::NONE)
     }
 
+    /// The number by which a preference knows a node.
+    pub fn peer_of(&self, node: NodeId) -> Option<Peer> {
+        if node == NodeId::SOURCE { Some(Peer::SOURCE) } else { self.tree.nodes.find(node).map(Peer::of) }
+    }
+
+    /// What decides where the rules leave a choice.
+    pub fn preference(&self) -> &P {
+        &self.preference
+    }
+
     /// How the places hang together at present.
     pub fn forest(&self) -> Forest {
         self.tree.forest
@@ -141,6 +172,8 @@ impl Dumbbell {
         Counters {
             moves: tally.moves,
             compactions: tally.compactions,
+            exchanges: tally.exchanges,
+            settled: tally.settled,
             inversions: tally.inversions,
             demotions: self.demotions,
             pairs_dropped: self.pairs.dropped,
@@ -160,7 +193,7 @@ impl Dumbbell {
         let tally = self.tree.tally;
         self.tree = Tree::new(self.forest_for(context), context.now);
         self.wiring = Wiring::new(self.config.standby);
-        adopt::adopt(&mut self.tree, &mut self.wiring, context.topology);
+        adopt::adopt(&mut self.tree, &mut self.wiring, &mut self.preference, context.topology);
         self.tree.tally = tally;
         self.plan(plan);
     }
@@ -185,17 +218,19 @@ impl Dumbbell {
                 self.tree.take(place);
                 gaps.push(place);
             }
+            self.preference.on_left(Peer::of(slot));
             self.wiring.release(&mut self.tree, slot);
         }
         gaps.sort_unstable();
-        gaps.drain(..).rev().for_each(|gap| self.tree.fill(gap));
+        gaps.drain(..).rev().for_each(|gap| self.tree.fill(gap, &mut self.preference));
         (self.leaving, self.gaps) = (leaving, gaps);
     }
 
     fn on_joined(&mut self, topology: &Topology, node: NodeId) {
         let Some(member) = topology.get(node).filter(|_| self.tree.nodes.find(node).is_none()) else { return };
         let slot = self.tree.nodes.insert(Node::new(node, member));
-        self.tree.settle_in(slot, Cause::Joined);
+        self.preference.on_came(Peer::of(slot), node, member.network);
+        self.tree.settle_in(slot, Cause::Joined, &mut self.preference);
     }
 
     /// Nodes that relay no more go to leaf places, all at once, so that none takes another one's place; one that does
@@ -212,7 +247,7 @@ impl Dumbbell {
             if place == Place::NONE {
                 self.tree.forget_waiting(slot);
                 self.tree.nodes[slot].ability = ability;
-                self.tree.settle_in(slot, Cause::Joined);
+                self.tree.settle_in(slot, Cause::Joined, &mut self.preference);
             } else if ability.is_leaf() && self.tree.nodes[slot].children > 0 {
                 retired.push((place, slot));
             } else {
@@ -230,10 +265,10 @@ impl Dumbbell {
             self.tree.take(*place);
             self.tree.nodes[*slot].ability = Ability::Weak;
         }
-        nodes.iter().rev().for_each(|(place, _)| self.tree.fill(*place));
+        nodes.iter().rev().for_each(|(place, _)| self.tree.fill(*place, &mut self.preference));
         for (_, slot) in nodes {
             self.tree.tally.moves += 1;
-            self.tree.settle_in(slot, Cause::StoppedRelaying);
+            self.tree.settle_in(slot, Cause::StoppedRelaying, &mut self.preference);
         }
     }
 
@@ -247,10 +282,10 @@ impl Dumbbell {
         }
         self.tree.take(place);
         self.tree.nodes[slot].since = now;
-        self.tree.fill(place);
+        self.tree.fill(place, &mut self.preference);
         self.tree.tally.moves += 1;
         self.demotions += 1;
-        self.tree.settle_at_the_bottom(slot, Cause::Demoted);
+        self.tree.settle_at_the_bottom(slot, Cause::Demoted, &mut self.preference);
     }
 
     /// A pair that cannot connect: the child goes to another place; backups and helpers are chosen anew.
@@ -290,7 +325,7 @@ impl Dumbbell {
 
     fn move_to(&mut self, open: Place, place: Place) {
         self.tree.shift(place, open, Cause::Unreachable);
-        self.tree.fill(place);
+        self.tree.fill(place, &mut self.preference);
     }
 
     /// Another leaf with which this one can change places: both then have a parent that they may be able to reach, and one
@@ -326,8 +361,59 @@ impl Dumbbell {
         self.pairs.forget_old(now);
         self.tree.improve_single_root();
         let budget = (self.tree.nodes.len() / 64).max(self.config.compaction_moves_min as usize);
-        (0..budget).all(|_| self.tree.compact());
+        (0..budget).all(|_| self.tree.compact(&mut self.preference));
+        self.preference.on_tick(Trees(&self.tree));
         self.wiring.retry_helpers(&mut self.tree, HELPERS_RETRIED);
+    }
+
+    fn on_round_trip(&mut self, a: NodeId, b: NodeId, rtt_ms: u16) {
+        if let (Some(a), Some(b)) = (self.peer_of(a), self.peer_of(b)) {
+            self.preference.on_round_trip(Trees(&self.tree), a, b, rtt_ms);
+        }
+    }
+
+    /// Carries out what is worth it although nothing asks for it.
+    fn improve(&mut self) {
+        for _ in 0..IMPROVEMENTS_MAX {
+            let Some(improvement) = self.preference.improvement(Trees(&self.tree)) else { return };
+            match improvement {
+                Improvement::Exchange(one, other) if self.can_exchange(one, other) => {
+                    self.tree.exchange(one, other, Cause::Exchanged);
+                    self.tree.tally.exchanges += 1;
+                }
+                Improvement::Move { from, to } if self.can_move(from, to) => {
+                    self.tree.shift(from, to, Cause::Settled);
+                    self.tree.tally.settled += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether the occupants of two places can be fed and feed at each other's.
+    fn can_exchange(&self, one: Place, other: Place) -> bool {
+        let (Some(first), Some(second)) = (self.tree.seat(one), self.tree.seat(other)) else { return false };
+        let leaves = self.tree.is_leaf(one) && self.tree.is_leaf(other);
+        let able = leaves || !(first.ability.is_leaf() || second.ability.is_leaf());
+        one != other
+            && able
+            && self.would_reach(first.id, second.id, other)
+            && self.would_reach(second.id, first.id, one)
+    }
+
+    /// Whether nothing is known against that node's feeding and being fed at the place that the other one has.
+    fn would_reach(&self, node: NodeId, other: NodeId, place: Place) -> bool {
+        let parent = self.parent_at(place);
+        let children = self.tree.forest.children(place).filter_map(|child| Some(self.tree.seat(child)?.id));
+        let apart =
+            |neighbour: NodeId| neighbour == node || neighbour == other || !self.pairs.contains(neighbour, node);
+        parent.is_some_and(apart) && children.into_iter().all(apart)
+    }
+
+    /// Whether a leaf can be fed at an open place.
+    fn can_move(&self, from: Place, to: Place) -> bool {
+        let Some(seat) = self.tree.seat(from) else { return false };
+        self.tree.is_open(to) && self.tree.is_leaf(from) && self.may_sit(seat.slot, to)
     }
 
     /// Writes a plan of one group for all that has changed.
@@ -340,10 +426,10 @@ impl Dumbbell {
     }
 }
 
-impl Plugin for Dumbbell {
-    const NAME: &'static str = "dumbbell";
-    const SUMMARY: &'static str = "two parallel balanced trees, older nodes higher";
-    const STABILITY: Stability = Stability::Beta;
+impl<P: Preference + Default + Send + 'static> Plugin for Paired<P> {
+    const NAME: &'static str = P::NAME;
+    const SUMMARY: &'static str = P::SUMMARY;
+    const STABILITY: Stability = P::STABILITY;
     type Config = Config;
 
     fn build(config: Config, _: &BuildContext<'_>) -> Result<Self, PluginError> {
@@ -351,15 +437,17 @@ impl Plugin for Dumbbell {
     }
 }
 
-impl TreeStrategy for Dumbbell {
+impl<P: Preference> TreeStrategy for Paired<P> {
     fn attach(&mut self, context: &Context<'_>, plan: &mut Plan) {
-        *self = Self::new(self.config);
+        (self.pairs, self.demotions, self.tree.tally) = Default::default();
+        self.preference.on_restart(true);
         self.start(context, plan);
     }
 
     fn on_events(&mut self, context: &Context<'_>, events: &[Event], plan: &mut Plan) {
         let rejected = events.iter().any(|event| matches!(event, Event::Rejected { .. }));
         if rejected || self.forest_for(context) != self.tree.forest {
+            self.preference.on_restart(false);
             return self.start(context, plan);
         }
         self.tree.now = context.now;
@@ -371,11 +459,18 @@ impl TreeStrategy for Dumbbell {
                 Event::Underperforms(node) => self.on_underperforms(node, context.now),
                 Event::LinkFailed { a, b } => self.on_link_failed(a, b, context.now),
                 Event::Tick => self.on_tick(context.now),
+                Event::RoundTrip { a, b, rtt_ms } => self.on_round_trip(a, b, rtt_ms),
                 _ => {}
             }
         }
-        self.tree.seat_waiting();
+        self.tree.seat_waiting(&mut self.preference);
+        self.improve();
         self.plan(plan);
+    }
+
+    fn moved(&self) -> Moved {
+        let tally = self.tree.tally;
+        Moved { all: tally.moves, to_optimise: 2 * tally.exchanges + tally.settled }
     }
 
     fn waiting(&self) -> usize {

@@ -45,7 +45,7 @@
 mod adopt;
 mod ahead;
 mod backups;
-mod chance;
+pub mod chance;
 mod dumbbell;
 mod edges;
 mod explain;
@@ -55,11 +55,13 @@ mod node;
 mod pairs;
 mod place;
 mod place_set;
+mod preference;
 mod retry;
 mod seats;
 mod tree;
 
 peerstream_sdk::export_plugin! { strategy: Dumbbell }
 
-pub use dumbbell::{Config, Counters, Dumbbell, Roots};
+pub use dumbbell::{Config, Counters, Dumbbell, Paired, Roots};
 pub use place::{Forest, Place, ROOT_PAIRS_MAX};
+pub use preference::{ByAge, Improvement, Peer, Preference, Seated, Trees};

@@ -37,6 +37,12 @@ pub(crate) enum Cause {
     Adopted,
     /// It was the older child of the node that was there.
     Rose,
+    /// It was the younger child, and the one with which the others lag less.
+    RoseNearer,
+    /// It changed places with another, so that those below them lag less.
+    Exchanged,
+    /// It found a nearer place once it was known where it is.
+    Settled,
     /// It was the best uplink below the single root.
     BestUplink,
     /// The children of the node that was there could not take its place.
@@ -246,6 +252,10 @@ impl Nodes {
 
     pub(crate) fn len(&self) -> usize {
         self.index.len()
+    }
+
+    pub(crate) fn get(&self, slot: Slot) -> Option<&Node> {
+        self.nodes.get(slot.0 as usize)
     }
 
     pub(crate) fn find(&self, id: NodeId) -> Option<Slot> {

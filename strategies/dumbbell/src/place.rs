@@ -25,8 +25,14 @@ impl Place {
         Self(self.0 ^ 1)
     }
 
-    pub(crate) fn index(self) -> usize {
+    /// Where it is in the order in which places fill; 0 for A1.
+    pub fn index(self) -> usize {
         self.0 as usize
+    }
+
+    /// The place with that index.
+    pub fn of(index: usize) -> Self {
+        Self(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
     /// 0 in tree A, 1 in tree B.

@@ -51,7 +51,12 @@ impl PlaceSet {
 
     /// All members in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Place> {
-        std::iter::successors(self.first(), |place| self.next(place.index() + 1))
+        self.iter_from(Place(0))
+    }
+
+    /// All members from this place on.
+    pub(crate) fn iter_from(&self, place: Place) -> impl Iterator<Item = Place> {
+        std::iter::successors(self.next(place.index()), |place| self.next(place.index() + 1))
     }
 
     /// The first member from this index on.
@@ -127,6 +132,7 @@ mod tests {
                 prop_assert_eq!(set.first(), known.first().copied());
                 prop_assert_eq!(set.contains(place), insert);
             }
+            prop_assert!(set.iter_from(Place(100)).eq(known.range(Place(100)..).copied()));
             prop_assert!(set.iter().eq(known));
         }
     }

@@ -50,6 +50,11 @@ pub(crate) struct Seats {
 }
 
 impl Seats {
+    /// The indices of all places that were ever taken are below this.
+    pub(crate) fn end(&self) -> usize {
+        self.pairs.len() * 2
+    }
+
     /// The seat there, if it is taken.
     pub(crate) fn get(&self, place: Place) -> Option<&Seat> {
         let seat = &self.pairs.get(place.index() / 2)?.0[place.index() % 2];

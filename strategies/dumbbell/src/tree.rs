@@ -9,6 +9,7 @@ use crate::leaves::{Choice, Leaf, Leaves};
 use crate::node::{Ability, Cause, Marks, Nodes, Slot};
 use crate::place::{Forest, Place};
 use crate::place_set::PlaceSet;
+use crate::preference::{Peer, Preference, Trees};
 use crate::seats::{Seat, Seats};
 
 /// So many leaves, besides as many as there are nodes, may wait to be listed.
@@ -19,6 +20,8 @@ const UNLISTED_MAX: usize = 1024;
 pub(crate) struct Tally {
     pub(crate) moves: u64,
     pub(crate) compactions: u64,
+    pub(crate) exchanges: u64,
+    pub(crate) settled: u64,
     pub(crate) inversions: u64,
 }
 
@@ -89,9 +92,29 @@ impl Tree {
         self.forest.children(place).all(|child| self.at(child).is_none())
     }
 
+    /// How many nodes have a place.
+    pub(crate) fn placed(&self) -> usize {
+        self.placed
+    }
+
+    /// The indices of all places that somebody has are below this.
+    pub(crate) fn places_end(&self) -> usize {
+        self.seats.end()
+    }
+
     /// Empty places that somebody would feed, the shallowest first.
     pub(crate) fn open(&self) -> impl Iterator<Item = Place> {
         self.open.iter()
+    }
+
+    /// The same from a place on.
+    pub(crate) fn open_from(&self, place: Place) -> impl Iterator<Item = Place> {
+        self.open.iter_from(place)
+    }
+
+    /// Whether that place is empty and somebody would feed it.
+    pub(crate) fn is_open(&self, place: Place) -> bool {
+        self.open.contains(place)
     }
 
     /// Now, in seconds.
@@ -121,10 +144,10 @@ impl Tree {
 
     // Joining.
 
-    /// Finds a place for a node that has none: the shallowest free one, or, if it relays, that of a weak node which
-    /// keeps shallower places from being.
-    pub(crate) fn settle_in(&mut self, newcomer: Slot, cause: Cause) {
-        let open = self.open_place();
+    /// Finds a place for a node that has none: a free one, or, if it relays, that of a weak node which keeps shallower
+    /// places from being.
+    pub(crate) fn settle_in(&mut self, newcomer: Slot, cause: Cause, preference: &mut impl Preference) {
+        let open = self.shallowest_open();
         // Only weak nodes have places: without one nobody would ever know what it can send.
         if open.is_none() && self.nodes[newcomer].ability == Ability::Untried {
             self.nodes[newcomer].ability = Ability::Trusted;
@@ -134,9 +157,15 @@ impl Tree {
         let blocker = self.weak.first().filter(|weak| !self.nodes[newcomer].ability.is_leaf() && blocks(weak));
         match (blocker, open) {
             (Some(place), _) => self.displace(place, newcomer, cause),
-            (None, Some(place)) => self.put(place, newcomer, cause),
+            (None, Some(_)) => self.put_preferred(newcomer, cause, preference),
             (None, None) => self.wait(newcomer),
         }
+    }
+
+    /// Puts a node to the open place that is preferred for it; there must be one.
+    fn put_preferred(&mut self, slot: Slot, cause: Cause, preference: &mut impl Preference) {
+        let place = preference.open_place(Trees(self), Peer::of(slot)).or(self.open.first());
+        self.put(place.expect("there is an open place"), slot, cause);
     }
 
     /// The newcomer takes the place of a weak node, which it feeds from then on.
@@ -150,17 +179,17 @@ impl Tree {
         }
     }
 
-    /// Takes the shallowest free place, and nobody else's.
-    pub(crate) fn settle_at_the_bottom(&mut self, node: Slot, cause: Cause) {
-        match self.open_place() {
-            Some(place) => self.put(place, node, cause),
-            None => self.settle_in(node, cause),
+    /// Takes a free place, and nobody else's.
+    pub(crate) fn settle_at_the_bottom(&mut self, node: Slot, cause: Cause, preference: &mut impl Preference) {
+        match self.shallowest_open() {
+            Some(_) => self.put_preferred(node, cause, preference),
+            None => self.settle_in(node, cause, preference),
         }
     }
 
     /// The shallowest free place. Nobody is fed by a node whose uplink is still to be measured, unless there is no other
     /// place: then the shallowest of these is trusted.
-    fn open_place(&mut self) -> Option<Place> {
+    fn shallowest_open(&mut self) -> Option<Place> {
         if let Some(open) = self.open.first() {
             return Some(open);
         }
@@ -186,11 +215,10 @@ impl Tree {
     }
 
     /// Finds places for those who wait, as long as there are any.
-    pub(crate) fn seat_waiting(&mut self) {
-        while !self.waiting.is_empty() {
-            let Some(place) = self.open_place() else { return };
+    pub(crate) fn seat_waiting(&mut self, preference: &mut impl Preference) {
+        while !self.waiting.is_empty() && self.shallowest_open().is_some() {
             let Some((.., slot)) = self.waiting.pop_first() else { return };
-            self.put(place, slot, Cause::Joined);
+            self.put_preferred(slot, Cause::Joined, preference);
         }
     }
 
@@ -215,9 +243,9 @@ impl Tree {
 
     // Leaving.
 
-    /// Fills a gap: the older child moves up, its own gap is filled the same way, until the gap is at a leaf.
-    pub(crate) fn fill(&mut self, mut gap: Place) {
-        while let Some((heir, cause)) = self.heir(gap) {
+    /// Fills a gap: one of its children moves up, its own gap is filled the same way, until the gap is at a leaf.
+    pub(crate) fn fill(&mut self, mut gap: Place, preference: &mut impl Preference) {
+        while let Some((heir, cause)) = self.heir(gap, preference) {
             self.trust(heir);
             self.shift(heir, gap, cause);
             gap = heir;
@@ -227,21 +255,34 @@ impl Tree {
         }
     }
 
-    /// The older of the gap's children that relay, measured or not; for a single root the best uplink of them, then the oldest.
-    fn heir(&self, gap: Place) -> Option<(Place, Cause)> {
-        let by_uplink = self.forest.has_single_root() && self.forest.parent(gap).is_none();
+    /// That of the gap's children that relay, measured or not, which is to rise; for a single root the best uplink of them, then
+    /// the oldest.
+    fn heir(&self, gap: Place, preference: &mut impl Preference) -> Option<(Place, Cause)> {
+        if self.forest.has_single_root() && self.forest.parent(gap).is_none() {
+            return self.best_uplink_below(gap).map(|heir| (heir, Cause::BestUplink));
+        }
+        let relays = |child: Place| Some((self.seat(child).filter(|seat| seat.ability.may_relay())?.age(), child));
+        let mut children = self.forest.children(gap).filter_map(relays);
+        let one = children.next()?;
+        let Some(other) = children.next() else { return Some((one.1, Cause::Rose)) };
+        let ((_, older), (_, younger)) = (one.min(other), one.max(other));
+        match preference.rather_younger(Trees(self), gap, older, younger) {
+            true => Some((younger, Cause::RoseNearer)),
+            false => Some((older, Cause::Rose)),
+        }
+    }
+
+    fn best_uplink_below(&self, root: Place) -> Option<Place> {
         let relays = |child: &Place| self.seat(*child).filter(|seat| seat.ability.may_relay());
-        let children = self.forest.children(gap).filter_map(|child| Some((child, relays(&child)?)));
-        let uplink = |seat: &Seat| if by_uplink { self.nodes[seat.slot].capacity } else { 0 };
-        let rank = |seat: &Seat| (u8::MAX - uplink(seat), seat.age());
-        let heir = children.min_by_key(|(_, seat)| rank(seat)).map(|(child, _)| child)?;
-        Some((heir, if by_uplink { Cause::BestUplink } else { Cause::Rose }))
+        let children = self.forest.children(root).filter_map(|child| Some((child, relays(&child)?)));
+        let rank = |seat: &Seat| (u8::MAX - self.nodes[seat.slot].capacity, seat.age());
+        children.min_by_key(|(_, seat)| rank(seat)).map(|(child, _)| child)
     }
 
     /// Puts the best uplink next to the single root in its place, if it is better. True when it was.
     pub(crate) fn improve_single_root(&mut self) -> bool {
         let Some(root) = self.forest.roots().next().filter(|_| self.forest.has_single_root()) else { return false };
-        let Some((heir, _)) = self.heir(root) else { return false };
+        let Some(heir) = self.best_uplink_below(root) else { return false };
         let capacity = |place: Place| self.at(place).map_or(0, |slot| self.nodes[slot].capacity);
         if capacity(heir) <= capacity(root) {
             return false;
@@ -269,7 +310,8 @@ impl Tree {
 
     /// Whether somebody else could take this place and feed those below it.
     pub(crate) fn has_successor(&mut self, place: Place) -> bool {
-        self.heir(place).is_some() || self.called_up(place).is_some()
+        let relays = |child: Place| self.seat(child).is_some_and(|seat| seat.ability.may_relay());
+        self.forest.children(place).any(relays) || self.called_up(place).is_some()
     }
 
     /// The leaf that takes a place whose children are all weak: one that relays, of the last level that has one.
@@ -318,15 +360,15 @@ impl Tree {
 
     /// Moves one leaf of the last level up, if the last level could be emptied that way: into a hole, those beside a lone
     /// twin first, or, if it relays and there is none, to the place of a weak node that keeps such holes from being.
-    pub(crate) fn compact(&mut self) -> bool {
+    pub(crate) fn compact<P: Preference>(&mut self, preference: &mut P) -> bool {
         let Some(last) = self.leaves.last_level() else { return false };
         let limit = self.forest.first_of(last);
-        if self.placed > self.forest.places_above(last) {
+        if self.placed > self.forest.places_above(last.saturating_sub(P::SLACK)) {
             return false;
         }
         let above = |hole: &Place| *hole < limit;
         let Some(hole) = self.lone.first().filter(above).or(self.open.first().filter(above)) else {
-            return self.make_way(last);
+            return self.make_way(last, preference);
         };
         let strong = self.strong_leaf_for(hole, last);
         let Some(leaf) = strong.or_else(|| self.leaf_of(last, Choice::Weak, hole)) else { return false };
@@ -337,7 +379,7 @@ impl Tree {
 
     /// A node that relays and sits two levels deeper or more takes the place of the shallowest weak node: a leaf if there
     /// is one, else one that feeds weak nodes of the last level.
-    fn make_way(&mut self, last: u32) -> bool {
+    fn make_way(&mut self, last: u32, preference: &mut impl Preference) -> bool {
         let Some(place) = self.weak.first() else { return false };
         let levels = self.forest.level(place) + 2..=last;
         let mut riser = levels.clone().rev().find_map(|level| self.strong_leaf_for(place, level));
@@ -346,7 +388,7 @@ impl Tree {
             riser = above.filter(|above| levels.contains(&self.forest.level(*above)));
         }
         let Some((from, riser)) = riser.and_then(|from| Some((from, self.take(from)?))) else { return false };
-        self.fill(from);
+        self.fill(from, preference);
         self.tally.moves += 1;
         self.tally.compactions += 1;
         self.displace(place, riser, Cause::Compacted);

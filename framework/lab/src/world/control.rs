@@ -6,7 +6,7 @@ use peerstream_protocol::frame::{Frame, Lane, PIECE_PREFIX};
 use peerstream_protocol::time::Micros;
 
 use super::{ActorId, Event, HEADER, World};
-use crate::conductor::{Conductor, Conn, Order};
+use crate::conductor::{Conductor, Conn, From, Order};
 use crate::network::on_the_line;
 use crate::wire::Wire;
 
@@ -55,7 +55,9 @@ impl<C: Conductor> World<C> {
         if self.actors[id.0].is_alive() {
             self.actors[id.0].conn = Some(conn);
             self.conns[conn.0 as usize] = Some(id.0 as u32);
-            self.with_conductor(|conductor, now| conductor.opened(now, conn, id == ActorId::SOURCE));
+            let network = || self.network.network(&self.actors[id.0].access).map_or(From::Anywhere, From::Network);
+            let from = if id == ActorId::SOURCE { From::Source } else { network() };
+            self.with_conductor(|conductor, now| conductor.opened(now, conn, from));
             self.tell(id, Input::ControlUp);
         }
     }

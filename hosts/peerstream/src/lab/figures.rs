@@ -187,6 +187,15 @@ pub const GROUPS: &[Group] = &[
             "level_excess", "levels beyond the optimum", "", Lower,
                 |r| Some(f64::from(r.tree.level_max) - f64::from(r.tree.level_optimum));
             "moves_per_departure", "moves per departure", "", Lower, |r| (r.tree.departures > 0).then_some(r.tree.moves_per_departure);
+            "nodes_moved", "nodes moved per departure", "", Lower,
+                |r| (r.tree.departures > 0).then_some(r.tree.nodes_moved_per_departure);
+            "optimising_moves", "of these to optimise", "", Lower,
+                |r| (r.tree.departures > 0).then_some(r.tree.optimising_moves_per_departure);
+            "stretch_p50", "way through the trees over the direct one p50", "", Lower,
+                |r| over_unicast(r, r.tree.propagation_ms.p50, r.tree.unicast_ms.p50);
+            "stretch_p95", "the same p95", "", Lower, |r| over_unicast(r, r.tree.propagation_ms.p95, r.tree.unicast_ms.p95);
+            "lag_stretch_p50", "lag over the direct way p50", "", Lower, |r| over_unicast(r, r.lag_ms.p50, r.tree.unicast_ms.p50);
+            "lag_stretch_p95", "the same p95", "", Lower, |r| over_unicast(r, r.lag_ms.p95, r.tree.unicast_ms.p95);
             "assignments_per_change", "assignments per change", "", Lower, |r| Some(r.tree.assignments_per_change);
             "inverted", "children older than their parent", "%", Lower, |r| Some(100.0 * r.tree.inverted);
             "without_backup", "nodes without a backup", "%", Lower, |r| Some(100.0 * r.tree.without_backup);
@@ -218,6 +227,10 @@ fn count(value: u64) -> Option<f64> {
 
 fn percent(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| 100.0 * part as f64 / whole as f64)
+}
+
+fn over_unicast(report: &Report, lag_ms: f64, unicast_ms: f64) -> Option<f64> {
+    (report.tree.unicast_ms.count > 0 && unicast_ms > 0.0).then(|| lag_ms / unicast_ms)
 }
 
 fn worst_recovery(report: &Report, of: impl Fn(&peerstream_lab::report::Recovery) -> f64) -> Option<f64> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use peerstream_dumbbell::{Config, Dumbbell, Forest, Place};
+use peerstream_dumbbell::{ByAge, Config, Forest, Paired, Place, Preference};
 use peerstream_sdk::overlay::{Context, Event, Member, Plan, Topology, TreeStrategy};
 use peerstream_sdk::protocol::id::NodeId;
 use peerstream_sdk::protocol::time::Micros;
@@ -12,18 +12,21 @@ pub const S: NodeId = NodeId::SOURCE;
 /// Nodes a node may help besides its children and its twin, as the strategy has it.
 const CLIENTS_MAX: usize = 3;
 
-pub struct World {
+pub struct WorldOf<P> {
     pub topology: Topology,
-    pub strategy: Dumbbell,
+    pub strategy: Paired<P>,
     pub now: Micros,
     next: u64,
 }
 
-impl World {
+/// The dumbbell's.
+pub type World = WorldOf<ByAge>;
+
+impl<P: Preference + Default> WorldOf<P> {
     /// An empty overlay with a source that has room for so many children.
     pub fn new(config: Config, source: u8) -> Self {
         let topology = Topology::new(source);
-        let mut strategy = Dumbbell::new(config);
+        let mut strategy = Paired::new(config);
         let context = Context { topology: &topology, now: Micros(0), source: S };
         strategy.attach(&context, &mut Plan::default());
         Self { topology, strategy, now: Micros(0), next: 1 }
