@@ -152,9 +152,11 @@ impl Mirror {
                 }
                 event::LINK_FAILED => Event::LinkFailed { a: node, b: NodeId(told.a) },
                 event::UNDERPERFORMS => Event::Underperforms(node),
-                event::ROUND_TRIP => {
-                    Event::RoundTrip { a: node, b: NodeId(told.a), rtt_ms: u16::try_from(told.v[0]).unwrap_or(u16::MAX) }
-                }
+                event::ROUND_TRIP => Event::RoundTrip {
+                    a: node,
+                    b: NodeId(told.a),
+                    rtt_ms: u16::try_from(told.v[0]).unwrap_or(u16::MAX),
+                },
                 event::REJECTED => read_rejection(told),
                 // Something of a later minor version.
                 _ => continue,

@@ -4,8 +4,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use peerstream_abi::api::Sink;
-use peerstream_abi::message::Traits;
 use peerstream_abi::lane::{digest, read_plan, write_event, write_topology};
+use peerstream_abi::message::Traits;
 use peerstream_abi::op;
 use peerstream_abi::record::{self, event, read_ops};
 use peerstream_overlay::{
