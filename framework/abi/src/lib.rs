@@ -8,6 +8,8 @@
 //! The crate only lays out bytes; it loads nothing and calls nothing.
 
 pub mod api;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod lane;
 pub mod message;
 pub mod op;

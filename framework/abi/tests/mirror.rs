@@ -105,3 +105,26 @@ fn the_digest_tells_overlays_apart() {
     other.set_ability(NodeId(7), 5, true);
     assert_ne!(digest(&one), digest(&other));
 }
+
+#[test]
+fn whatever_a_strategy_writes_the_overlay_stays_sound() {
+    let mut chance = Chance::new(7);
+    for _ in 0..2_000 {
+        let ops = chance.below(12);
+        let mut bytes = Vec::new();
+        for _ in 0..ops {
+            let op = peerstream_abi::record::Op {
+                code: chance.below(6) as u16,
+                group: chance.below(4) as u32,
+                node: chance.below(30) as u64,
+                target: chance.below(30) as u64,
+                second: chance.next(),
+                value: chance.below(300) as u32,
+                ..Default::default()
+            };
+            bytes.extend_from_slice(peerstream_abi::record::op_bytes(&[op]));
+        }
+        bytes.extend((0..chance.below(2)).map(|_| 0));
+        peerstream_abi::fuzz::plan(&bytes);
+    }
+}

@@ -83,7 +83,7 @@ fn config_mistakes_are_named_with_file_line_and_alternatives() {
     check("[ingest.config]\nkind = \"text\"\n", &["`ingest.config.kind`", "text", "`media`"]);
     check("[strategy]\nfallback = \"dumbel\"\n", &[":2:12", "to fall back on", "did you mean `dumbbell`?"]);
     let load = "[plugins]\ndirs = [\"x\"]\nrequire = \"none\"\n[plugins.load.acme]\nfile = \"acme.so\"\n";
-    check(load, &["PS0122", "cannot load plug-ins", "PS0192", "1 error, 1 warning"]);
+    check(load, &["PS0201", "acme.so", "not found in x", "PS0192", "1 error, 1 warning"]);
     check_fails(&["serve", "--config", "/nowhere/x.toml"], 2, &["/nowhere/x.toml", "cannot be read"]);
 }
 

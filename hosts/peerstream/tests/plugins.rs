@@ -209,3 +209,52 @@ fn a_signed_library_needs_no_pin() {
     fs::write(&config, text.replace(public.trim(), &"ab".repeat(32))).unwrap();
     check_fails(&["check", config.to_str().unwrap()], 2, &["error[PS0203]", "none of the 1 trusted keys"]);
 }
+
+/// A token as the shop of the example makes it: a JSON Web Token with HMAC-SHA-256, good for a minute.
+fn token(secret: &str) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let script = "import base64,hashlib,hmac,json,sys\n\
+        e=lambda b:base64.urlsafe_b64encode(b).rstrip(b'=')\n\
+        m=e(json.dumps({'alg':'HS256','typ':'JWT'}).encode())+b'.'+e(json.dumps({'exp':int(sys.argv[2])+60}).encode())\n\
+        print((m+b'.'+e(hmac.new(sys.argv[1].encode(),m,hashlib.sha256).digest())).decode())";
+    let output = Command::new("python3").args(["-c", script, secret, &now.to_string()]).output().expect("python3 runs");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn the_integrators_example_is_a_deployment() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = "a secret that is as long as it needs to be";
+    let prom = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut serve = common::command();
+    serve.current_dir(folder.path()).env("SHOP_SECRET", secret).env("PEERSTREAM_STUN__LISTEN", "127.0.0.1:0");
+    serve.env("PEERSTREAM_TELEMETRY__PROM__CONFIG__LISTEN", prom.to_string());
+    serve.args(["serve", "--kind", "data", "--listen", "127.0.0.1:0", "--key", "key", "--config"]);
+    let mut process = Process::start(
+        serve.arg(root().join("examples/integrator/peerstream.toml")).stdin(std::process::Stdio::piped()),
+    );
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(process.child.stdout.take().unwrap()), &mut line).unwrap();
+    let url =
+        line.trim().strip_prefix("watch at ").unwrap_or_else(|| panic!("no address: {}", process.log())).to_owned();
+    let watch = |flags: &[&str]| Process::start(common::command().args(["watch", &url, "-o", "-"]).args(flags));
+    let mut stranger = watch(&[]);
+    assert_ne!(stranger.wait().code(), Some(0), "{}", stranger.log());
+    let mut guest = watch(&["--token", &token(secret)]);
+    let heard = guest.collect();
+    let overlay = || common::get(&format!("{url}api/v1/overlay")).1;
+    until("the guest is in", || overlay().contains("\"members\":1"));
+    sleep(Duration::from_secs(1));
+    let bytes = noise(3, 100_000);
+    std::io::Write::write_all(&mut process.child.stdin.take().unwrap(), &bytes).unwrap();
+    assert_eq!(guest.wait().code(), Some(0), "{}", guest.log());
+    assert!(heard.join().unwrap() == bytes);
+    until("Prometheus finds figures", || common::get(&format!("http://{prom}/metrics")).1.contains("peerstream_"));
+    let kept: u64 = walk(&folder.path().join("recordings")).iter().map(|file| fs::metadata(file).unwrap().len()).sum();
+    assert!(kept > 100_000, "{kept} bytes of recordings");
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
