@@ -46,6 +46,7 @@ pub enum Command {
         command: ConfigCommand,
     },
     /// Show plug-ins, write new ones, try and pin libraries of them
+    #[command(alias = "plugin")]
     Plugins {
         /// What to do with plug-ins
         #[command(subcommand)]

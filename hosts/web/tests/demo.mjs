@@ -16,15 +16,17 @@ const places = ["target/release/peerstream", "target/debug/peerstream"].map((pat
 export const binary = [process.env.PEERSTREAM_BIN, ...places].find((path) => path && existsSync(path));
 
 /**
- * Starts the demo. `url` is the host; `key` its publisher; `restart()` ends it and starts it anew on the same port with the same key, as a
- * new broadcast.
+ * Starts the demo with this config. `url` is the host; `key` its publisher; `restart()` ends it and starts it anew on the same port with
+ * the same key, as a new broadcast; `configure(text)` gives it another config while it runs.
  */
-export async function startDemo() {
+export async function startDemo(config = "") {
   const folder = await mkdtemp(join(tmpdir(), "peerstream-demo-"));
+  const file = join(folder, "config.toml");
+  await writeFile(file, config);
   let child;
   let url;
   const start = async (port) => {
-    const args = ["demo", "--listen", `127.0.0.1:${port}`, "--key", join(folder, "key")];
+    const args = ["demo", "--listen", `127.0.0.1:${port}`, "--key", join(folder, "key"), "--config", file];
     child = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"] });
     url = await said(child, /http:\/\/127\.0\.0\.1:\d+\//);
   };
@@ -41,11 +43,15 @@ export async function startDemo() {
     await stop();
     await start(new URL(url).port);
   };
+  const configure = async (text) => {
+    await writeFile(file, text);
+    child.kill("SIGHUP");
+  };
   const close = async () => {
     await stop();
     await rm(folder, { recursive: true, force: true });
   };
-  return { url, key: publisher, restart, stop, close };
+  return { url, key: publisher, restart, stop, configure, close };
 }
 
 /** Waits until a host says what matches, and returns it; fails when the host ends first. */

@@ -1,0 +1,81 @@
+// Pages while the host's config changes, and pages before a host that does not let everybody in.
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+
+import { hasChromium, launch, openPages, status, untilLive } from "./browser.mjs";
+import { binary, startDemo } from "./demo.mjs";
+
+const missing = !binary ? "the host is not built: cargo build -p peerstream-host" : !hasChromium() && "no Chromium here";
+const options = { skip: missing || false, timeout: 180_000 };
+const PAGES = Number(process.env.PEERSTREAM_SWITCH_PAGES ?? 6);
+let browser;
+
+before(async () => {
+  if (!missing) browser = await launch();
+});
+
+afterEach(async () => {
+  for (const page of browser?.context.pages() ?? []) await page.close({ runBeforeUnload: false });
+});
+
+after(async () => {
+  await browser?.close();
+});
+
+/** From now on the page counts how often its player has to wait, and remembers where it was. */
+const mark = (page) =>
+  page.evaluate(() => {
+    const video = document.querySelector("peerstream-player").video;
+    window.marked = { at: performance.now(), head: video.currentTime, waits: 0 };
+    video.addEventListener("waiting", () => (window.marked.waits += 1));
+  });
+
+/** What has happened since. */
+const sinceMark = (page) =>
+  page.evaluate(() => {
+    const video = document.querySelector("peerstream-player").video;
+    const { at, head, waits } = window.marked;
+    return { waits, played: (video.currentTime - head) / ((performance.now() - at) / 1000) };
+  });
+
+test("another strategy takes over and nobody stalls", options, async (t) => {
+  const demo = await startDemo();
+  t.after(demo.close);
+  const pages = await openPages(browser.context, demo.url, PAGES, { apart_ms: 400 });
+  await untilLive(pages, { timeout_ms: 60_000 });
+  await pages[0].waitForTimeout(5_000);
+  const skipped = async () => (await Promise.all(pages.map(status))).map(({ figures }) => figures.skipped);
+  const before = await skipped();
+  await Promise.all(pages.map(mark));
+  const strategy = async () => (await (await fetch(`${demo.url}api/v1/overlay`)).json()).strategy;
+  for (const next of ["proximity", "dumbbell"]) {
+    await demo.configure(`[strategy]\nuse = "${next}"\n`);
+    await pages[0].waitForTimeout(4_000);
+    assert.equal(await strategy(), next);
+  }
+  assert.deepEqual(await skipped(), before);
+  for (const { waits, played } of await Promise.all(pages.map(sinceMark))) {
+    assert.equal(waits, 0);
+    assert.ok(played > 0.9, `played ${played.toFixed(2)} s a second`);
+  }
+});
+
+test("a page does the work that a host sets, and plays", options, async (t) => {
+  const demo = await startDemo('[admission]\nuse = "proof-of-work"\nconfig.bits = 14\n');
+  t.after(demo.close);
+  const { admission } = await (await fetch(`${demo.url}api/v1/stream`)).json();
+  assert.equal(admission, "required");
+  const pages = await openPages(browser.context, demo.url, 2);
+  await untilLive(pages);
+});
+
+test("a page without the token that a host wants is told so", options, async (t) => {
+  const secret = "0123456789abcdef0123456789abcdef";
+  const demo = await startDemo(`[admission]\nuse = "token"\nconfig.secret = "${secret}"\n`);
+  t.after(demo.close);
+  const [page] = await openPages(browser.context, demo.url, 1);
+  await page.waitForTimeout(3_000);
+  const { state, detail } = await status(page);
+  assert.notEqual(state, "live");
+  assert.match(detail ?? "", /token|not let in|may not/i);
+});
