@@ -162,10 +162,15 @@ pub fn read_ops(bytes: &[u8]) -> Option<impl Iterator<Item = Op> + '_> {
     rest.is_empty().then(|| records.iter().map(|record| unsafe { record.as_ptr().cast::<Op>().read_unaligned() }))
 }
 
+/// Each field begins where the one before ends: no padding.
 const _: () = {
+    use std::mem::offset_of;
     assert!(size_of::<Event>() == 64 && align_of::<Event>() == 8);
+    assert!(offset_of!(Event, flags) == 2 && offset_of!(Event, index) == 4 && offset_of!(Event, node) == 8);
+    assert!(offset_of!(Event, a) == 16 && offset_of!(Event, b) == 24 && offset_of!(Event, time_us) == 32);
+    assert!(offset_of!(Event, v) == 40 && offset_of!(Event, reserved) == 56);
     assert!(size_of::<Op>() == 48 && align_of::<Op>() == 8);
-    // The sums of the fields: no padding.
-    assert!(2 + 2 + 4 + 8 * 4 + 4 * 4 + 8 == 64);
-    assert!(2 + 2 + 4 + 8 * 3 + 4 + 4 * 3 == 48);
+    assert!(offset_of!(Op, flags) == 2 && offset_of!(Op, group) == 4 && offset_of!(Op, node) == 8);
+    assert!(offset_of!(Op, target) == 16 && offset_of!(Op, second) == 24 && offset_of!(Op, value) == 32);
+    assert!(offset_of!(Op, reserved) == 36);
 };

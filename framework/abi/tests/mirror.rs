@@ -118,7 +118,7 @@ fn whatever_a_strategy_writes_the_overlay_stays_sound() {
                 group: chance.below(4) as u32,
                 node: chance.below(30) as u64,
                 target: chance.below(30) as u64,
-                second: chance.next(),
+                second: chance.number(),
                 value: chance.below(300) as u32,
                 ..Default::default()
             };

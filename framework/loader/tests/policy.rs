@@ -11,7 +11,7 @@ use crate::built::{Built, FILE};
 
 #[track_caller]
 fn check_refused(result: Result<Library, LoadError>, code: &str, words: &[&str]) {
-    let error = result.err().expect("refused");
+    let error = result.expect_err("refused");
     let text = error.to_string();
     assert_eq!(error.code(), code, "{text}");
     words.iter().for_each(|word| assert!(text.contains(word), "`{word}` is not in: {text}"));

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 
 use super::Rule;
 
+/// Says all that is wrong with options.
+pub type Check = Box<dyn Fn(&Value) -> Vec<peerstream_traits::Violation>>;
+
 /// What is known of a plug-in without an instance.
 pub struct Make {
     /// Its name.
@@ -14,7 +17,7 @@ pub struct Make {
     /// Its options when none are given.
     pub defaults: Value,
     /// All that is wrong with options.
-    pub check: Box<dyn Fn(&Value) -> Vec<peerstream_traits::Violation>>,
+    pub check: Check,
 }
 
 /// What is known of a type.

@@ -101,13 +101,13 @@ impl Overlay {
         if self.chance.percent(30) {
             events.push(Event::Tick);
         }
-        self.now = self.now + STEP;
+        self.now += STEP;
         self.tell(events);
     }
 
     /// A second passes and nothing else.
     pub fn tick(&mut self) {
-        self.now = self.now + STEP;
+        self.now += STEP;
         self.tell(vec![Event::Tick]);
     }
 
