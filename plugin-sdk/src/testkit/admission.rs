@@ -2,8 +2,8 @@
 
 use peerstream_traits::admission::{JoinRequest, SharedPolicy, Verdict};
 
-use super::life::stops_safely;
-use super::{Rule, block_on};
+use super::Rule;
+use super::life::{started, stops};
 
 /// Makes instances.
 pub type Make = Box<dyn Fn() -> SharedPolicy>;
@@ -21,7 +21,7 @@ pub const RULES: &[Rule<Make>] = &[
     Rule {
         name: "it_stops_without_a_start_and_twice",
         why: "a start may fail, and a host that ends may have begun to end already",
-        check: stops,
+        check: |make| stops(make),
     },
     Rule {
         name: "nonsense_is_not_let_in_unless_everybody_is",
@@ -44,23 +44,6 @@ pub fn request(proof: Option<&str>) -> JoinRequest {
         proof: proof.map(str::to_owned),
         now_us: 1_700_000_000_000_000,
     }
-}
-
-fn stops(make: &Make) -> Result<(), String> {
-    block_on(stops_safely(|| Box::new(make())))
-}
-
-fn started<F: Future<Output = Result<(), String>>>(
-    make: &Make,
-    run: impl FnOnce(SharedPolicy) -> F,
-) -> Result<(), String> {
-    block_on(async {
-        let policy = make();
-        policy.start().await.map_err(|error| format!("it does not start: {error}"))?;
-        let result = run(policy.clone()).await;
-        let stopped = policy.stop(super::life::STOP_MAX).await;
-        result.and(stopped.map_err(|error| format!("it does not stop: {error}")))
-    })
 }
 
 fn nonsense(make: &Make) -> Result<(), String> {

@@ -12,8 +12,8 @@ use peerstream_traits::archive::{
     Item, Manifest, Receipt, RecordingId, RestrictMode, Restriction, Segment, SharedArchive, StreamMeta,
 };
 
-use super::life::stops_safely;
-use super::{Rule, block_on};
+use super::Rule;
+use super::life::{started, stops};
 
 /// Makes instances, each on a fresh place.
 pub type Make = Box<dyn Fn() -> SharedArchive>;
@@ -28,7 +28,7 @@ pub const RULES: &[Rule<Make>] = &[
     Rule {
         name: "it_stops_without_a_start_and_twice",
         why: "a start may fail, and a host that ends may have begun to end already",
-        check: stops,
+        check: |make| stops(make),
     },
     Rule {
         name: "what_is_put_twice_is_kept_once",
@@ -117,27 +117,19 @@ impl Stream {
     }
 }
 
-fn stops(make: &Make) -> Result<(), String> {
-    block_on(stops_safely(|| Box::new(make())))
-}
-
 /// Runs with an archive that was started and a recording of the first three segments.
 fn recording<F: Future<Output = Result<(), String>>>(
     make: &Make,
     run: impl FnOnce(SharedArchive, RecordingId, Stream) -> F,
 ) -> Result<(), String> {
-    block_on(async {
-        let archive = make();
-        archive.start().await.map_err(|error| format!("it does not start: {error}"))?;
+    started(make, |archive| async move {
         let mut stream = Stream::new(3);
         let id = archive.open(&stream.meta()).await.map_err(|error| format!("it does not open: {error}"))?;
         let items = [stream.init(), stream.segment(0, b"zero"), stream.segment(1, b"one"), stream.segment(2, b"two")];
         for item in &items {
             keep(&archive, &id, item, Receipt::Kept).await?;
         }
-        let result = run(archive.clone(), id, stream).await;
-        let stopped = archive.stop(super::life::STOP_MAX).await;
-        result.and(stopped.map_err(|error| format!("it does not stop: {error}")))
+        run(archive, id, stream).await
     })
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use peerstream_traits::compliance::{Case, Contact, Decision, Notice, Regime, SharedHandler};
 
-use super::life::stops_safely;
-use super::{Rule, block_on};
+use super::Rule;
+use super::life::{started, stops};
 
 /// Makes instances, each on a fresh place.
 pub type Make = Box<dyn Fn() -> SharedHandler>;
@@ -20,7 +20,7 @@ pub const RULES: &[Rule<Make>] = &[
     Rule {
         name: "it_stops_without_a_start_and_twice",
         why: "a start may fail, and a host that ends may have begun to end already",
-        check: stops,
+        check: |make| stops(make),
     },
     Rule {
         name: "an_incomplete_notice_never_acts",
@@ -52,23 +52,6 @@ pub fn case(id: u64, regime: Regime, complete: bool) -> Case {
         signature: complete.then(|| "A. Author".to_owned()),
     };
     Case { id, revision: 1, opened_us: 1_700_000_000_000_000, stream: "07".repeat(32), epoch: 3, notice }
-}
-
-fn stops(make: &Make) -> Result<(), String> {
-    block_on(stops_safely(|| Box::new(make())))
-}
-
-fn started<F: Future<Output = Result<(), String>>>(
-    make: &Make,
-    run: impl FnOnce(SharedHandler) -> F,
-) -> Result<(), String> {
-    block_on(async {
-        let handler = make();
-        handler.start().await.map_err(|error| format!("it does not start: {error}"))?;
-        let result = run(handler.clone()).await;
-        let stopped = handler.stop(super::life::STOP_MAX).await;
-        result.and(stopped.map_err(|error| format!("it does not stop: {error}")))
-    })
 }
 
 fn incomplete(make: &Make) -> Result<(), String> {

@@ -1,20 +1,48 @@
 //! The rules of a doer's life, which all kinds of doers have.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use peerstream_traits::Lifecycle;
 
+use super::block_on;
+
 /// A doer that is asked to stop gets this long.
 pub const STOP_MAX: Duration = Duration::from_secs(5);
 
-/// Stops it, starts it, stops it twice.
-pub async fn stops_safely(make: impl Fn() -> Box<dyn AsLife>) -> Result<(), String> {
-    let never_started = make();
-    stop(never_started.life(), "without a start").await?;
-    let started = make();
-    started.life().start().await.map_err(|error| format!("it does not start: {error}"))?;
-    stop(started.life(), "after a start").await?;
-    stop(started.life(), "a second time").await
+/// Stops one that was never started; starts another one and stops it twice.
+pub fn stops<T: ?Sized>(make: &dyn Fn() -> Arc<T>) -> Result<(), String>
+where
+    Arc<T>: Held,
+{
+    block_on(async {
+        let never_started = make();
+        stop(never_started.held(), "without a start").await?;
+        let started = make();
+        start(started.held()).await?;
+        stop(started.held(), "after a start").await?;
+        stop(started.held(), "a second time").await
+    })
+}
+
+/// Runs with a doer that was started, and stops it.
+pub fn started<T: ?Sized, F: Future<Output = Result<(), String>>>(
+    make: &dyn Fn() -> Arc<T>,
+    run: impl FnOnce(Arc<T>) -> F,
+) -> Result<(), String>
+where
+    Arc<T>: Held,
+{
+    block_on(async {
+        let doer = make();
+        start(doer.held()).await?;
+        let result = run(doer.clone()).await;
+        result.and(stop(doer.held(), "after its use").await)
+    })
+}
+
+async fn start(doer: &dyn Lifecycle) -> Result<(), String> {
+    doer.start().await.map_err(|error| format!("it does not start: {error}"))
 }
 
 async fn stop(doer: &dyn Lifecycle, when: &str) -> Result<(), String> {
@@ -23,23 +51,7 @@ async fn stop(doer: &dyn Lifecycle, when: &str) -> Result<(), String> {
     stopped.map_err(|error| format!("it does not stop {when}: {error}"))
 }
 
-/// A doer of any kind, seen as one that lives.
-pub trait AsLife {
-    /// The doer.
-    fn life(&self) -> &dyn Lifecycle;
-}
-
-impl<T: Lifecycle + ?Sized> AsLife for std::sync::Arc<T>
-where
-    Self: Held,
-{
-    fn life(&self) -> &dyn Lifecycle {
-        self.held()
-    }
-}
-
 /// A shared doer gives itself as one that lives.
-#[doc(hidden)]
 pub trait Held {
     /// The doer.
     fn held(&self) -> &dyn Lifecycle;
@@ -48,7 +60,7 @@ pub trait Held {
 macro_rules! held {
     ($($kind:path),+ $(,)?) => {
         $(
-            impl Held for std::sync::Arc<dyn $kind> {
+            impl Held for Arc<dyn $kind> {
                 fn held(&self) -> &dyn Lifecycle {
                     &**self
                 }

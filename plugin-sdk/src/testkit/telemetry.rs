@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use peerstream_traits::telemetry::{Batch, Event, Figure, FigureKind, Record, Report, SharedSink, What};
 
-use super::life::stops_safely;
-use super::{Rule, block_on};
+use super::Rule;
+use super::life::{started, stops};
 
 /// Makes instances.
 pub type Make = Box<dyn Fn() -> SharedSink>;
@@ -20,7 +20,7 @@ pub const RULES: &[Rule<Make>] = &[
     Rule {
         name: "it_stops_without_a_start_and_twice",
         why: "a start may fail, and a host that ends may have begun to end already",
-        check: stops,
+        check: |make| stops(make),
     },
     Rule { name: "it_takes_what_it_is_interested_in", why: "a record that is refused is lost", check: takes },
     Rule {
@@ -49,24 +49,6 @@ pub fn records() -> Vec<Record> {
         Event { name: "joined".into(), node: Some("n5".into()), fields: BTreeMap::from([("n".into(), 1.into())]) };
     let report = Report { node: "n5".into(), lag_ms: 800, delivered: 1_000, skipped: 2, depth: Some(4), children: 2 };
     [What::Figure(figure), What::Event(event), What::Report(report)].map(|what| Record { at_us, what }).into()
-}
-
-fn stops(make: &Make) -> Result<(), String> {
-    block_on(stops_safely(|| Box::new(make())))
-}
-
-/// Runs with a sink that was started, and stops it.
-fn started<F: Future<Output = Result<(), String>>>(
-    make: &Make,
-    run: impl FnOnce(SharedSink) -> F,
-) -> Result<(), String> {
-    block_on(async {
-        let sink = make();
-        sink.start().await.map_err(|error| format!("it does not start: {error}"))?;
-        let result = run(sink.clone()).await;
-        let stopped = sink.stop(super::life::STOP_MAX).await;
-        result.and(stopped.map_err(|error| format!("it does not stop: {error}")))
-    })
 }
 
 fn takes(make: &Make) -> Result<(), String> {
