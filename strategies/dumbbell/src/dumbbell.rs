@@ -438,6 +438,10 @@ impl<P: Preference + Default + Send + 'static> Plugin for Paired<P> {
 }
 
 impl<P: Preference> TreeStrategy for Paired<P> {
+    fn wants_round_trips(&self) -> bool {
+        self.preference.wants_round_trips()
+    }
+
     fn attach(&mut self, context: &Context<'_>, plan: &mut Plan) {
         (self.pairs, self.demotions, self.tree.tally) = Default::default();
         self.preference.on_restart(true);
