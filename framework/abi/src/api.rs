@@ -14,6 +14,7 @@ pub struct Bytes {
 
 impl Bytes {
     /// Lends a slice.
+    #[inline]
     pub fn of(bytes: &[u8]) -> Self {
         Self { ptr: bytes.as_ptr(), len: bytes.len() }
     }
@@ -22,6 +23,7 @@ impl Bytes {
     ///
     /// # Safety
     /// `ptr` and `len` describe initialised memory that nobody changes for `'a`.
+    #[inline]
     pub unsafe fn slice<'a>(self) -> &'a [u8] {
         if self.ptr.is_null() || self.len == 0 {
             return &[];
@@ -67,16 +69,19 @@ impl Sink {
     }
 
     /// What a call is given to write here.
+    #[inline]
     pub fn out(&mut self) -> Out {
         Out { ctx: std::ptr::from_mut(self).cast(), write: append }
     }
 
     /// What was written; none if it was more than the bound.
+    #[inline]
     pub fn bytes(&self) -> Option<&[u8]> {
         (!self.overflowed).then_some(&self.bytes[..])
     }
 
     /// Empty again, with the memory it has.
+    #[inline]
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.overflowed = false;

@@ -6,7 +6,13 @@ use peerstream_protocol::time::Micros;
 
 use crate::record::{self, NOBODY, event, flag, op, reject};
 
+/// Writes events behind each other, those that this version has a record for.
+pub fn write_events(context: &Context<'_>, told: &[Event], records: &mut Vec<record::Event>) {
+    records.extend(told.iter().flat_map(|told| write_event(context, told)));
+}
+
 /// Writes an event. What it says of a member is taken from the topology.
+#[inline]
 pub fn write_event(context: &Context<'_>, told: &Event) -> Option<record::Event> {
     let blank = record::Event::default();
     Some(match *told {
@@ -133,7 +139,9 @@ impl Mirror {
     }
 
     /// Takes in what the records say of the overlay, and reads them as events.
+    #[inline]
     pub fn follow(&mut self, records: &[record::Event], events: &mut Vec<Event>) {
+        events.reserve(records.len());
         for told in records {
             let node = NodeId(told.node);
             events.push(match told.kind {

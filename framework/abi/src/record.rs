@@ -140,6 +140,7 @@ pub mod reject {
 ///
 /// # Safety
 /// `batch.records` points to `count` records of `stride` bytes.
+#[inline]
 pub unsafe fn events<'a>(batch: &crate::Batch) -> &'a [Event] {
     let fits = batch.stride as usize == size_of::<Event>() && (batch.records as usize).is_multiple_of(8);
     if batch.count == 0 || batch.records.is_null() || !fits {

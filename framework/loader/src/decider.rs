@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use peerstream_abi::api::Sink;
-use peerstream_abi::lane::{digest, read_plan, write_event, write_topology};
+use peerstream_abi::lane::{digest, read_plan, write_events, write_topology};
 use peerstream_abi::message::Traits;
 use peerstream_abi::op;
 use peerstream_abi::record::{self, event, read_ops};
@@ -190,7 +190,7 @@ impl TreeStrategy for Strategy {
     fn on_events(&mut self, context: &Context<'_>, events: &[Event], plan: &mut Plan) {
         let decider = self.decider.get_mut().expect("no holder panics");
         decider.records.clear();
-        decider.records.extend(events.iter().filter_map(|told| write_event(context, told)));
+        write_events(context, events, &mut decider.records);
         if decider.records.is_empty() {
             return;
         }

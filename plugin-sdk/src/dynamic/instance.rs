@@ -1,12 +1,13 @@
 //! An instance behind a pointer that the host holds.
 
+use std::cell::UnsafeCell;
 use std::ffi::c_void;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use peerstream_abi::message::Failure;
 use peerstream_abi::{Batch, Host, Out, Status};
-use peerstream_traits::{Build, BuildContext, PluginError, Registration};
+use peerstream_traits::{Build, BuildContext, ErrorClass, PluginError, Registration};
 use serde_json::Value;
 
 use super::decider::{Ladder, Strategy};
@@ -21,9 +22,34 @@ pub(super) struct Instance {
 }
 
 enum What {
-    Strategy(Mutex<Strategy>),
-    Ladder(Mutex<Ladder>),
+    Strategy(OneCaller<Strategy>),
+    Ladder(OneCaller<Ladder>),
     Doer(Doer, Tasks),
+}
+
+/// A decider, which is called by one thread at a time; a host that does otherwise is told so. Half the cost of a lock.
+struct OneCaller<T> {
+    called: AtomicBool,
+    it: UnsafeCell<T>,
+}
+
+// SAFETY: `called` lets one thread at a time in.
+unsafe impl<T: Send> Sync for OneCaller<T> {}
+
+impl<T> OneCaller<T> {
+    fn new(it: T) -> Self {
+        Self { called: AtomicBool::new(false), it: UnsafeCell::new(it) }
+    }
+
+    fn with(&self, call: impl FnOnce(&mut T) -> Answer) -> Answer {
+        if self.called.swap(true, Acquire) {
+            return Err(PluginError::new(ErrorClass::Conflict, "a decider is called by one thread at a time"));
+        }
+        // SAFETY: the flag was not set, so nobody else is here. It stays set after a panic, after which nobody comes here.
+        let answer = call(unsafe { &mut *self.it.get() });
+        self.called.store(false, Release);
+        answer
+    }
 }
 
 impl Instance {
@@ -36,8 +62,8 @@ impl Instance {
         let options = &options_or_empty(options.clone());
         let doer = |doer| What::Doer(doer, Tasks::new(host));
         let what = match plugin.build {
-            Build::Strategy(make) => What::Strategy(Mutex::new(Strategy::new(make(options, context)?))),
-            Build::Ladder(make) => What::Ladder(Mutex::new(Ladder::new(make(options, context)?))),
+            Build::Strategy(make) => What::Strategy(OneCaller::new(Strategy::new(make(options, context)?))),
+            Build::Ladder(make) => What::Ladder(OneCaller::new(Ladder::new(make(options, context)?))),
             Build::Telemetry(make) => doer(Doer::Telemetry(make(options, context)?)),
             Build::Archive(make) => doer(Doer::Archive(make(options, context)?)),
             Build::Compliance(make) => doer(Doer::Compliance(make(options, context)?)),
@@ -72,7 +98,7 @@ impl Instance {
 
     pub(super) fn call(&self, op: u32, json: &[u8], out: Out) -> Answer {
         match &self.what {
-            What::Strategy(strategy) => strategy.lock().expect("poisoned ones do not get here").call(op, json, out),
+            What::Strategy(strategy) => strategy.with(|it| it.call(op, json, out)),
             What::Ladder(_) => Err(PluginError::unsupported("this call")),
             What::Doer(doer, _) => doer.call(op, out),
         }
@@ -80,8 +106,8 @@ impl Instance {
 
     pub(super) fn batch(&self, batch: &Batch, out: Out) -> Answer {
         match &self.what {
-            What::Strategy(strategy) => strategy.lock().expect("poisoned ones do not get here").batch(batch, out),
-            What::Ladder(ladder) => ladder.lock().expect("poisoned ones do not get here").batch(batch, out),
+            What::Strategy(strategy) => strategy.with(|it| it.batch(batch, out)),
+            What::Ladder(ladder) => ladder.with(|it| it.batch(batch, out)),
             What::Doer(..) => Err(PluginError::unsupported("a batch")),
         }
     }
