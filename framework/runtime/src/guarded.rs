@@ -1,11 +1,13 @@
 //! A strategy whose panic is no trouble but its own.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
 use peerstream_overlay::{Context, Event, Moved, Plan, TreeStrategy};
 use peerstream_protocol::id::NodeId;
+use peerstream_traits::PluginError;
 use peerstream_traits::strategy::BoxedStrategy;
+
+use crate::plugins::call_now;
 
 /// Calls a strategy. After a panic it is not called again, and the coordinator puts another one in its place.
 pub(crate) struct Guarded {
@@ -25,23 +27,21 @@ impl Guarded {
         }
         let mut planned = Plan::default();
         let strategy = &mut self.strategy;
-        match catch_unwind(AssertUnwindSafe(|| decide(strategy, &mut planned))) {
+        match call_now(|| decide(strategy, &mut planned)) {
             Ok(()) => *plan = planned,
-            Err(panic) => self.fail(&*panic),
+            Err(panic) => self.fail(&panic),
         }
     }
 
     fn look<T: Default>(&self, look: impl FnOnce(&BoxedStrategy) -> T) -> T {
-        catch_unwind(AssertUnwindSafe(|| look(&self.strategy))).unwrap_or_else(|panic| {
-            self.fail(&*panic);
+        call_now(|| look(&self.strategy)).unwrap_or_else(|panic| {
+            self.fail(&panic);
             T::default()
         })
     }
 
-    fn fail(&self, panic: &(dyn std::any::Any + Send)) {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-        *self.failure.lock().expect("no holder panics") = Some(format!("it panicked: {text}"));
+    fn fail(&self, panic: &PluginError) {
+        *self.failure.lock().expect("no holder panics") = Some(format!("it {}", panic.message));
     }
 }
 

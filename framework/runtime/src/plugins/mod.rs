@@ -21,8 +21,8 @@ pub mod telemetry;
 pub mod ticket;
 mod timeline;
 
-pub(crate) use call::AbortOnDrop;
 pub use call::RETRY_AFTER_MAX;
+pub(crate) use call::{AbortOnDrop, call_now};
 pub use coverage::GAPS_MAX;
 pub use instance::{Instance, Other, Plugins};
 pub use running::{Running, StartError};
