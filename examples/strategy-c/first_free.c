@@ -74,7 +74,7 @@ static int plan_parent(strategy *it, member *child, member *parent, ps_out out) 
     if (!grown) return 0;
     it->planned = grown, it->planned_capacity = capacity;
   }
-  ps_op op = {.code = PS_SET_PARENT, .group = (uint32_t)it->planned_len, .node = child->node, .target = parent->node, .second = PS_NOBODY, .value = 1};
+  ps_op op = {.code = PS_SET_PARENT, .group = (uint32_t)it->planned_len, .node = child->node, .target = parent->node, .second = PS_NOBODY, .value = PS_STRIPES_ALL};
   out.write(out.ctx, (const uint8_t *)&op, sizeof op);
   it->planned[it->planned_len++] = child->node;
   child->parent = parent->node, parent->children++;

@@ -57,10 +57,13 @@ typedef struct ps_event {
   uint64_t reserved;
 } ps_event;
 
-/* Operations. SET_PARENT: target feeds node the stripes in value (1: the whole stream). SET_BACKUP: target feeds node when its parent
+/* Operations. SET_PARENT: target feeds node the stripes in value: bit i for the segments whose number
+ * modulo PS_STRIPES is i. SET_BACKUP: target feeds node when its parent
  * fails. SET_STANDBY: node keeps open, unused links to target and second. RUNG (ladder): value 0 stay, 1 lower, 2 out. */
 enum { PS_SET_PARENT = 1, PS_SET_BACKUP = 2, PS_SET_STANDBY = 3, PS_DETACH = 4, PS_RUNG = 16 };
 #define PS_NOBODY UINT64_MAX
+#define PS_STRIPES 2
+#define PS_STRIPES_ALL ((1u << PS_STRIPES) - 1) /* the whole stream */
 #define PS_SOURCE UINT64_C(0) /* the source's number; see also ps_batch.source */
 
 typedef struct ps_op {

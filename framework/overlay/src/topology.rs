@@ -74,9 +74,19 @@ impl Member {
         &self.parents
     }
 
-    /// The parent of the first stripe; the only one until striping is used.
+    /// The parent of the first stripe that has one: the only parent of a member that is fed the whole stream by one.
     pub fn parent(&self) -> Option<NodeId> {
         self.parents.first().map(|(parent, _)| *parent)
+    }
+
+    /// The parent of one stripe.
+    pub fn parent_of(&self, stripe: Stripes) -> Option<NodeId> {
+        self.parents.iter().find(|(_, fed)| fed.meets(stripe)).map(|(parent, _)| *parent)
+    }
+
+    /// The stripes it has a parent for.
+    pub fn fed(&self) -> Stripes {
+        self.parents.iter().fold(Stripes::NONE, |all, (_, fed)| all.with(*fed))
     }
 
     /// Whom it feeds which stripes, by id.

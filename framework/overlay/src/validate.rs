@@ -1,6 +1,7 @@
 //! Takes a group of a plan whole, or leaves it whole and says why.
 
 use peerstream_protocol::id::{NodeId, Stripes};
+use smallvec::SmallVec;
 
 use crate::plan::{GROUP_OPS_MAX, Group, Op, Standbys};
 use crate::topology::{Parents, Topology};
@@ -24,14 +25,14 @@ pub enum Reject {
     /// A node would feed, back or stand by for itself.
     #[error("{0} would serve itself")]
     Itself(NodeId),
-    /// An edge without stripes.
-    #[error("{0} would be fed no stripe")]
+    /// An edge without stripes, or with one that does not exist.
+    #[error("{0} would be fed no stripe, or one that does not exist")]
     NoStripe(NodeId),
     /// A node would be its own ancestor in some stripe.
     #[error("{0} would be its own ancestor")]
     Cycle(NodeId),
-    /// A node would have more children than its capacity. One more is allowed if the source backs up one of them: that
-    /// one is fed from the spare copy, and does without anybody else's.
+    /// A node would send its children more copies than its capacity; a stripe is its part of a copy. One more is allowed if
+    /// the source backs up one of them: that one is fed from the spare copy, and does without anybody else's.
     #[error("{0} would have more children than its capacity")]
     Capacity(NodeId),
     /// A node would feed and back more nodes than its capacity and one spare copy.
@@ -107,7 +108,9 @@ impl Topology {
     fn check(&self, op: &Op) -> Result<NodeId, Reject> {
         let node = op.node();
         let others: Standbys = match op {
-            Op::SetParent { stripes: Stripes(0), .. } => return Err(Reject::NoStripe(node)),
+            Op::SetParent { stripes, .. } if stripes.is_empty() || !Stripes::ALL.contains(*stripes) => {
+                return Err(Reject::NoStripe(node));
+            }
             Op::SetParent { parent, .. } => [*parent].into_iter().collect(),
             Op::SetBackup { from, .. } => from.iter().copied().collect(),
             Op::SetStandby { to, .. } => *to,
@@ -141,31 +144,33 @@ impl Topology {
     /// Takes the stripes from whoever fed them and gives them to `parent`.
     fn set_parent(&mut self, node: NodeId, stripes: Stripes, parent: NodeId) {
         let had = self.get(node).map(|member| member.parents.clone()).unwrap_or_default();
-        let mut of_parent = stripes.0;
+        let mut of_parent = stripes;
         let mut parents = Parents::new();
         for (old, fed) in had {
-            let rest = fed.0 & !stripes.0;
+            let rest = fed.without(stripes);
             if old == parent {
-                of_parent |= rest;
-            } else if rest != 0 {
-                parents.push((old, Stripes(rest)));
+                of_parent = of_parent.with(rest);
+            } else if !rest.is_empty() {
+                parents.push((old, rest));
             }
         }
-        parents.push((parent, Stripes(of_parent)));
+        parents.push((parent, of_parent));
         parents.sort_by_key(|(_, fed)| fed.0.trailing_zeros());
         self.set_parents(node, parents);
     }
 
     fn check_room(&self, node: NodeId) -> Result<(), Reject> {
         let member = self.get(node).ok_or(Reject::Unknown(node))?;
-        let spare = usize::from(member.relay);
+        let copy = usize::from(Stripes::COUNT);
+        let (room, spare) = (member.room() * copy, usize::from(member.relay) * copy);
+        let fed: usize = member.children.iter().map(|(_, stripes)| stripes.count()).sum();
         let backed_by_source = |child: NodeId| self.get(child).and_then(|child| child.backup()) == Some(NodeId::SOURCE);
         let fed_from_spare = || member.children.iter().any(|(child, _)| backed_by_source(*child));
-        let surplus = member.children.len().saturating_sub(member.room());
+        let surplus = fed.saturating_sub(room);
         if surplus > spare || (surplus > 0 && !fed_from_spare()) {
             return Err(Reject::Capacity(node));
         }
-        if member.children.len() + member.backs.len() > member.room() + spare {
+        if fed + member.backs.len() * copy > room + spare {
             return Err(Reject::Spare(node));
         }
         if member.stands_by_for.len() > STANDBY_CLIENTS_MAX {
@@ -179,20 +184,20 @@ impl Topology {
         if self.get(node).is_none_or(|member| member.children.is_empty()) {
             return Ok(());
         }
-        let stripes = self.get(node).map_or(0, |member| member.parents.iter().fold(0, |all, (_, fed)| all | fed.0));
-        for stripe in (0..8).map(|bit| 1_u8 << bit).filter(|stripe| stripes & stripe != 0) {
-            let up = |at: NodeId| {
-                let parents = &self.get(at)?.parents;
-                parents.iter().find(|(_, fed)| fed.0 & stripe != 0).map(|(parent, _)| *parent)
-            };
-            let mut at = up(node);
-            let mut steps = 0;
-            while let Some(here) = at {
+        // One way up as long as all stripes take the same.
+        let mut ways: SmallVec<[(NodeId, Stripes); 2]> = SmallVec::new();
+        ways.push((node, Stripes::ALL));
+        let mut steps = 0;
+        while let Some((at, stripes)) = ways.pop() {
+            for (parent, fed) in self.get(at).map_or(&[][..], |member| &member.parents) {
+                if !fed.meets(stripes) {
+                    continue;
+                }
                 steps += 1;
-                if here == node || steps > self.len() + 1 {
+                if *parent == node || steps > (self.len() + 1) * usize::from(Stripes::COUNT) {
                     return Err(Reject::Cycle(node));
                 }
-                at = up(here);
+                ways.push((*parent, fed.and(stripes)));
             }
         }
         Ok(())

@@ -53,7 +53,10 @@ fn each_broken_rule_has_its_name() {
         g.set_backup(n(1), Some(n(1)));
     });
     refuses(&topology, Reject::NoStripe(n(4)), |g| {
-        g.set_parent(n(4), Stripes(0), n(1));
+        g.set_parent(n(4), Stripes::NONE, n(1));
+    });
+    refuses(&topology, Reject::NoStripe(n(4)), |g| {
+        g.set_parent(n(4), Stripes(1 << Stripes::COUNT), n(1));
     });
     refuses(&topology, Reject::Cycle(n(1)), |g| {
         g.set_parent(n(1), ALL, n(3));
@@ -108,6 +111,39 @@ fn each_stripe_has_one_parent_and_its_own_tree() {
         .unwrap();
     assert_eq!(topology.get(n(1)).unwrap().parents(), [(S, Stripes(3))]);
     assert!(topology.get(n(2)).unwrap().children().is_empty());
+}
+
+#[test]
+fn a_stripe_costs_its_part_of_a_copy() {
+    let mut topology = topology(6);
+    let (even, odd) = (Stripes(1), Stripes(2));
+    let four = group(|g| {
+        g.set_parent(n(1), ALL, S);
+        (2..=5).for_each(|child| {
+            g.set_parent(n(child), if child % 2 == 0 { even } else { odd }, n(1));
+        });
+    });
+    topology.commit(&four).unwrap();
+    refuses(&topology, Reject::Capacity(n(1)), |g| {
+        g.set_parent(n(6), even, n(1));
+    });
+}
+
+#[test]
+fn a_circle_of_one_stripe_is_found_where_the_others_go_another_way() {
+    let mut topology = topology(3);
+    let (even, odd) = (Stripes(1), Stripes(2));
+    let line = group(|g| {
+        g.set_parent(n(1), ALL, S).set_parent(n(2), even, n(1)).set_parent(n(2), odd, S).set_parent(n(3), ALL, n(2));
+    });
+    topology.commit(&line).unwrap();
+    refuses(&topology, Reject::Cycle(n(1)), |g| {
+        g.set_parent(n(1), even, n(3));
+    });
+    let other_way = group(|g| {
+        g.set_parent(n(1), odd, n(3));
+    });
+    topology.commit(&other_way).unwrap();
 }
 
 #[test]

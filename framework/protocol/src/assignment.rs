@@ -342,9 +342,9 @@ mod tests {
 
     #[test]
     fn an_edge_of_the_whole_stream_at_once_takes_four_bytes_up_to_a_million_nodes() {
-        let bytes = postcard::to_allocvec(&edge(1_000_000, 1, When::Now)).unwrap();
+        let bytes = postcard::to_allocvec(&edge(1_000_000, Stripes::ALL.0, When::Now)).unwrap();
         assert_eq!(bytes.len(), 4);
-        assert_eq!(postcard::from_bytes::<Edge>(&bytes).unwrap(), edge(1_000_000, 1, When::Now));
+        assert_eq!(postcard::from_bytes::<Edge>(&bytes).unwrap(), edge(1_000_000, Stripes::ALL.0, When::Now));
     }
 
     #[test]

@@ -74,13 +74,63 @@ impl Seq {
     }
 }
 
-/// A set of stripes as bits; stripe 0 alone is the whole stream until striping is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// A set of stripes as bits. Every stream is dealt to [`Stripes::COUNT`] of them by sequence; an edge that carries all of them
+/// carries the whole stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Stripes(pub u8);
 
 impl Stripes {
+    /// How many there are.
+    pub const COUNT: u8 = 2;
     /// The whole stream.
-    pub const ALL: Self = Self(1);
+    pub const ALL: Self = Self((1 << Self::COUNT) - 1);
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+
+    /// Each stripe alone.
+    pub fn each() -> impl DoubleEndedIterator<Item = Self> + Clone {
+        (0..Self::COUNT).map(|at| Self(1 << at))
+    }
+
+    /// The stripe that this segment belongs to.
+    pub const fn of(seq: Seq) -> Self {
+        Self(1 << (seq.0 % Self::COUNT as u64))
+    }
+
+    /// How many of them are in the set.
+    pub const fn count(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// Whether the set is empty.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether all of these are in the set.
+    pub const fn contains(self, others: Self) -> bool {
+        others.0 & !self.0 == 0
+    }
+
+    /// Whether any of these is in the set.
+    pub const fn meets(self, others: Self) -> bool {
+        self.0 & others.0 != 0
+    }
+
+    /// Those that are in both sets.
+    pub const fn and(self, others: Self) -> Self {
+        Self(self.0 & others.0)
+    }
+
+    /// Those that are in either set.
+    pub const fn with(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// The set without these.
+    pub const fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
 }
 
 /// Proves to the coordinator that a reconnecting node is the one it was; independent of the socket.

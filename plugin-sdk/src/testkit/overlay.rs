@@ -168,30 +168,18 @@ impl Overlay {
         members.filter(|node| *node != NodeId::SOURCE && !self.is_reached(*node)).collect()
     }
 
-    /// Whether all that the source's children get between them reaches the node, stripe by stripe.
+    /// Whether each stripe's way up from the node ends at the source.
     fn is_reached(&self, node: NodeId) -> bool {
-        let Some(member) = self.topology.get(node) else { return false };
-        let stripes = member.parents().iter().fold(0, |all, (_, fed)| all | fed.0);
-        let whole = self.whole();
-        stripes & whole == whole && (0..8).filter(|bit| whole >> bit & 1 == 1).all(|bit| self.leads_up(node, 1 << bit))
+        Stripes::each().all(|stripe| self.leads_up(node, stripe))
     }
 
-    /// The stripes that are in use.
-    fn whole(&self) -> u8 {
-        let all = self.topology.iter().flat_map(|(_, member)| member.parents());
-        all.fold(0, |all, (_, fed)| all | fed.0).max(1)
-    }
-
-    fn leads_up(&self, node: NodeId, stripe: u8) -> bool {
+    fn leads_up(&self, node: NodeId, stripe: Stripes) -> bool {
         let mut at = node;
         for _ in 0..=self.topology.len() {
             if at == NodeId::SOURCE {
                 return true;
             }
-            let parent = self.topology.get(at).and_then(|member| {
-                member.parents().iter().find(|(_, fed)| fed.0 & stripe != 0).map(|(parent, _)| *parent)
-            });
-            let Some(parent) = parent else { return false };
+            let Some(parent) = self.topology.get(at).and_then(|member| member.parent_of(stripe)) else { return false };
             at = parent;
         }
         false

@@ -91,7 +91,7 @@ static ps_status batch(void *instance, const ps_batch *given, ps_out out) {
   const ps_event *events = given->records;
   for (uint32_t i = 0; i < given->count; i++) {
     if (events[i].kind != PS_JOINED) continue;
-    ps_op op = {.code = PS_SET_PARENT, .node = events[i].node, .target = given->source, .second = PS_NOBODY, .value = 1};
+    ps_op op = {.code = PS_SET_PARENT, .node = events[i].node, .target = given->source, .second = PS_NOBODY, .value = PS_STRIPES_ALL};
 #ifdef FAULT_UNKNOWN_CODE
     op.code = 99;
 #elif defined FAULT_WILD_GROUP
