@@ -16,7 +16,7 @@ use peerstream_dumbbell::Dumbbell;
 use peerstream_protocol::cert::EpochCert;
 use peerstream_protocol::control::{Assignment, Down, Hello, LinkReport, Report, Role, Up};
 use peerstream_protocol::crypto::SecretKey;
-use peerstream_protocol::id::{Epoch, Term};
+use peerstream_protocol::id::{Epoch, Stripes, Term};
 use peerstream_protocol::segment::Kind;
 use peerstream_protocol::time::Micros;
 
@@ -143,7 +143,10 @@ impl Audience {
 /// The report of a node whose links are as its assignment says.
 fn obeyed(assignment: &Assignment) -> Report {
     let Assignment { term, version, parents, children, backup, backs, standby } = assignment;
-    let link = |peer, feeds_me, fed_by_me| LinkReport { peer, open: true, feeds_me, fed_by_me, rtt_ms: 20 };
+    let link = |peer, feeds_me, fed_by_me| {
+        let (feeds_me, fed_by_me) = (Stripes::all_if(feeds_me), Stripes::all_if(fed_by_me));
+        LinkReport { peer, open: true, feeds_me, fed_by_me, rtt_ms: 20 }
+    };
     let mut links: Vec<LinkReport> = parents.iter().map(|edge| link(edge.peer, true, false)).collect();
     links.extend(children.iter().map(|edge| link(edge.peer, false, true)));
     for edge in backup.iter().chain(backs).chain(standby) {

@@ -100,7 +100,7 @@ impl Coordinator {
     /// Nodes that are fed or feed by the word of others, but have not come back yet, keep their places for a while: the
     /// rules for nodes without a connection apply to them.
     fn hold_places(&mut self, adoption: &Adoption) {
-        let feeding = |link: &LinkReport| link.open && (link.feeds_me || link.fed_by_me);
+        let feeding = |link: &LinkReport| link.open && !link.feeds_me.with(link.fed_by_me).is_empty();
         let links = self.members.values().flat_map(|member| member.links.iter().filter(feeding));
         let awaited: BTreeSet<_> = links.map(|link| link.peer).filter(|peer| adoption.awaited.contains(peer)).collect();
         for node in awaited {
@@ -108,7 +108,7 @@ impl Coordinator {
                 continue;
             }
             let served = |member: &&crate::members::Member| {
-                member.links.iter().any(|link| link.peer == node && link.feeds_me && link.open)
+                member.links.iter().any(|link| link.peer == node && !link.feeds_me.is_empty() && link.open)
             };
             let children = self.members.values().filter(served).count();
             let capacity = children.clamp(2, usize::from(self.config.limits.capacity_max)) as u8;
@@ -122,41 +122,49 @@ impl Coordinator {
         }
     }
 
-    /// Those who are fed keep their parent; everyone who may be feeding them is remembered.
+    /// Those who are fed keep their parents; everyone who may be feeding them is remembered.
     fn keep_parents(&mut self, adoption: &Adoption) {
         let mut others = Vec::new();
         for (node, feeders) in self.feeders(adoption) {
-            let kept = feeders.iter().copied().find(|feeder| self.keep_parent(node, *feeder, adoption));
-            kept.into_iter().for_each(|feeder| self.carry_on(node, feeder, true));
-            others.extend(feeders.into_iter().filter(|feeder| Some(*feeder) != kept).map(|feeder| (node, feeder)));
+            let mut kept = Stripes::NONE;
+            for (feeder, fed) in feeders {
+                let open = fed.without(kept);
+                if !open.is_empty() && self.keep_parent(node, (feeder, open), adoption) {
+                    kept = kept.with(open);
+                    self.carry.adopt(&self.topology, node, (feeder, open), true);
+                } else {
+                    others.push((node, feeder, fed));
+                }
+            }
         }
-        others.into_iter().for_each(|(node, feeder)| self.carry_on(node, feeder, false));
+        for (node, feeder, fed) in others {
+            self.carry.adopt(&self.topology, node, (feeder, fed), false);
+        }
     }
 
-    fn carry_on(&mut self, node: NodeId, feeder: NodeId, kept: bool) {
-        let room = self.topology.get(feeder).map_or(0, |member| member.room());
-        self.carry.adopt(node, feeder, kept, room);
-    }
-
-    fn keep_parent(&mut self, node: NodeId, feeder: NodeId, adoption: &Adoption) -> bool {
+    fn keep_parent(&mut self, node: NodeId, (feeder, stripes): (NodeId, Stripes), adoption: &Adoption) -> bool {
         let mut group = Group::default();
-        group.set_parent(node, Stripes::ALL, feeder);
+        group.set_parent(node, stripes, feeder);
         adoption.backups.get(&node) != Some(&feeder) && self.topology.commit(&group).is_ok()
     }
 
-    /// Who may be feeding whom: those who have delivered something by the node's own word first.
-    fn feeders(&self, adoption: &Adoption) -> BTreeMap<NodeId, Vec<NodeId>> {
-        let mut feeders: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
+    /// Who may be feeding whom which stripes: those who have delivered something by the node's own word first.
+    fn feeders(&self, adoption: &Adoption) -> BTreeMap<NodeId, Vec<(NodeId, Stripes)>> {
+        let mut feeders: BTreeMap<NodeId, Vec<(NodeId, Stripes)>> = BTreeMap::new();
         let reported = || self.members.iter().filter(|(node, _)| adoption.reported.contains(node));
         let links = || reported().flat_map(|(node, member)| member.links.iter().map(move |link| (node, link)));
         let links = || links().filter(|(node, link)| link.open && link.peer != *node);
-        let by_the_fed = links().filter(|(_, link)| link.feeds_me).map(|(node, link)| (node, link.peer));
-        let by_the_feeder = links().filter(|(_, link)| link.fed_by_me).map(|(node, link)| (link.peer, node));
-        for (node, feeder) in by_the_fed.chain(by_the_feeder) {
-            let known = feeders.entry(node).or_default();
+        let by_the_fed = links().map(|(node, link)| (node, link.peer, link.feeds_me));
+        let by_the_feeder = links().map(|(node, link)| (link.peer, node, link.fed_by_me));
+        for (node, feeder, stripes) in by_the_fed.chain(by_the_feeder) {
             let members = self.members.contains(node) && self.members.contains(feeder);
-            if members && node != NodeId::SOURCE && !known.contains(&feeder) {
-                known.push(feeder);
+            if !members || node == NodeId::SOURCE || stripes.is_empty() {
+                continue;
+            }
+            let known = feeders.entry(node).or_default();
+            match known.iter_mut().find(|(known, _)| *known == feeder) {
+                Some((_, fed)) => *fed = fed.with(stripes),
+                None => known.push((feeder, stripes)),
             }
         }
         feeders

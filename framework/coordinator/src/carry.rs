@@ -11,10 +11,11 @@ use peerstream_overlay::Topology;
 use peerstream_overlay::maybe::Maybe;
 use peerstream_overlay::roster::Roster;
 use peerstream_protocol::control::{PackedEdges, Report};
-use peerstream_protocol::id::{NodeId, Term};
+use peerstream_protocol::id::{NodeId, Stripes, Term};
 use peerstream_protocol::time::Micros;
+use smallvec::SmallVec;
 
-use crate::few::Few;
+use crate::place::{NAMED, Place, Places};
 use crate::slots::Slots;
 use crate::told::{Draft, Writer};
 
@@ -33,8 +34,6 @@ const WAITING_MANY: usize = 128;
 const ADVANCE_PAUSE: Micros = Micros::from_millis(40);
 /// A search for a circle goes so far before it marks where it has been.
 const HOPS_UNMARKED: usize = 64;
-/// Stands for "named by the assignment in force" in [`Node::possible`].
-const NAMED: u64 = u64::MAX;
 
 /// What was issued to one node, and what it confirmed.
 #[derive(Clone, Debug, Default, Hash)]
@@ -42,20 +41,8 @@ pub(crate) struct Node {
     online: bool,
     /// When it was taken out, and whom it may still be feeding.
     gone: Option<Box<(Micros, Vec<NodeId>)>>,
-    /// It has been told to take a parent before.
-    placed: bool,
-    /// The parent it was told to take.
-    issued: Maybe<NodeId>,
-    /// The version that first told it so; none before that is sent.
-    issued_in: Maybe<u64>,
-    /// That parent cannot have been feeding it from earlier on.
-    fresh: bool,
-    /// It has said that this parent feeds it.
-    confirmed: bool,
-    /// Since when this parent says that it feeds it.
-    claimed: Maybe<Micros>,
-    /// Who may be feeding it, with the last version of its assignment that named that parent.
-    possible: Few<u64>,
+    /// Below whom it was told to be, and what it confirmed.
+    places: Places,
     /// Whom it was told to feed.
     slots: Slots,
     told: PackedEdges,
@@ -68,6 +55,20 @@ pub(crate) struct Node {
     /// How often it is among the superseded ones.
     supersessions: u16,
     enforced: u32,
+}
+
+impl Node {
+    /// The present version has been told, and with it all that was issued.
+    fn first_told(&mut self) {
+        for place in self.places.iter_mut() {
+            place.issued_in = place.issued_in.get().or(Some(self.version)).into();
+        }
+    }
+}
+
+/// The parent the overlay wants for these stripes of a node.
+fn target(topology: &Topology, node: NodeId, stripes: Stripes) -> Option<NodeId> {
+    topology.get(node)?.parent_of(stripes)
 }
 
 /// What happened while carrying out, to be counted.
@@ -88,9 +89,9 @@ pub(crate) struct Carry {
     nodes: Roster<NodeId, Node>,
     /// Nodes that remember the peers of a superseded assignment, and until when.
     superseded: VecDeque<(Micros, NodeId)>,
-    /// Nodes whose target parent is not issued, and since when.
+    /// Nodes with a target parent that is not issued, and since when.
     waiting: BTreeMap<NodeId, Micros>,
-    /// Nodes whose issued parent says that it feeds them, which they have not confirmed.
+    /// Nodes with an issued parent that says that it feeds them, which they have not confirmed.
     overdue: BTreeSet<NodeId>,
     ghosts: BTreeSet<NodeId>,
     /// Nodes whose assignment may have changed; some twice.
@@ -130,16 +131,22 @@ impl Carry {
         }
     }
 
-    /// An earlier coordinator told `feeder` to feed the node, and may have meant it as its parent for good (`kept`).
-    pub(crate) fn adopt(&mut self, node: NodeId, feeder: NodeId, kept: bool, room: usize) {
+    /// An earlier coordinator told `feeder` to feed the node these stripes, and may have meant it as its parent for good
+    /// (`kept`).
+    pub(crate) fn adopt(&mut self, topology: &Topology, node: NodeId, from: (NodeId, Stripes), kept: bool) {
+        let (feeder, stripes) = from;
         let Some(parent) = self.nodes.get_mut(feeder) else { return };
+        let room = topology.get(feeder).map_or(0, |member| member.room());
         // Without a slot the feeder lets the node go with its first assignment; the others go on.
-        parent.slots.admit(node, room, &[]);
+        parent.slots.admit(node, stripes, room, &[]);
+        self.deal(topology, node);
         let Some(state) = self.nodes.get_mut(node) else { return };
-        state.placed = true;
-        state.possible.insert(feeder, if kept { NAMED } else { 0 });
-        if kept {
-            state.issued = Some(feeder).into();
+        for place in state.places.of_mut(stripes) {
+            place.placed = true;
+            if kept {
+                place.issued = Some(feeder).into();
+            }
+            place.possible.insert(feeder, if kept { NAMED } else { 0 });
         }
     }
 
@@ -154,41 +161,72 @@ impl Carry {
         self.dirty.push(node);
     }
 
-    /// The overlay wants the node to be fed by that one from now on.
-    pub(crate) fn retarget(&mut self, node: NodeId, parent: Option<NodeId>, now: Micros) {
+    /// The overlay may want the node to be fed by others from now on.
+    pub(crate) fn retarget(&mut self, topology: &Topology, node: NodeId, now: Micros) {
         self.dirty.push(node);
-        let Some(state) = self.nodes.get(node).filter(|state| state.gone.is_none()) else { return };
-        if parent.is_none() {
-            self.waiting.remove(&node);
-            self.unissue(node);
-            self.release_all(node);
-        } else if state.issued.get() == parent {
-            self.waiting.remove(&node);
-        } else {
-            if self.waiting.is_empty() {
-                self.progress_at = now;
-            }
-            self.waiting.entry(node).or_insert(now);
-            self.retry = true;
+        if self.nodes.get(node).is_none_or(|state| state.gone.is_some()) {
+            return;
         }
+        self.deal(topology, node);
+        let mut waits = false;
+        for at in 0..self.nodes[node].places.len() {
+            let place = self.place(node, at);
+            match target(topology, node, place.stripes) {
+                None => {
+                    self.unissue(node, at);
+                    self.release_all(node, at);
+                }
+                parent => waits |= place.issued.get() != parent,
+            }
+        }
+        if !waits {
+            self.waiting.remove(&node);
+            return;
+        }
+        if self.waiting.is_empty() {
+            self.progress_at = now;
+        }
+        self.waiting.entry(node).or_insert(now);
+        self.retry = true;
+    }
+
+    /// Gives the node places as its target parents have its stripes.
+    fn deal(&mut self, topology: &Topology, node: NodeId) {
+        let parents = topology.get(node).map_or(&[][..], |member| member.parents());
+        let Some(state) = self.nodes.get_mut(node) else { return };
+        let unissued = state.places.deal(parents, state.version);
+        if !unissued.is_empty() {
+            self.dirty.extend(unissued.into_iter().chain([node]));
+        }
+    }
+
+    fn place(&self, node: NodeId, at: usize) -> &Place {
+        self.nodes[node].places.iter().nth(at).expect("the caller counts them")
+    }
+
+    fn place_mut(&mut self, node: NodeId, at: usize) -> Option<&mut Place> {
+        self.nodes.get_mut(node)?.places.iter_mut().nth(at)
     }
 
     /// A node is gone. It is remembered as a ghost while data may still flow through it.
     pub(crate) fn remove(&mut self, node: NodeId, now: Micros) {
         let Some(mut state) = self.nodes.remove(node) else { return };
         self.forget_marks(node);
-        for feeder in state.possible.keys() {
-            self.drop_child(feeder, node);
+        for (feeder, stripes) in state.places.ways(Stripes::ALL) {
+            self.drop_child(feeder, node, stripes);
         }
         let children = std::mem::take(&mut state.slots).into_known();
         let fed: Vec<_> = children.into_iter().filter(|child| self.may_feed(node, *child)).collect();
         for child in &fed {
-            if self.nodes.get(*child).is_some_and(|child| child.issued.get() == Some(node)) {
-                self.unissue(*child);
+            for at in 0..self.nodes.get(*child).map_or(0, |child| child.places.len()) {
+                if self.place(*child, at).issued.get() == Some(node) {
+                    self.unissue(*child, at);
+                }
             }
         }
         if !fed.is_empty() {
-            (state.gone, state.online, state.issued) = (Some(Box::new((now, fed))), false, Maybe::default());
+            (state.gone, state.online) = (Some(Box::new((now, fed))), false);
+            state.places.iter_mut().for_each(|place| place.issued = Maybe::default());
             self.nodes.insert(node, state);
             self.ghosts.insert(node);
         }
@@ -238,11 +276,12 @@ impl Carry {
         let mut waiting: Vec<_> = self.waiting.keys().copied().collect();
         waiting.sort_by_key(|node| (topology.depth(*node).unwrap_or(u32::MAX), *node));
         for node in waiting {
-            let target = topology.get(node).and_then(|member| member.parent());
-            let done = match target {
-                Some(parent) => self.issue(topology, node, parent),
-                None => true,
-            };
+            let mut done = true;
+            for at in 0..self.nodes.get(node).map_or(0, |state| state.places.len()) {
+                if let Some(parent) = target(topology, node, self.place(node, at).stripes) {
+                    done &= self.issue(topology, node, at, parent);
+                }
+            }
             if done {
                 self.waiting.remove(&node);
                 self.progress_at = now;
@@ -274,7 +313,7 @@ impl Carry {
             }
             if !changed && !again.contains(&node) {
                 // A change that was taken back before it was sent.
-                state.issued_in = state.issued_in.get().or(Some(state.version)).into();
+                state.first_told();
                 continue;
             }
             state.version += 1;
@@ -288,7 +327,7 @@ impl Carry {
                 }
             }
             state.sent_at = now;
-            state.issued_in = state.issued_in.get().or(Some(state.version)).into();
+            state.first_told();
             send(node, state.told.message(self.term, state.version));
         }
         again.clear();
@@ -321,9 +360,22 @@ impl Carry {
         self.waiting.len()
     }
 
-    /// The parent a node was told to take, and whether it has confirmed it.
-    pub(crate) fn issued(&self, node: NodeId) -> (Option<NodeId>, bool) {
-        self.nodes.get(node).map_or((None, false), |state| (state.issued.get(), state.confirmed))
+    /// Who a node was told to take as its parents, in the order of their stripes.
+    pub(crate) fn issued(&self, node: NodeId) -> Vec<NodeId> {
+        let Some(state) = self.nodes.get(node) else { return Vec::new() };
+        let mut parents: Vec<_> = state.places.parents().collect();
+        parents.sort_by_key(|(_, stripes)| stripes.0.trailing_zeros());
+        parents.into_iter().map(|(parent, _)| parent).collect()
+    }
+
+    /// Whether a node has confirmed all that it was told to take.
+    pub(crate) fn is_confirmed(&self, node: NodeId) -> bool {
+        self.nodes.get(node).is_some_and(|state| state.places.iter().all(|place| place.confirmed))
+    }
+
+    /// Whether the node was told to take that parent for any stripe.
+    pub(crate) fn has_issued(&self, node: NodeId, parent: NodeId) -> bool {
+        self.nodes.get(node).is_some_and(|state| state.places.has_issued(parent, Stripes::ALL))
     }
 
     /// The version sent last, the version reported last, and how many releases had to be enforced.
@@ -333,69 +385,77 @@ impl Carry {
 
     // Issuing.
 
-    /// Tells the node to take that parent, if this is allowed now.
-    fn issue(&mut self, topology: &Topology, node: NodeId, parent: NodeId) -> bool {
+    /// Tells the node to take that parent in this place of its, if this is allowed now.
+    fn issue(&mut self, topology: &Topology, node: NodeId, at: usize, parent: NodeId) -> bool {
         let online = |id: &NodeId| self.nodes.get(*id).is_some_and(|state| state.online);
-        if self.issued(node).0 == Some(parent) {
+        let Place { stripes, issued, .. } = *self.place(node, at);
+        if issued.get() == Some(parent) {
             return true;
         }
-        if !online(&node) || !online(&parent) || self.reaches(node, parent) {
+        if !online(&node) || !online(&parent) || self.reaches(node, parent, stripes) {
             return false;
         }
         let room = topology.get(parent).map_or(0, |member| member.room());
-        let issued = |child: NodeId| self.nodes.get(child).and_then(|state| state.issued.get());
-        let leaving: Vec<_> =
-            self.nodes[parent].slots.children().filter(|child| issued(*child) != Some(parent)).collect();
+        let slots = &self.nodes[parent].slots;
+        let stays =
+            |child: NodeId| self.nodes.get(child).is_some_and(|state| state.places.has_issued(parent, Stripes::ALL));
+        let leaving: Vec<_> = slots.children().filter(|child| !stays(*child)).collect();
         let slots = &mut self.nodes.get_mut(parent).expect("it is online").slots;
-        if !slots.admit(node, room, &leaving) {
+        if !slots.admit(node, stripes, room, &leaving) {
             return false;
         }
-        self.unissue(node);
-        let state = self.nodes.get_mut(node).expect("it is online");
-        self.tally.moves += u64::from(std::mem::replace(&mut state.placed, true));
-        state.issued = Some(parent).into();
-        state.fresh = state.possible.insert(parent, NAMED).is_none();
+        self.unissue(node, at);
+        let place = self.place_mut(node, at).expect("it is online");
+        let again = std::mem::replace(&mut place.placed, true);
+        place.issued = Some(parent).into();
+        place.fresh = place.possible.insert(parent, NAMED).is_none();
+        self.tally.moves += u64::from(again);
         self.moved.push((node, parent));
         self.dirty.extend([node, parent]);
         true
     }
 
-    /// The node is not told any more to take its issued parent; data may flow for a while.
-    fn unissue(&mut self, node: NodeId) {
-        let Some(state) = self.nodes.get_mut(node) else { return };
-        if let Some(old) = state.issued.take() {
-            state.possible.insert(old, state.version);
-            self.dirty.push(old);
-        }
-        (state.issued_in, state.confirmed, state.claimed) = (Maybe::default(), false, Maybe::default());
-        self.overdue.remove(&node);
-        self.dirty.push(node);
+    /// The node is not told any more to take the issued parent of this place; data may flow for a while.
+    fn unissue(&mut self, node: NodeId, at: usize) {
+        let Some(version) = self.nodes.get(node).map(|state| state.version) else { return };
+        let old = self.place_mut(node, at).and_then(|place| place.unissue(version));
+        self.dirty.extend(old.into_iter().chain([node]));
+        self.forget_overdue(node);
     }
 
-    /// Whether data that leaves `from` may come by at `to`.
-    fn reaches(&self, from: NodeId, to: NodeId) -> bool {
-        let mut node = to;
+    /// A node that waits for no confirmation any more is not overdue.
+    fn forget_overdue(&mut self, node: NodeId) {
+        if self.overdue.contains(&node)
+            && !self.nodes.get(node).is_some_and(|state| state.places.iter().any(Place::is_overdue))
+        {
+            self.overdue.remove(&node);
+        }
+    }
+
+    /// Whether data of these stripes that leaves `from` may come by at `to`.
+    fn reaches(&self, from: NodeId, to: NodeId, stripes: Stripes) -> bool {
+        let mut at = (to, stripes);
         // Most nodes have one feeder, and the way to the source is short.
         for _ in 0..HOPS_UNMARKED {
-            if node == from {
+            if at.0 == from {
                 return true;
             }
-            let Some(state) = self.nodes.get(node) else { return false };
-            let mut feeders = state.possible.keys();
-            match (feeders.next(), feeders.next()) {
+            let Some(state) = self.nodes.get(at.0) else { return false };
+            let mut ways = state.places.ways(at.1);
+            match (ways.next(), ways.next()) {
                 (None, _) => return false,
-                (Some(feeder), None) => node = feeder,
+                (Some(way), None) => at = way,
                 (Some(_), Some(_)) => break,
             }
         }
         let mut seen = BTreeSet::new();
-        let mut todo = vec![node];
-        while let Some(node) = todo.pop() {
+        let mut todo = vec![at];
+        while let Some((node, stripes)) = todo.pop() {
             if node == from {
                 return true;
             }
-            let Some(state) = self.nodes.get(node).filter(|_| seen.insert(node)) else { continue };
-            todo.extend(state.possible.keys());
+            let Some(state) = self.nodes.get(node).filter(|_| seen.insert((node, stripes))) else { continue };
+            todo.extend(state.places.ways(stripes));
         }
         false
     }
@@ -405,16 +465,19 @@ impl Carry {
         let mut waiting: Vec<_> = self.waiting.iter().map(|(node, since)| (*since, *node)).collect();
         waiting.sort();
         for (_, node) in waiting {
-            let member = topology.get(node);
-            let parent_online = member.and_then(|member| member.parent()).is_some_and(|parent| self.is_online(parent));
-            let (issued, fed) = self.issued(node);
-            let Some(backup) = member.and_then(|member| member.backup()) else { continue };
-            if issued == Some(backup) || (fed && !parent_online) {
-                continue;
-            }
-            if self.issue(topology, node, backup) {
-                self.tally.carried += 1;
-                return;
+            let backup = topology.get(node).and_then(|member| member.backup());
+            let Some(backup) = backup.filter(|_| self.nodes.contains(node)) else { continue };
+            for at in 0..self.nodes[node].places.len() {
+                let Place { stripes, issued, confirmed, .. } = *self.place(node, at);
+                let parent = target(topology, node, stripes);
+                let parent_online = parent.is_some_and(|parent| self.is_online(parent));
+                if issued.get() == Some(backup) || issued.get() == parent || (confirmed && !parent_online) {
+                    continue;
+                }
+                if self.issue(topology, node, at, backup) {
+                    self.tally.carried += 1;
+                    return;
+                }
             }
         }
     }
@@ -428,89 +491,114 @@ impl Carry {
     /// What the node says of those who feed it.
     fn on_feeders(&mut self, node: NodeId, report: &Report, now: Micros) {
         let state = self.nodes.get_mut(node).expect("the caller has it");
-        let feeds = |peer: NodeId| report.links.iter().any(|link| link.peer == peer && link.feeds_me);
-        let current = state.issued_in.get().is_some_and(|version| report.version >= version);
-        let settled = current && state.issued.get().is_some_and(feeds);
-        let confirmed = settled && !state.confirmed;
-        if confirmed {
-            (state.confirmed, state.claimed) = (true, Maybe::default());
-            self.overdue.remove(&node);
+        let (mut dead, mut confirmed) = (Vec::new(), SmallVec::<[usize; 2]>::new());
+        for (at, place) in state.places.iter_mut().enumerate() {
+            let link = |peer: NodeId| report.links.iter().find(|link| link.peer == peer);
+            let feeds = |peer: NodeId| link(peer).is_some_and(|link| link.feeds_me.meets(place.stripes));
+            let current = place.issued_in.get().is_some_and(|version| report.version >= version);
+            let settled = current && place.issued.get().is_some_and(feeds);
+            // A node may go on asking an old parent that has not fed it yet, until a new one feeds it.
+            let asks = |peer: NodeId| !settled && link(peer).is_some_and(|link| link.open);
+            let is_proven = |(peer, last): &(NodeId, u64)| report.version > *last && !feeds(*peer) && !asks(*peer);
+            dead.extend(place.possible.iter().filter(is_proven).map(|(feeder, _)| (feeder, place.stripes)));
+            if settled && !place.confirmed {
+                (place.confirmed, place.claimed) = (true, Maybe::default());
+                confirmed.push(at);
+            }
         }
-        // A node may go on asking an old parent that has not fed it yet, until a new one feeds it.
-        let asks = |peer: NodeId| report.links.iter().any(|link| link.peer == peer && link.open && !settled);
-        let proven =
-            |(peer, last): (NodeId, u64)| (report.version > last && !feeds(peer) && !asks(peer)).then_some(peer);
-        let dead: Vec<_> = state.possible.iter().filter_map(proven).collect();
-        for feeder in dead {
-            self.edge_is_dead(feeder, node);
+        for (feeder, stripes) in dead {
+            self.edge_is_dead(feeder, node, stripes);
         }
-        if confirmed {
+        for at in confirmed {
+            self.forget_overdue(node);
             self.progress_at = now;
-            self.release_all(node);
+            self.release_all(node, at);
         }
     }
 
     /// A node that comes back late from an earlier term is still fed as it was told then.
     fn on_earlier_feeders(&mut self, node: NodeId, report: &Report) {
-        let feeders = report.links.iter().filter(|link| link.open && link.feeds_me).map(|link| link.peer);
-        let feeders = feeders.filter(|feeder| *feeder != node && self.nodes.contains(*feeder));
-        let feeders: Vec<_> = feeders.collect();
+        let feeders = report.links.iter().filter(|link| link.open && !link.feeds_me.is_empty());
+        let feeders = feeders.filter(|link| link.peer != node && self.nodes.contains(link.peer));
+        let feeders: Vec<_> = feeders.map(|link| (link.peer, link.feeds_me)).collect();
         let Some(state) = self.nodes.get_mut(node) else { return };
-        for feeder in feeders {
-            if !state.possible.contains(feeder) {
-                state.possible.insert(feeder, 0);
+        for (feeder, stripes) in feeders {
+            for place in state.places.of_mut(stripes).filter(|place| !place.possible.contains(feeder)) {
+                place.possible.insert(feeder, 0);
             }
         }
     }
 
     /// What the node says of those it feeds.
     fn on_children(&mut self, node: NodeId, report: &Report, now: Micros) {
-        let feeds = |child: NodeId| report.links.iter().any(|link| link.peer == child && link.fed_by_me);
+        let feeds = |child: NodeId| {
+            let link = report.links.iter().find(|link| link.peer == child);
+            link.map_or(Stripes::NONE, |link| link.fed_by_me)
+        };
         let state = self.nodes.get_mut(node).expect("the caller has it");
-        for child in state.slots.settle(report.version, feeds) {
-            if self.issued(child).0 != Some(node) {
-                self.edge_is_dead(node, child);
-            }
+        for (child, stripes) in state.slots.settle(report.version, feeds) {
+            self.feeds_no_more(node, child, stripes);
         }
-        for child in report.links.iter().map(|link| link.peer) {
-            self.on_claim(node, child, feeds(child), now);
+        for link in &report.links {
+            self.on_claim(node, link.peer, link.fed_by_me, now);
         }
+    }
+
+    /// What a feeder has let go of is over in the places that are all of these stripes.
+    fn feeds_no_more(&mut self, feeder: NodeId, child: NodeId, stripes: Stripes) {
+        let places = self.nodes.get(child).into_iter().flat_map(|state| state.places.of(stripes));
+        let over = places.filter(|place| stripes.contains(place.stripes) && place.issued.get() != Some(feeder));
+        let over: SmallVec<[Stripes; 2]> = over.map(|place| place.stripes).collect();
+        if !self.nodes.contains(child) {
+            return self.edge_is_dead(feeder, child, stripes);
+        }
+        over.into_iter().for_each(|stripes| self.edge_is_dead(feeder, child, stripes));
     }
 
     /// A parent says whether it feeds a child that has not confirmed it. Only a claim that stands counts, and not that
     /// of a parent which may still feed it from earlier on, until the child knows that it shall stay.
-    fn on_claim(&mut self, parent: NodeId, child: NodeId, feeds: bool, now: Micros) {
-        let Some(state) = self.nodes.get_mut(child).filter(|state| state.issued.get() == Some(parent)) else { return };
-        let told = state.fresh || state.issued_in.get().is_some_and(|version| state.reported >= version);
-        if !feeds || !told {
-            state.claimed = Maybe::default();
-            self.overdue.remove(&child);
-        } else if !state.confirmed && state.issued_in.is_some() && state.claimed.is_none() {
-            state.claimed = Some(now).into();
-            self.overdue.insert(child);
+    fn on_claim(&mut self, parent: NodeId, child: NodeId, feeds: Stripes, now: Micros) {
+        let Some(state) = self.nodes.get_mut(child).filter(|state| state.places.has_issued(parent, Stripes::ALL))
+        else {
+            return;
+        };
+        let reported = state.reported;
+        for place in state.places.iter_mut().filter(|place| place.issued.get() == Some(parent)) {
+            let told = place.fresh || place.issued_in.get().is_some_and(|version| reported >= version);
+            if !feeds.contains(place.stripes) || !told {
+                place.claimed = Maybe::default();
+            } else if !place.confirmed && place.issued_in.is_some() && place.claimed.is_none() {
+                place.claimed = Some(now).into();
+                self.overdue.insert(child);
+            }
         }
+        self.forget_overdue(child);
     }
 
-    /// No data flows from `feeder` to `node`, nor will it unless it is issued again.
-    fn edge_is_dead(&mut self, feeder: NodeId, node: NodeId) {
+    /// No data of these stripes flows from `feeder` to `node`, nor will it unless it is issued again.
+    fn edge_is_dead(&mut self, feeder: NodeId, node: NodeId, stripes: Stripes) {
         if let Some(state) = self.nodes.get_mut(node) {
-            state.possible.remove(feeder);
+            state.places.of_mut(stripes).for_each(|place| place.forget(feeder));
         }
-        self.drop_child(feeder, node);
+        self.drop_child(feeder, node, stripes);
         self.retry = true;
     }
 
-    /// All but the issued parent may let the node go.
-    fn release_all(&mut self, node: NodeId) -> usize {
-        let Some(state) = self.nodes.get(node) else { return 0 };
-        let others = state.possible.keys().filter(|feeder| Some(*feeder) != state.issued.get());
+    /// All but the issued parent may let the node go in this place.
+    fn release_all(&mut self, node: NodeId, at: usize) -> usize {
+        if self.nodes.get(node).is_none_or(|state| state.places.len() <= at) {
+            return 0;
+        }
+        let place = self.place(node, at);
+        let stripes = place.stripes;
+        let others = place.possible.keys().filter(|feeder| Some(*feeder) != place.issued.get());
         let others: Vec<_> = others.collect();
-        others.into_iter().filter(|feeder| self.drop_child(*feeder, node)).count()
+        others.into_iter().filter(|feeder| self.drop_child(*feeder, node, stripes)).count()
     }
 
-    fn drop_child(&mut self, parent: NodeId, child: NodeId) -> bool {
+    fn drop_child(&mut self, parent: NodeId, child: NodeId, stripes: Stripes) -> bool {
         let Some(state) = self.nodes.get_mut(parent) else { return false };
-        let dropped = state.slots.drop_child(child, state.version);
+        let dropped = state.slots.drop_child(child, stripes, state.version);
         if dropped {
             self.dirty.push(parent);
             self.retry = true;
@@ -520,23 +608,25 @@ impl Carry {
 
     fn enforce(&mut self, now: Micros) {
         for node in self.overdue.clone() {
-            let Some(state) = self.nodes.get_mut(node) else { continue };
-            if state.claimed.get().is_none_or(|since| now.since(since) < RELEASE_OVERDUE) {
-                continue;
+            for at in 0..self.nodes.get(node).map_or(0, |state| state.places.len()) {
+                let Some(since) = self.place(node, at).claimed.get() else { continue };
+                if now.since(since) < RELEASE_OVERDUE {
+                    continue;
+                }
+                self.place_mut(node, at).expect("just seen").claimed = Maybe::default();
+                if self.release_all(node, at) > 0 {
+                    self.tally.enforced += 1;
+                    self.nodes.get_mut(node).expect("still there").enforced += 1;
+                }
             }
-            state.claimed = Maybe::default();
-            self.overdue.remove(&node);
-            if self.release_all(node) > 0 {
-                self.tally.enforced += 1;
-                self.nodes.get_mut(node).expect("still there").enforced += 1;
-            }
+            self.forget_overdue(node);
         }
     }
 
     // Those who are gone.
 
     fn may_feed(&self, feeder: NodeId, node: NodeId) -> bool {
-        self.nodes.get(node).is_some_and(|state| state.possible.contains(feeder))
+        self.nodes.get(node).is_some_and(|state| state.places.iter().any(|place| place.possible.contains(feeder)))
     }
 
     /// The peers of an assignment that was superseded long ago are no neighbours any more.
@@ -565,7 +655,8 @@ impl Carry {
                 continue;
             }
             for child in fed {
-                self.nodes.get_mut(child).map(|child| child.possible.remove(ghost));
+                let places = self.nodes.get_mut(child).into_iter().flat_map(|child| child.places.iter_mut());
+                places.for_each(|place| place.forget(ghost));
             }
             self.nodes.remove(ghost);
             self.ghosts.remove(&ghost);
@@ -580,7 +671,7 @@ impl Carry {
         let state = self.nodes.get(node).filter(|state| state.gone.is_none());
         let (Some(member), Some(state)) = (topology.get(node), state) else { return false };
         draft.write(Draft {
-            parent: state.issued.get(),
+            parents: state.places.parents(),
             children: state.slots.pairs(),
             backup: member.backup(),
             backs: member.backs().iter().copied(),

@@ -548,8 +548,7 @@ impl Coordinator {
     fn retarget(&mut self, op: &Op) {
         let node = op.node();
         if matches!(op, Op::SetParent { .. } | Op::Detach { .. }) {
-            let parent = self.topology.get(node).and_then(|member| member.parent());
-            self.carry.retarget(node, parent, self.now);
+            self.carry.retarget(&self.topology, node, self.now);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Who decides: the strategy can be replaced while the overlay runs, and one that fails is.
 
 use peerstream_overlay::{Context, InBatches, LadderPolicy, Plan, TreeStrategy};
-use peerstream_protocol::id::NodeId;
+use peerstream_protocol::id::{NodeId, Stripes};
 use peerstream_protocol::time::Micros;
 
 use crate::coordinator::Coordinator;
@@ -110,7 +110,7 @@ impl Coordinator {
             return;
         }
         let mut members = self.topology.iter().filter(|(node, _)| *node != NodeId::SOURCE);
-        let first = members.find(|(_, member)| member.parent().is_none()).map(|(node, _)| node);
+        let first = members.find(|(_, member)| member.fed() != Stripes::ALL).map(|(node, _)| node);
         let first = first.filter(|_| self.strategy.waiting() == 0);
         self.trouble.neglected = first.map(|node| match self.trouble.neglected {
             Some((known, since)) if known == node => (node, since),

@@ -26,6 +26,10 @@ impl<T: Copy> Few<T> {
         self.find(node).is_ok()
     }
 
+    pub(crate) fn get(&self, node: NodeId) -> Option<T> {
+        self.find(node).ok().map(|at| self.0[at].1)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (NodeId, T)> {
         self.0.iter().copied()
     }

@@ -22,6 +22,7 @@ mod links;
 mod members;
 mod overview;
 mod performance;
+mod place;
 mod reports;
 mod retiring;
 mod signalling;

@@ -1,7 +1,7 @@
 //! The links a member last reported.
 
 use peerstream_protocol::control::LinkReport;
-use peerstream_protocol::id::NodeId;
+use peerstream_protocol::id::{NodeId, Stripes};
 use smallvec::SmallVec;
 
 /// A round trip has clearly changed when it is off by more than this, and by more than this part of it.
@@ -22,8 +22,8 @@ struct Link {
     /// The round trip that the strategy was last told; 0 if none.
     told_ms: u16,
     open: bool,
-    feeds_me: bool,
-    fed_by_me: bool,
+    feeds_me: Stripes,
+    fed_by_me: Stripes,
 }
 
 impl Links {
@@ -80,8 +80,13 @@ mod tests {
     #[test]
     fn links_are_those_reported_last() {
         let mut links = Links::default();
-        let link =
-            |n: u64, open| LinkReport { peer: NodeId(n << 31), open, feeds_me: !open, fed_by_me: open, rtt_ms: 9 };
+        let link = |n: u64, open| LinkReport {
+            peer: NodeId(n << 31),
+            open,
+            feeds_me: Stripes(u8::from(open)),
+            fed_by_me: Stripes::ALL,
+            rtt_ms: 9,
+        };
         for report in [vec![link(1, true), link(5, false)], vec![link(2, false), link(3, true)], vec![]] {
             links.set(&report);
             assert!(links.iter().eq(report));
@@ -94,8 +99,8 @@ mod tests {
         let link = |n: u64, rtt_ms| LinkReport {
             peer: NodeId(n),
             open: rtt_ms != 5,
-            feeds_me: false,
-            fed_by_me: false,
+            feeds_me: Stripes::NONE,
+            fed_by_me: Stripes::NONE,
             rtt_ms,
         };
         let mut told = |report: &[LinkReport]| {

@@ -51,11 +51,13 @@ pub struct NodeOverview {
     pub place: Option<String>,
     /// Hops from the source in the target overlay; 1 for a root.
     pub level: Option<u32>,
-    /// Who shall feed it.
+    /// Who shall feed it; the first stripe, if its stripes come from several.
     pub parent: Option<NodeId>,
-    /// Who it was told to take as its parent, if that differs for the moment.
-    pub issued_parent: Option<NodeId>,
-    /// Whether it has said that this parent feeds it.
+    /// All who shall feed it, in the order of their stripes.
+    pub parents: Vec<NodeId>,
+    /// Who it was told to take as its parents, if that differs for the moment.
+    pub issued_parents: Vec<NodeId>,
+    /// Whether it has said that these feed it.
     pub confirmed: bool,
     /// Whom it shall feed.
     pub children: Vec<NodeId>,

@@ -157,8 +157,10 @@ impl Coordinator {
 
     /// The parent by whom a node can be judged to be served: it has been so for a while.
     fn settled_parent(&mut self, node: NodeId) -> Option<NodeId> {
-        let wanted = self.topology.get(node).and_then(|target| target.parent());
-        let parent = wanted.filter(|parent| self.carry.issued(node).0 == Some(*parent));
+        // Who has several parents does not say which of them it is badly served by.
+        let wanted =
+            self.topology.get(node).filter(|target| target.parents().len() == 1).and_then(|target| target.parent());
+        let parent = wanted.filter(|parent| self.carry.has_issued(node, *parent));
         let service = &mut self.members.get_mut(node)?.service;
         if service.by.get() != parent {
             let Service { heard_against, demoted_at, fault, struggle, .. } = *service;
@@ -173,7 +175,7 @@ impl Coordinator {
     fn observe(&self, node: NodeId, parent: NodeId) -> Option<Observed> {
         let (member, above) = (self.members.get(node)?, self.members.get(parent)?);
         let link = member.links.iter().find(|link| link.peer == parent && link.open)?;
-        let helped = member.links.iter().any(|link| link.peer != parent && link.feeds_me);
+        let helped = member.links.iter().any(|link| link.peer != parent && !link.feeds_me.is_empty());
         let Figures { next, skipped, .. } = member.figures;
         let first = member.service.judged_at == Micros(0);
         let due = next.0.saturating_sub(member.service.next.0);
@@ -184,7 +186,7 @@ impl Coordinator {
         let excused = above.service.losing && parent != NodeId::SOURCE;
         Some(Observed {
             losing,
-            worse_than_parent: !link.feeds_me
+            worse_than_parent: link.feeds_me.is_empty()
                 || helped
                 || behind(above.figures.next, BEHIND_PARENT)
                 || (losing && !excused),
@@ -247,7 +249,7 @@ impl Coordinator {
     fn backup_feeds(&self, relay: NodeId) -> bool {
         let backup = self.topology.get(relay).and_then(|target| target.backup());
         let links = backup.and_then(|backup| self.members.get(backup)).map(|member| &member.links);
-        let feeds = |link: LinkReport| link.peer == relay && link.fed_by_me;
+        let feeds = |link: LinkReport| link.peer == relay && !link.fed_by_me.is_empty();
         links.is_some_and(|links| links.iter().any(feeds))
     }
 

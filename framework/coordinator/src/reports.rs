@@ -1,8 +1,8 @@
 //! What nodes tell: reports, suspicions, failed links, need, and whether they relay.
 
 use peerstream_overlay::Event;
-use peerstream_protocol::control::Report;
-use peerstream_protocol::id::NodeId;
+use peerstream_protocol::control::{LinkReport, Report};
+use peerstream_protocol::id::{NodeId, Stripes};
 use peerstream_protocol::time::Micros;
 
 use crate::coordinator::Coordinator;
@@ -23,7 +23,7 @@ impl Coordinator {
                 suspicion.withdraw(node);
             }
         }
-        if report.links.iter().any(|link| link.feeds_me) {
+        if report.links.iter().any(|link| !link.feeds_me.is_empty()) {
             self.end_starter(node);
         }
         let capacity = self.topology.get(node).map_or(0, |member| member.capacity);
@@ -57,14 +57,15 @@ impl Coordinator {
 
     /// Remembers when somebody else than the parent begins to feed a node that has a parent.
     fn note_rescue(&mut self, node: NodeId) {
-        let (parent, confirmed) = self.carry.issued(node);
-        let Some(member) = self.members.get_mut(node) else { return };
-        let feeders = || member.links.iter().filter(|link| link.feeds_me).map(|link| link.peer);
-        let rescuer = feeders().find(|feeder| Some(*feeder) != parent).filter(|_| confirmed);
-        if std::mem::replace(&mut member.rescued, rescuer.is_some()) {
-            return;
+        let confirmed = self.carry.is_confirmed(node);
+        let Self { members, carry, .. } = self;
+        let Some(member) = members.get_mut(node) else { return };
+        let rescues = |link: &LinkReport| !link.feeds_me.is_empty() && !carry.has_issued(node, link.peer);
+        let rescuer = member.links.iter().find(rescues).map(|link| link.peer).filter(|_| confirmed);
+        let before = std::mem::replace(&mut member.rescued, rescuer.is_some());
+        if let Some(by) = rescuer.filter(|_| !before) {
+            self.note(node, Happening::Rescued { by });
         }
-        rescuer.into_iter().for_each(|by| self.note(node, Happening::Rescued { by }));
     }
 
     pub(crate) fn on_suspect(&mut self, witness: NodeId, suspect: NodeId) {
@@ -108,12 +109,12 @@ impl Coordinator {
     pub(crate) fn on_starving(&mut self, node: NodeId) {
         self.counters.starving += 1;
         self.note(node, Happening::Starving);
-        let (parent, _) = self.carry.issued(node);
+        let parents = self.carry.issued(node);
         let stale = |id: NodeId| {
             let (sent, reported, _) = self.carry.versions(id);
             sent > reported
         };
-        for lost in [Some(node), parent].into_iter().flatten().filter(|id| stale(*id)).collect::<Vec<_>>() {
+        for lost in [node].into_iter().chain(parents).filter(|id| stale(*id)).collect::<Vec<_>>() {
             self.carry.send_again(lost);
         }
     }
@@ -176,9 +177,14 @@ impl Coordinator {
         }
     }
 
-    /// All members that shall have a parent, and that parent.
-    pub fn parents(&self) -> impl Iterator<Item = (NodeId, NodeId)> {
-        self.topology.iter().filter_map(|(node, member)| Some((node, member.parent()?)))
+    /// All members that shall have a parent for this stripe, and that parent.
+    pub fn parents(&self, stripe: Stripes) -> impl Iterator<Item = (NodeId, NodeId)> {
+        self.topology.iter().filter_map(move |(node, member)| Some((node, member.parent_of(stripe)?)))
+    }
+
+    /// Whether any member's stripes come from several parents.
+    pub fn is_striped(&self) -> bool {
+        self.topology.iter().any(|(_, member)| member.parents().len() > 1)
     }
 
     /// For how long a node has been there; the source since this coordinator knows it.
@@ -192,7 +198,6 @@ impl Coordinator {
 
     pub(crate) fn node_overview(&self, id: NodeId) -> Option<NodeOverview> {
         let (member, target) = (self.members.get(id)?, self.topology.get(id)?);
-        let (issued_parent, confirmed) = self.carry.issued(id);
         let (version, version_reported, releases_enforced) = self.carry.versions(id);
         Some(NodeOverview {
             id,
@@ -200,8 +205,9 @@ impl Coordinator {
             place: self.strategy.place(id),
             level: self.topology.depth(id),
             parent: target.parent(),
-            issued_parent,
-            confirmed,
+            parents: target.parents().iter().map(|(parent, _)| *parent).collect(),
+            issued_parents: self.carry.issued(id),
+            confirmed: self.carry.is_confirmed(id),
             children: target.children().iter().map(|(child, _)| *child).collect(),
             backup: target.backup(),
             standby: target.standby().to_vec(),

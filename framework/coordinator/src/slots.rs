@@ -1,7 +1,7 @@
 //! The copies one node may be asked for: its children, old and new, never more than its capacity and one.
 
 use peerstream_overlay::maybe::Maybe;
-use peerstream_protocol::id::NodeId;
+use peerstream_protocol::id::{NodeId, Stripes};
 use smallvec::SmallVec;
 
 use crate::few::Few;
@@ -10,25 +10,27 @@ use crate::few::Few;
 #[derive(Clone, Copy, Debug, Hash)]
 pub(crate) struct Child {
     pub(crate) node: NodeId,
+    /// What it is fed.
+    pub(crate) stripes: Stripes,
     /// The other one of its pair.
     pub(crate) pair: Maybe<NodeId>,
 }
 
 impl Child {
-    fn new(node: NodeId, pair: Option<NodeId>) -> Self {
-        Self { node, pair: pair.into() }
+    fn new(node: NodeId, stripes: Stripes, pair: Option<NodeId>) -> Self {
+        Self { node, stripes, pair: pair.into() }
     }
 }
 
-/// The children a node's assignment names.
+/// The children a node's assignment names, each once.
 ///
 /// Where a new child would exceed the bound, it is paired with one that leaves: each of the two may be fed only while
 /// the other is not, so that the pair costs one copy whatever is lost, doubled or late.
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Slots {
     children: SmallVec<[Child; 2]>,
-    /// Children dropped, with the last version that named them, until the node reports a later one.
-    dropped: Option<Box<Few<u64>>>,
+    /// What children were fed and are not any more, with the last version that said so, until the node reports a later one.
+    dropped: Option<Box<Few<(u64, Stripes)>>>,
     /// Children the node could feed when last asked.
     room: u8,
 }
@@ -38,65 +40,90 @@ impl Slots {
         self.children.iter().map(|child| child.node)
     }
 
-    /// Takes a child in for a node that can feed `room` children; false when there is no copy left for it.
-    pub(crate) fn admit(&mut self, child: NodeId, room: usize, leaving: &[NodeId]) -> bool {
+    /// Takes a child in, or feeds it these stripes as well, for a node that can feed `room` children; false when there is
+    /// no copy left for that.
+    pub(crate) fn admit(&mut self, child: NodeId, stripes: Stripes, room: usize, leaving: &[NodeId]) -> bool {
         self.room = u8::try_from(room).unwrap_or(u8::MAX);
         if room == 0 {
             return false;
         }
-        if self.children().any(|known| known == child) {
+        let fed = self.children.iter().find(|known| known.node == child).map_or(Stripes::NONE, |known| known.stripes);
+        if fed.contains(stripes) {
             return true;
         }
-        // A child that was dropped may still be fed under an earlier version: its condition might not bind, and the
+        // What was dropped may still be fed under an earlier version: its condition might not bind, and the
         // version that drops it might arrive only after it has come back and let its old parent go.
-        if self.dropped.as_ref().is_some_and(|dropped| dropped.contains(child)) {
+        if self.dropped.as_ref().is_some_and(|dropped| dropped.get(child).is_some_and(|(_, old)| old.meets(stripes))) {
             return false;
         }
-        if self.copies() <= room {
-            self.children.push(Child::new(child, None));
+        if self.stripes_out() + stripes.without(fed).count() <= (room + 1) * COPY {
+            match self.children.iter_mut().find(|known| known.node == child) {
+                Some(known) => known.stripes = fed.with(stripes),
+                None => self.children.push(Child::new(child, stripes, None)),
+            }
             return true;
         }
-        let single = self.children.iter_mut().find(|old| old.pair.is_none() && leaving.contains(&old.node));
-        let Some(old) = single else { return false };
+        let fits = |old: &Child| old.pair.is_none() && old.stripes.count() >= stripes.count();
+        let single = self.children.iter_mut().find(|old| fits(old) && leaving.contains(&old.node));
+        let Some(old) = single.filter(|_| fed.is_empty()) else { return false };
         old.pair = Some(child).into();
         let old = old.node;
-        self.children.push(Child::new(child, Some(old)));
+        self.children.push(Child::new(child, stripes, Some(old)));
         true
     }
 
-    /// Takes a child out; `version` is the last one that may have named it. False when it was not there.
-    pub(crate) fn drop_child(&mut self, child: NodeId, version: u64) -> bool {
-        let Some(at) = self.children.iter().position(|known| known.node == child) else { return false };
-        if let Some(pair) = self.children.remove(at).pair.get() {
+    /// Takes these stripes from a child; `version` is the last one that may have said otherwise. False when it was not fed
+    /// them.
+    pub(crate) fn drop_child(&mut self, child: NodeId, stripes: Stripes, version: u64) -> bool {
+        let known = self.children.iter().position(|known| known.node == child);
+        let Some(at) = known.filter(|at| self.children[*at].stripes.meets(stripes)) else { return false };
+        let fed = self.children[at].stripes;
+        self.children[at].stripes = fed.without(stripes);
+        if !self.children[at].stripes.is_empty() {
+            self.part_if_free();
+        } else if let Some(pair) = self.children.remove(at).pair.get() {
             self.part(pair);
-        } else if let Some(either) = self.children.iter().copied().find(|child| child.pair.is_some()) {
-            // The copy that is free now lets both of a pair be fed.
-            if self.copies() <= usize::from(self.room) {
-                self.part(either.node);
-                either.pair.get().into_iter().for_each(|other| self.part(other));
-            }
+        } else {
+            self.part_if_free();
         }
-        self.dropped.get_or_insert_default().insert(child, version);
+        let dropped = self.dropped.get_or_insert_default();
+        let before = dropped.get(child).map_or(Stripes::NONE, |(_, stripes)| stripes);
+        dropped.insert(child, (version, before.with(fed.and(stripes))));
         true
+    }
+
+    /// The copy that is free now lets both of a pair be fed.
+    fn part_if_free(&mut self) {
+        let Some(either) = self.children.iter().copied().find(|child| child.pair.is_some()) else { return };
+        if self.stripes_out() + either.stripes.count() <= (usize::from(self.room) + 1) * COPY {
+            self.part(either.node);
+            either.pair.get().into_iter().for_each(|other| self.part(other));
+        }
     }
 
     fn part(&mut self, child: NodeId) {
         self.children.iter_mut().filter(|known| known.node == child).for_each(|child| child.pair = Maybe::default());
     }
 
-    /// The node reports a version: which dropped children it has certainly stopped feeding for good.
-    pub(crate) fn settle(&mut self, version: u64, feeds: impl Fn(NodeId) -> bool) -> Vec<NodeId> {
+    /// The node reports a version: what of that which was dropped it has certainly stopped feeding for good.
+    pub(crate) fn settle(&mut self, version: u64, feeds: impl Fn(NodeId) -> Stripes) -> Vec<(NodeId, Stripes)> {
         let Some(dropped) = &mut self.dropped else { return Vec::new() };
-        let done = |(child, last): (NodeId, u64)| (version > last && !feeds(child)).then_some(child);
-        let settled: Vec<_> = dropped.iter().filter_map(done).collect();
-        for child in &settled {
+        let done = |(child, (last, stripes)): (NodeId, (u64, Stripes))| {
+            (version > last && !feeds(child).meets(stripes)).then_some((child, stripes))
+        };
+        let mut settled: Vec<_> = dropped.iter().filter_map(done).collect();
+        for (child, _) in &settled {
             dropped.remove(*child);
         }
         if dropped.is_empty() {
             self.dropped = None;
         }
-        let named = |child: &NodeId| self.children().all(|known| known != *child);
-        settled.into_iter().filter(named).collect()
+        for (child, stripes) in &mut settled {
+            let fed = self.children.iter().find(|known| known.node == *child);
+            *stripes = stripes.without(fed.map_or(Stripes::NONE, |known| known.stripes));
+        }
+        settled.retain(|(_, stripes)| !stripes.is_empty());
+        settled
     }
 
     /// Everyone the node may be feeding.
@@ -109,9 +136,14 @@ impl Slots {
         &self.children
     }
 
-    /// Copies the node may have to send at once.
-    fn copies(&self) -> usize {
-        let paired = self.children.iter().filter(|child| child.pair.is_some()).count();
-        self.children.len() - paired / 2
+    /// Stripes the node may have to send at once: of a pair those of the larger one.
+    fn stripes_out(&self) -> usize {
+        let size = |child: &Child| (child.stripes.count(), child.node);
+        let partner = |child: &Child| self.children.iter().find(|other| child.pair.get() == Some(other.node)).map(size);
+        let larger = |child: &&Child| partner(child).is_none_or(|partner| partner < size(child));
+        self.children.iter().filter(larger).map(|child| child.stripes.count()).sum()
     }
 }
+
+/// Stripes of a copy.
+const COPY: usize = Stripes::COUNT as usize;

@@ -199,7 +199,7 @@ fn lies_about_links_end_in_a_valid_overlay() {
     // Everyone says that everyone feeds it, and that it feeds everyone.
     for node in &nodes {
         assert_eq!(world.resume(*node), Some(*node));
-        let link = |peer| LinkReport { peer, open: true, feeds_me: true, fed_by_me: true, rtt_ms: 1 };
+        let link = |peer| LinkReport { peer, open: true, feeds_me: Stripes::ALL, fed_by_me: Stripes::ALL, rtt_ms: 1 };
         let links = nodes.iter().copied().chain((0..50).map(|n| NodeId((1 << 32) | (100 + n)))).map(link).collect();
         let report = Report { term: Term(1), version: 9, links, ..Default::default() };
         world.tell(*node, &Up::Report(report));

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use peerstream_coordinator::Overview;
 use peerstream_node::Status;
-use peerstream_protocol::id::NodeId;
+use peerstream_protocol::id::{NodeId, Stripes};
 use peerstream_protocol::time::Micros;
 
 use crate::conductor::Conductor;
@@ -199,8 +199,8 @@ impl Checker {
     pub fn survey(&mut self, survey: &Survey) {
         let hops = survey.hops();
         for (seen, hops) in survey.nodes.iter().zip(hops) {
-            let copies = seen.status.fed.len();
-            self.look(4, copies <= usize::from(seen.capacity) + 1, || {
+            let most = (usize::from(seen.capacity) + 1) * usize::from(Stripes::COUNT);
+            self.look(4, seen.status.stripes_out <= most, || {
                 format!("{:?} feeds {:?} at {:?}", seen.id, seen.status.fed, survey.now)
             });
             self.watch_circle(seen.id, hops.is_none(), survey.now);
@@ -267,9 +267,10 @@ impl Checker {
             let seen = survey.named(node.id).map(|seen| &seen.status);
             let feeders = seen.map(|status| status.feeders.clone()).unwrap_or_default();
             let fed: BTreeSet<_> = seen.into_iter().flat_map(|status| status.fed.iter().copied()).collect();
-            let settled = node.confirmed && node.issued_parent == node.parent;
+            let settled = node.confirmed && node.issued_parents == node.parents;
+            let parents = node.parents.iter().copied().collect::<BTreeSet<_>>();
             let links = node.parent.is_some()
-                && feeders == node.parent.into_iter().collect::<Vec<_>>()
+                && feeders.iter().copied().collect::<BTreeSet<_>>() == parents
                 && fed == node.children.iter().copied().collect();
             self.look(1, settled && links, || format!("{node:?} is fed by {feeders:?} and feeds {fed:?}"));
             self.look(2, node.version == node.version_reported, || {
@@ -309,7 +310,9 @@ fn could_be_helped<C: Conductor>(world: &World<C>, id: ActorId) -> bool {
             return false;
         }
         let status = world.status(other);
-        let free = status.relay && !status.weak_uplink && status.fed.len() <= usize::from(helper.capacity);
+        let free = status.relay
+            && !status.weak_uplink
+            && status.stripes_out <= usize::from(helper.capacity) * usize::from(Stripes::COUNT);
         free && name.is_none_or(|name| !status.feeders.contains(&name))
     })
 }
@@ -340,7 +343,9 @@ mod tests {
 
     fn seen(name: u64, feeders: &[u64], fed: &[u64]) -> Seen {
         let names = |ids: &[u64]| ids.iter().map(|id| NodeId(*id)).collect();
-        let status = Status { node: Some(NodeId(name)), feeders: names(feeders), fed: names(fed), ..Status::default() };
+        let stripes_out = fed.len() * usize::from(Stripes::COUNT);
+        let (feeders, fed) = (names(feeders), names(fed));
+        let status = Status { node: Some(NodeId(name)), feeders, fed, stripes_out, ..Status::default() };
         Seen { id: ActorId(name as usize), capacity: 2, status }
     }
 

@@ -3,7 +3,7 @@
 use peerstream_coordinator::{Config, ConnId, Coordinator, Counters, Input, Limits, Origin, Output, Overview};
 use peerstream_overlay::TreeStrategy;
 use peerstream_protocol::cert::EpochCert;
-use peerstream_protocol::id::{NodeId, Term};
+use peerstream_protocol::id::{NodeId, Stripes, Term};
 use peerstream_protocol::segment::Kind;
 use peerstream_protocol::time::Micros;
 
@@ -58,9 +58,14 @@ impl Coordinated {
         self.0.counters()
     }
 
-    /// All members that shall have a parent, and that parent.
-    pub fn parents(&self) -> impl Iterator<Item = (NodeId, NodeId)> {
-        self.0.parents()
+    /// All members that shall have a parent for this stripe, and that parent.
+    pub fn parents(&self, stripe: Stripes) -> impl Iterator<Item = (NodeId, NodeId)> {
+        self.0.parents(stripe)
+    }
+
+    /// Stripes with trees of their own; one when all come the same way.
+    pub fn trees(&self) -> impl Iterator<Item = Stripes> {
+        Stripes::each().take(if self.0.is_striped() { Stripes::COUNT.into() } else { 1 })
     }
 
     /// What the coordinator shows people.

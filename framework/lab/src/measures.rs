@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use peerstream_coordinator::{Counters, Overview};
-use peerstream_protocol::id::NodeId;
+use peerstream_protocol::id::{NodeId, Stripes};
 use peerstream_protocol::time::Micros;
 
 use crate::checkers::{Survey, optimum};
@@ -202,8 +202,14 @@ impl Measures {
         if !self.measuring {
             return;
         }
+        for stripe in world.conductor.trees() {
+            self.note_ways_of(stripe, world, survey);
+        }
+    }
+
+    fn note_ways_of(&mut self, stripe: Stripes, world: &World<Coordinated>, survey: &Survey) {
         let mut below: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
-        world.conductor.parents().for_each(|(node, parent)| below.entry(parent).or_default().push(node));
+        world.conductor.parents(stripe).for_each(|(node, parent)| below.entry(parent).or_default().push(node));
         let mut reached = vec![(NodeId::SOURCE, ActorId::SOURCE, Micros(0))];
         while let Some((name, id, lag)) = reached.pop() {
             if id != ActorId::SOURCE {

@@ -7,6 +7,7 @@ use peerstream_protocol::id::{NodeId, Seq, Stripes};
 use peerstream_protocol::segment::Kind;
 use peerstream_protocol::time::Micros;
 
+use crate::course::Course;
 use crate::io::LinkId;
 use crate::link::Link;
 use crate::node::Node;
@@ -74,24 +75,38 @@ impl FalseAlarms {
 }
 
 impl<V: Verifier> Node<V> {
-    /// Asks a peer for everything from the position on.
-    pub(crate) fn ask_for_feed(&mut self, peer: NodeId) {
+    /// Asks a peer for these stripes from the position on, beside those it was asked for already.
+    pub(crate) fn ask_for_feed(&mut self, peer: NodeId, stripes: Stripes) {
         let now = self.now;
-        let from = self.position.map_or(Resume::JoinPoint, Resume::Seq);
-        let want = Want { stripes: Stripes::ALL, from, until: None, have: self.partials() };
+        let stripes = self.reconciler.link(peer).wanted.with(stripes);
+        if stripes.is_empty() {
+            return;
+        }
+        let from = self.missing_of(stripes).map_or(Resume::JoinPoint, Resume::Seq);
+        let want = Want { stripes, from, until: None, have: self.partials(stripes) };
         let Some(id) = self.link_with(peer).map(|(id, _)| id) else { return };
         let Some(link) = self.links.get_mut(&id) else { return };
         link.on_feed_asked(now);
         link.gap = None;
         self.counters.overhead_sent += link.say(id, &PeerMessage::Want(want), now, &mut self.out);
-        self.reconciler.link_mut(peer).wanted = true;
+        self.reconciler.link_mut(peer).wanted = stripes;
         self.report_soon();
     }
 
-    /// The pieces that are here of the first segments from the position on.
-    fn partials(&self) -> Vec<Partial> {
-        let Some(position) = self.position else { return Vec::new() };
-        let begun = self.window.from(position).filter(|(_, segment)| !segment.have.is_empty());
+    /// Who was asked for the newest join point of other stripes is asked for what belongs to the one that came first.
+    pub(crate) fn ask_from_the_position(&mut self) {
+        let Some(first) = self.position.map(Stripes::of) else { return };
+        let wanted = |link: &Link| self.reconciler.link(link.peer).wanted;
+        let others = self.links.values().filter(|link| !wanted(link).is_empty() && !wanted(link).meets(first));
+        let others: Vec<_> = others.map(|link| (link.peer, wanted(link))).collect();
+        others.into_iter().for_each(|(peer, stripes)| self.ask_for_feed(peer, stripes));
+    }
+
+    /// The pieces that are here of the first of these segments from the position on.
+    fn partials(&self, stripes: Stripes) -> Vec<Partial> {
+        let Some(from) = self.missing_of(stripes) else { return Vec::new() };
+        let begun = self.window.from(from).filter(|(seq, _)| stripes.meets(Stripes::of(*seq)));
+        let begun = begun.filter(|(_, segment)| !segment.have.is_empty());
         begun.take(PARTIALS_MAX).map(|(seq, segment)| Partial { seq, have: segment.have }).collect()
     }
 
@@ -102,12 +117,10 @@ impl<V: Verifier> Node<V> {
         link.refused = Some(now);
         link.on_feed_ended(now);
         let peer = link.peer;
-        let state = self.reconciler.link_mut(peer);
-        state.feeds_me = false;
         // A parent's refusal stands until the pause is over; the reconciler must not ask again at once.
-        if !self.reconciler.is_parent(peer) {
-            self.reconciler.link_mut(peer).wanted = false;
-        }
+        let of_parent = self.reconciler.of_parent(peer);
+        let state = self.reconciler.link_mut(peer);
+        (state.wanted, state.feeds_me) = (state.wanted.and(of_parent), Stripes::NONE);
         self.report_soon();
     }
 
@@ -118,18 +131,25 @@ impl<V: Verifier> Node<V> {
         }
         self.ask_refusers_again();
         self.ask_the_silent_again();
-        self.forget_idle_feeders();
-        self.end_futile_rescue();
-        self.call_the_roll();
+        for at in 0..self.courses.len() {
+            let course = self.courses[at];
+            self.look_for_feeders_of(&course);
+        }
+    }
+
+    fn look_for_feeders_of(&mut self, course: &Course) {
+        self.forget_idle_feeders(course);
+        self.end_futile_rescue(course);
+        self.call_the_roll(course);
         if self.is_starting() {
-            self.confirm_parents();
+            self.confirm_parents(course);
         }
-        match self.rescuer() {
-            Some(helper) if self.is_parent_back(helper) => self.end_rescue(helper),
-            Some(helper) => self.give_up_the_slow(helper),
-            None => self.begin_rescue(),
+        match self.rescuer(course) {
+            Some(helper) if self.is_parent_back(course, helper) => self.end_rescue(course, helper),
+            Some(helper) => self.give_up_the_slow(course, helper),
+            None => self.begin_rescue(course),
         }
-        self.report_starvation();
+        self.report_starvation(course);
     }
 
     fn ask_refusers_again(&mut self) {
@@ -142,7 +162,7 @@ impl<V: Verifier> Node<V> {
             link.refused = None;
             let peer = link.peer;
             if self.reconciler.is_parent(peer) {
-                self.reconciler.link_mut(peer).wanted = false;
+                self.reconciler.link_mut(peer).wanted = Stripes::NONE;
                 self.pressing = true;
             }
         }
@@ -152,7 +172,7 @@ impl<V: Verifier> Node<V> {
     pub(crate) fn forget_refusals(&mut self) {
         for link in self.links.values_mut().filter(|link| link.refused.is_some()) {
             link.refused = None;
-            self.reconciler.link_mut(link.peer).wanted = false;
+            self.reconciler.link_mut(link.peer).wanted = Stripes::NONE;
         }
     }
 
@@ -165,26 +185,28 @@ impl<V: Verifier> Node<V> {
             link.open && (silent || waited(link.asked.unusable)) && link.refused.is_none()
         };
         let silent: Vec<_> = self.links.values().filter(unanswered).map(|link| link.peer).collect();
-        silent.into_iter().for_each(|peer| self.ask_for_feed(peer));
+        silent.into_iter().for_each(|peer| self.ask_for_feed(peer, Stripes::NONE));
     }
 
     /// Who has not delivered anything new for a while, although others have, feeds this node no more.
-    fn forget_idle_feeders(&mut self) {
+    fn forget_idle_feeders(&mut self, course: &Course) {
         let idle = FEEDER_IDLE_MAX.max(Micros(self.latency.hop().0 * 4));
-        let (now, moved) = (self.now, self.moved);
-        for link in self.links.values().filter(|link| now.since(link.fed) > idle && moved > link.fed + idle) {
-            if self.reconciler.link(link.peer).feeds_me {
-                self.reconciler.link_mut(link.peer).feeds_me = false;
+        let (now, moved, stripes) = (self.now, course.moved, course.stripes);
+        for link in self.links.values() {
+            let fed = link.flow(stripes).fed;
+            let is_idle = now.since(fed) > idle && moved > fed + idle;
+            if is_idle && self.reconciler.link(link.peer).feeds_me.meets(stripes) {
+                let state = self.reconciler.link_mut(link.peer);
+                state.feeds_me = state.feeds_me.without(stripes);
                 self.pressing = true;
             }
         }
     }
 
-    /// How the parents are. A parent that was suspended for its silence is neither.
-    fn parents(&self) -> Parents {
-        let failing = self.silent_after();
-        let mut wanted =
-            self.links.values().filter(|link| link.open && self.reconciler.link(link.peer).wanted).peekable();
+    /// How the parents of a course are. A parent that was suspended for its silence is neither.
+    fn parents(&self, course: &Course) -> Parents {
+        let failing = self.silent_after(course);
+        let mut wanted = self.asked(course).peekable();
         match (wanted.peek().is_some(), wanted.any(|link| self.now.since(link.heard) <= failing)) {
             (false, _) => Parents::Gone,
             (true, false) => Parents::Silent,
@@ -192,81 +214,88 @@ impl<V: Verifier> Node<V> {
         }
     }
 
+    /// Open links by which the course was asked for.
+    fn asked(&self, course: &Course) -> impl Iterator<Item = &Link> {
+        let stripes = course.stripes;
+        self.links.values().filter(move |link| link.open && self.reconciler.link(link.peer).wanted.meets(stripes))
+    }
+
     /// F: a parent that has been silent for this long has failed. It speaks every 200 ms; segments longer than that may hold
     /// its words up. A parent that only seemed to have failed is given more time.
-    fn silent_after(&self) -> Micros {
+    fn silent_after(&self, course: &Course) -> Micros {
         let least = PARENT_SILENT_MIN.max(Micros(self.latency.segment().0 * 3 / 2));
-        Micros(least.0 + least.0 / 2 * u64::from(self.false_alarms.count(self.now)))
+        Micros(least.0 + least.0 / 2 * u64::from(course.false_alarms.count(self.now)))
     }
 
     /// How long a helper must have had what this node lacks before it is asked: any time will do when the parent's link is
     /// gone or silent for F; twice F while the parent answers (then an ancestor has failed, and that one's children act
     /// first), and longer when helpers were asked in vain before: on a busy machine every rescue is one more load.
-    fn patience(&self, parents: Parents) -> Micros {
+    fn patience(&self, course: &Course, parents: Parents) -> Micros {
         match parents {
-            Parents::Gone if self.position.is_none() || self.is_starting() => JOIN_PATIENCE,
+            Parents::Gone if course.next.is_none() || self.is_starting() => JOIN_PATIENCE,
             Parents::Gone | Parents::Silent => Micros(0),
-            Parents::Answer => Micros(self.silent_after().0 * 2),
+            Parents::Answer => Micros(self.silent_after(course).0 * 2),
         }
     }
 
     /// While the parent answers and is waited for, since something has been short from then on: when that will end.
-    pub(crate) fn patient_until(&self, short: Micros) -> Option<Micros> {
-        let waits = self.parents() == Parents::Answer && self.rescuer().is_none() && self.hole().is_none();
-        let silent_after = self.silent_after();
-        let wanted = self.links.values().filter(|link| link.open && self.reconciler.link(link.peer).wanted);
-        let silent = wanted.map(|link| link.heard + silent_after + Micros(1)).max()?;
-        let until = silent.min(short + self.patience(Parents::Answer));
+    pub(crate) fn patient_until(&self, course: &Course, short: Micros) -> Option<Micros> {
+        let answers = self.parents(course) == Parents::Answer;
+        let waits = answers && self.rescuer(course).is_none() && self.hole(course).is_none();
+        let silent_after = self.silent_after(course);
+        let silent = self.asked(course).map(|link| link.heard + silent_after + Micros(1)).max()?;
+        let until = silent.min(short + self.patience(course, Parents::Answer));
         (waits && until > self.now).then_some(until)
     }
 
-    /// The helper that feeds this node at present.
-    fn rescuer(&self) -> Option<NodeId> {
-        self.reconciler.helpers().find(|peer| self.reconciler.link(*peer).wanted && !self.reconciler.is_parent(*peer))
+    /// The helper that feeds a course at present.
+    fn rescuer(&self, course: &Course) -> Option<NodeId> {
+        let asked = |peer: &NodeId| self.reconciler.link(*peer).wanted.meets(course.stripes);
+        self.reconciler.helpers().find(|peer| asked(peer) && !self.reconciler.is_parent_of(*peer, course.stripes))
     }
 
     /// A helper that delivers nothing, while the node gets nothing, makes room for the next one.
-    fn end_futile_rescue(&mut self) {
+    fn end_futile_rescue(&mut self, course: &Course) {
         let now = self.now;
-        let Some(helper) = self.rescuer() else { return };
-        if self.link_with(helper).is_some_and(|(_, link)| !self.is_futile(link)) {
+        let Some(helper) = self.rescuer(course) else { return };
+        if self.link_with(helper).is_some_and(|(_, link)| !self.is_futile(course, link)) {
             return;
         }
-        self.release(helper);
+        self.release(helper, course.stripes);
         if let Some(link) = self.links.values_mut().find(|link| link.peer == helper) {
             (link.refused, link.futile) = (Some(now), Some(now));
         }
     }
 
-    fn is_futile(&self, link: &Link) -> bool {
+    fn is_futile(&self, course: &Course, link: &Link) -> bool {
         let Some(since) = link.asked.since else { return true };
-        let idle = self.now.since(since.max(link.fed).max(self.moved));
+        let idle = self.now.since(since.max(link.flow(course.stripes).fed).max(course.moved));
         link.is_mute(self.now)
             || idle > RESCUE_FUTILE_AFTER
-            || (self.is_behind(link) && self.is_another_ahead(link.peer))
+            || (self.is_behind(course, link) && self.is_another_ahead(course, link.peer))
     }
 
     /// Whether the peer has answered the present want, brings nothing, and has nothing that is not here.
-    fn is_behind(&self, link: &Link) -> bool {
-        let position = self.position.unwrap_or_default();
+    fn is_behind(&self, course: &Course, link: &Link) -> bool {
+        let fed = link.flow(course.stripes).fed;
         link.asked.since.is_some_and(|since| link.heard > since + link.round_trip.unwrap_or_default())
-            && link.ahead_of(position, self.now).is_none()
-            && self.now.since(self.moved.max(link.fed)) > self.latency.segment() + self.latency.hop()
+            && link.ahead_of(course.stripes, course.position(), self.now).is_none()
+            && self.now.since(course.moved.max(fed)) > self.latency.segment() + self.latency.hop()
     }
 
     /// Whether another helper has what is missing here.
-    fn is_another_ahead(&self, than: NodeId) -> bool {
-        let position = self.position.unwrap_or_default();
-        let free =
-            |link: &Link| link.open && link.refused.is_none() && !link.is_mute(self.now) && !link.lacks(position);
+    fn is_another_ahead(&self, course: &Course, than: NodeId) -> bool {
+        let free = |link: &Link| {
+            link.open && link.refused.is_none() && !link.is_mute(self.now) && !link.lacks(course.position())
+        };
+        let promising = |peer: NodeId| self.promise(course, peer) == (None, false);
         let mut others = self.reconciler.helpers().filter(|peer| *peer != than);
-        others
-            .any(|peer| self.promise(peer) == (None, false) && self.link_with(peer).is_some_and(|(_, link)| free(link)))
+        others.any(|peer| promising(peer) && self.link_with(peer).is_some_and(|(_, link)| free(link)))
     }
 
     /// Asks the helpers for a sign of life while nothing comes.
-    fn call_the_roll(&mut self) {
-        if self.roll_call_at().is_none_or(|at| self.now < at) {
+    fn call_the_roll(&mut self, course: &Course) {
+        if self.roll_call_at(course).is_none_or(|at| self.now < at) {
             return;
         }
         let now = self.now;
@@ -290,58 +319,56 @@ impl<V: Verifier> Node<V> {
     }
 
     /// When the helpers are to be asked for a sign of life if nothing comes until then.
-    fn roll_call_at(&self) -> Option<Micros> {
+    fn roll_call_at(&self, course: &Course) -> Option<Micros> {
         let late = ROLL_CALL_AFTER.max(Micros(self.latency.segment().0 * 5 / 4));
-        (self.position.is_some() && self.is_media()).then(|| self.moved + late)
+        (course.next.is_some() && self.is_media()).then(|| course.moved + late)
     }
 
-    fn begin_rescue(&mut self) {
-        let parents = self.parents();
-        let helpers = self.reconciler.helpers().filter(|peer| self.may_rescue(*peer, parents));
-        let helper = helpers.min_by_key(|peer| self.promise(*peer));
+    fn begin_rescue(&mut self, course: &Course) {
+        let parents = self.parents(course);
+        let helpers = self.reconciler.helpers().filter(|peer| self.may_rescue(course, *peer, parents));
+        let helper = helpers.min_by_key(|peer| self.promise(course, *peer));
         if let Some(helper) = helper {
             self.counters.takeovers += 1;
-            self.false_alarms.pending = parents != Parents::Gone;
-            self.ask_for_feed(helper);
-            self.suspend_silent_parents();
+            self.course_mut(course.stripes).false_alarms.pending = parents != Parents::Gone;
+            self.ask_for_feed(helper, course.stripes);
+            self.suspend_silent_parents(course);
         }
     }
 
     /// How little there is to hope for of a helper: whoever was asked in vain of late comes last, whatever a newer assignment
     /// says, and who is known to have what is missing comes first.
-    fn promise(&self, peer: NodeId) -> (Option<Micros>, bool) {
-        let position = self.position.unwrap_or_default();
+    fn promise(&self, course: &Course, peer: NodeId) -> (Option<Micros>, bool) {
         let link = self.link_with(peer).map(|(_, link)| link);
-        let ahead = link.is_some_and(|link| link.ahead_of(position, self.now).is_some());
+        let ahead = link.is_some_and(|link| link.ahead_of(course.stripes, course.position(), self.now).is_some());
         let tried = link.and_then(|link| link.futile).filter(|at| self.now.since(*at) < TRIED_OF_LATE);
         (tried, !ahead)
     }
 
     /// Whether to turn to this helper now: it has what this node lacks, or a segment is overdue and the helper, not being the
     /// backup, need not say all the time what it has.
-    fn may_rescue(&self, peer: NodeId, parents: Parents) -> bool {
+    fn may_rescue(&self, course: &Course, peer: NodeId, parents: Parents) -> bool {
         let Some((_, link)) = self.link_with(peer).filter(|(_, link)| link.open) else { return false };
-        let position = self.position.unwrap_or_default();
-        if link.refused.is_some() || link.is_mute(self.now) || self.reconciler.link(peer).wanted || link.lacks(position)
-        {
+        let asked = self.reconciler.link(peer).wanted.meets(course.stripes);
+        if link.refused.is_some() || link.is_mute(self.now) || asked || link.lacks(course.position()) {
             return false;
         }
-        let patience = self.patience(parents);
-        let waited = self.now.since(self.moved);
-        let waits = if self.position.is_none() { patience } else { patience.min(self.latency.segment()) };
-        let ahead = link.ahead_of(position, self.now).is_some_and(|ahead| ahead >= patience);
-        let overdue = self.overdue_at(parents).is_some_and(|at| self.now >= at);
+        let patience = self.patience(course, parents);
+        let waited = self.now.since(course.moved);
+        let waits = if course.next.is_none() { patience } else { patience.min(self.latency.segment()) };
+        let ahead = link.ahead_of(course.stripes, course.position(), self.now).is_some_and(|ahead| ahead >= patience);
+        let overdue = self.overdue_at(course, parents).is_some_and(|at| self.now >= at);
         (ahead && waited >= waits) || (overdue && !self.reconciler.is_backup(peer))
     }
 
     /// When the next segment is so late that somebody above must have failed: after F if the parents are silent, else after
     /// twice F, and then only in media, whose segments are regular.
-    fn overdue_at(&self, parents: Parents) -> Option<Micros> {
-        self.position?;
-        let failing = self.silent_after();
+    fn overdue_at(&self, course: &Course, parents: Parents) -> Option<Micros> {
+        course.next?;
+        let failing = self.silent_after(course);
         match parents {
-            Parents::Gone | Parents::Silent => Some(self.moved + failing),
-            Parents::Answer if self.is_media() => Some(self.moved + failing + failing),
+            Parents::Gone | Parents::Silent => Some(course.moved + failing),
+            Parents::Answer if self.is_media() => Some(course.moved + failing + failing),
             Parents::Answer => None,
         }
     }
@@ -352,91 +379,99 @@ impl<V: Verifier> Node<V> {
 
     /// When to turn to a helper if nothing comes until then.
     pub(crate) fn overdue_due(&self) -> Option<Micros> {
-        let due = [self.overdue_at(self.parents()), self.roll_call_at()];
-        let at = due.into_iter().flatten().filter(|at| *at > self.now).min()?;
+        let due = |course: &Course| [self.overdue_at(course, self.parents(course)), self.roll_call_at(course)];
+        let due = self.courses.iter().flat_map(due).flatten();
+        let at = due.filter(|at| *at > self.now).min()?;
         self.is_receiver().then_some(at)
     }
 
     /// What a silent parent would send when it wakes up has come from the helper by then: it is asked anew.
-    fn suspend_silent_parents(&mut self) {
+    fn suspend_silent_parents(&mut self, course: &Course) {
         let now = self.now;
         for (id, link) in self.links.iter_mut() {
             let silent = link.open && now.since(link.heard) > PARENT_SILENT_MIN && link.asked.since.is_some();
-            if silent && self.reconciler.is_parent(link.peer) {
+            if silent && self.reconciler.is_parent_of(link.peer, course.stripes) {
                 link.refused = Some(now);
                 link.on_feed_ended(now);
                 let unwant = PeerMessage::Unwant(Stripes::ALL);
                 self.counters.overhead_sent += link.say(*id, &unwant, now, &mut self.out);
-                self.reconciler.link_mut(link.peer).feeds_me = false;
+                self.reconciler.link_mut(link.peer).feeds_me = Stripes::NONE;
             }
         }
     }
 
     /// Whether a parent delivers again what the helper has had for no longer than L. What it delivered before it failed proves
     /// nothing, however near that still is.
-    fn is_parent_back(&self, helper: NodeId) -> bool {
+    fn is_parent_back(&self, course: &Course, helper: NodeId) -> bool {
         let (now, hop) = (self.now, self.latency.hop());
         let Some(since) = self.link_with(helper).and_then(|(_, rescuer)| rescuer.asked.since) else { return false };
-        let mut parents = self.links.values().filter(|link| link.piece_at > since);
-        now.since(since) > hop && parents.any(|link| self.keeps_up(link))
+        let mut parents = self.links.values().filter(|link| link.flow(course.stripes).piece_at > since);
+        now.since(since) > hop && parents.any(|link| self.keeps_up(course, link))
     }
 
-    fn end_rescue(&mut self, helper: NodeId) {
-        self.confirm_parents();
-        self.release(helper);
-        self.false_alarms.on_parent_back(self.now);
+    fn end_rescue(&mut self, course: &Course, helper: NodeId) {
+        self.confirm_parents(course);
+        self.release(helper, course.stripes);
+        let now = self.now;
+        self.course_mut(course.stripes).false_alarms.on_parent_back(now);
     }
 
     /// A parent that answers and still does not keep up after a long rescue never will: its link is too slow for the stream.
-    fn give_up_the_slow(&mut self, helper: NodeId) {
+    fn give_up_the_slow(&mut self, course: &Course, helper: NodeId) {
         let now = self.now;
         let begun = self.link_with(helper).and_then(|(_, link)| link.asked.since);
-        if begun.is_none_or(|begun| now.since(begun.max(self.complained)) < RESCUE_MAX) {
+        if begun.is_none_or(|begun| now.since(begun.max(course.complained)) < RESCUE_MAX) {
             return;
         }
-        let silent = self.silent_after();
+        let silent = self.silent_after(course);
         let slow = |link: &&Link| {
             let asked = link.asked.since.is_some_and(|since| now.since(since) >= RESCUE_MAX);
-            asked && link.open && now.since(link.heard) <= silent && self.reconciler.is_parent(link.peer)
+            let answers = asked && link.open && now.since(link.heard) <= silent;
+            answers && self.reconciler.is_parent_of(link.peer, course.stripes)
         };
         if let Some(parent) = self.links.values().find(slow).map(|link| link.peer) {
-            self.complained = now;
+            self.course_mut(course.stripes).complained = now;
             self.tell(&Up::LinkFailed(parent));
         }
     }
 
     /// Whether a parent sends pieces no farther than L behind this node's own position. Headers prove nothing: what
     /// follows them may be stuck in a slow uplink.
-    fn keeps_up(&self, link: &Link) -> bool {
+    fn keeps_up(&self, course: &Course, link: &Link) -> bool {
         let (hop, segment) = (self.latency.hop(), self.latency.segment());
-        let slack = hop.0.div_ceil(segment.0.max(1));
-        let position = self.position.unwrap_or_default();
+        let slack = course.span(hop.0.div_ceil(segment.0.max(1)));
+        let newest = link.flow(course.stripes).piece_in;
         link.open
             && link.refused.is_none()
-            && link.piece_in.is_some_and(|last| last.next().0.saturating_add(slack) >= position.0)
-            && self.reconciler.is_parent(link.peer)
-            && self.reconciler.link(link.peer).wanted
+            && newest.is_some_and(|last| last.next().0.saturating_add(slack) >= course.position().0)
+            && self.reconciler.is_parent_of(link.peer, course.stripes)
+            && self.reconciler.link(link.peer).wanted.meets(course.stripes)
             && self.now.since(link.heard) <= hop + hop
     }
 
     /// A parent that keeps pace feeds this node, even if a helper or the starter was always a little faster.
-    fn confirm_parents(&mut self) {
-        let paced: Vec<_> = self.links.values().filter(|link| self.keeps_up(link)).map(|link| link.peer).collect();
+    fn confirm_parents(&mut self, course: &Course) {
+        let paced = self.links.values().filter(|link| self.keeps_up(course, link));
+        let paced: Vec<_> = paced.map(|link| link.peer).collect();
         for peer in paced {
-            if !self.reconciler.link(peer).feeds_me {
-                self.reconciler.link_mut(peer).feeds_me = true;
+            let fed = self.reconciler.link(peer).wanted.and(course.stripes);
+            if !self.reconciler.link(peer).feeds_me.contains(fed) {
+                let link = self.reconciler.link_mut(peer);
+                link.feeds_me = link.feeds_me.with(fed);
                 self.report_soon();
             }
         }
     }
 
-    fn report_starvation(&mut self) {
+    fn report_starvation(&mut self, course: &Course) {
         let now = self.now;
-        let fed = self.links.values().any(|link| link.asked.since.is_some() && now.since(link.fed) < STARVING_EVERY);
-        let waiting = now.since(self.moved.max(self.starved)) >= STARVING_EVERY;
+        let feeds =
+            |link: &Link| link.asked.since.is_some() && now.since(link.flow(course.stripes).fed) < STARVING_EVERY;
+        let fed = self.links.values().any(feeds);
+        let waiting = now.since(course.moved.max(course.starved)) >= STARVING_EVERY;
         let ended = self.delivery.has_ended(self.position);
         if !fed && waiting && !ended {
-            self.starved = now;
+            self.course_mut(course.stripes).starved = now;
             self.tell(&Up::Starving);
         }
     }
@@ -451,52 +486,61 @@ impl<V: Verifier> Node<V> {
         self.pressing = true;
     }
 
-    /// Has the first hole repaired once it is clear that it will not close by itself.
+    /// Has the first hole of each course repaired once it is clear that it will not close by itself.
     pub(crate) fn look_for_holes(&mut self) {
-        let Some((position, until)) = self.hole() else { return };
-        let (now, hop) = (self.now, self.latency.hop());
-        let touched = self.window.get(position).map_or(self.moved, |segment| segment.touched);
-        let told = self.links.values().any(|link| link.asked.since.is_some() && link.lacks(position));
-        let again = now.since(self.repair_asked) >= Micros(hop.0 * 2).max(self.parent_round_trip());
-        if !again || (!told && now.since(touched.max(self.moved)) < hop) {
-            return;
-        }
-        if let Some(id) = self.repairer(position) {
-            self.ask_for_repair(id, position, until);
+        for at in 0..self.courses.len() {
+            let course = self.courses[at];
+            if let Some((from, until)) = self.hole(&course) {
+                self.repair_when_due(&course, from, until);
+            }
         }
     }
 
-    /// The first segment that is missing or incomplete although a later one is here, and the end of that hole.
-    fn hole(&self) -> Option<(Seq, Seq)> {
-        let position = self.position?;
-        let (newest, _) = self.window.newest().filter(|(newest, _)| position < *newest)?;
-        let whole = self.window.from(position.next()).find(|(_, segment)| segment.is_complete());
-        let end = whole.map_or(newest, |(seq, _)| seq).0.min(position.0 + REPAIR_SEGMENTS_MAX);
-        Some((position, Seq(end)))
+    fn repair_when_due(&mut self, course: &Course, from: Seq, until: Seq) {
+        let (now, hop) = (self.now, self.latency.hop());
+        let touched = self.window.get(from).map_or(course.moved, |segment| segment.touched);
+        let told = self.links.values().any(|link| link.asked.since.is_some() && link.lacks(from));
+        let again = now.since(course.repair_asked) >= Micros(hop.0 * 2).max(self.parent_round_trip());
+        if !again || (!told && now.since(touched.max(course.moved)) < hop) {
+            return;
+        }
+        if let Some(id) = self.repairer(course, from) {
+            self.ask_for_repair(course, id, from, until);
+        }
+    }
+
+    /// The first segment of a course that is missing or incomplete although a later one is here, and the end of that hole.
+    fn hole(&self, course: &Course) -> Option<(Seq, Seq)> {
+        let next = course.next?;
+        let (newest, _) = course.segments(&self.window, next).next_back().filter(|(newest, _)| next < *newest)?;
+        let whole = course.segments(&self.window, next.next()).find(|(_, segment)| segment.is_complete());
+        let end = whole.map_or(newest, |(seq, _)| seq).0.min(next.0 + REPAIR_SEGMENTS_MAX);
+        Some((next, Seq(end)))
     }
 
     /// Whom to ask: helpers first, then whoever else is ahead; none twice in a row while there is another.
-    fn repairer(&self, position: Seq) -> Option<LinkId> {
+    fn repairer(&self, course: &Course, from: Seq) -> Option<LinkId> {
         let can = |(_, link): &(&LinkId, &Link)| {
             let named = self.reconciler.is_parent(link.peer) || self.reconciler.helpers().any(|peer| peer == link.peer);
-            link.open && named && !link.lacks(position)
+            link.open && named && !link.lacks(from)
         };
         let rank = |(id, link): &(&LinkId, &Link)| {
-            let last = self.repair_from == Some(**id);
+            let last = course.repair_from == Some(**id);
             (last, self.reconciler.is_parent(link.peer), link.round_trip)
         };
         self.links.iter().filter(can).min_by_key(rank).map(|(id, _)| *id)
     }
 
-    fn ask_for_repair(&mut self, id: LinkId, position: Seq, until: Seq) {
+    fn ask_for_repair(&mut self, course: &Course, id: LinkId, from: Seq, until: Seq) {
         let now = self.now;
-        let want =
-            Want { stripes: Stripes::ALL, from: Resume::Seq(position), until: Some(until), have: self.partials() };
+        let have = self.partials(course.stripes);
+        let want = Want { stripes: course.stripes, from: Resume::Seq(from), until: Some(until), have };
         let Some(link) = self.links.get_mut(&id) else { return };
         link.on_repair_asked(now);
         self.counters.repairs += 1;
         self.counters.overhead_sent += link.say(id, &PeerMessage::Want(want), now, &mut self.out);
-        (self.repair_asked, self.repair_from) = (now, Some(id));
+        let course = self.course_mut(course.stripes);
+        (course.repair_asked, course.repair_from) = (now, Some(id));
     }
 
     /// Whether nobody who could be asked has this segment.

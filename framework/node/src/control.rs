@@ -207,6 +207,7 @@ impl<V: Verifier> Node<V> {
 
     fn on_assign(&mut self, assignment: Assignment) {
         if self.control.state == State::Welcomed && self.reconciler.assign(assignment) {
+            self.redeal_courses();
             self.forget_refusals();
             self.begin_lingering();
             self.report_soon();

@@ -42,6 +42,7 @@ impl<V: Verifier> Node<V> {
         }
         loop {
             self.deliver_in_order();
+            self.advance_courses();
             let Some((from, to)) = self.lost_hole() else { return };
             self.give_up(from, to);
         }
@@ -73,8 +74,9 @@ impl<V: Verifier> Node<V> {
             Kind::Media => PATIENCE_MEDIA,
             Kind::Data => PATIENCE_DATA,
         };
-        // A hole begins when something behind it is here, not when the last segment came: the source may pause.
-        let seen = self.window.from(position.next()).map(|(_, segment)| segment.since).min();
+        // A hole begins when something behind it has come the same way, not when the last segment came: the source may pause.
+        let course = self.course_of(position)?;
+        let seen = course.segments(&self.window, position.next()).map(|(_, segment)| segment.since).min();
         let waited = self.now.since(seen.map_or(self.moved, |seen| seen.max(self.moved)));
         if waited < patience && !self.nobody_has(position) && !self.window.is_evicted(position) {
             return None;

@@ -2,7 +2,7 @@
 
 use peerstream_protocol::bitmap::Bitmap;
 use peerstream_protocol::frame::{Partial, Resume, Want};
-use peerstream_protocol::id::Seq;
+use peerstream_protocol::id::{Seq, Stripes};
 
 use crate::few::Few;
 use crate::window::Window;
@@ -31,6 +31,8 @@ pub(crate) struct Feed {
     /// Everything before this is done; absent until there is a join point to begin with.
     cursor: Option<Seq>,
     until: Option<Seq>,
+    /// Never empty.
+    stripes: Stripes,
     sent: Few<Seq, Sent>,
 }
 
@@ -43,7 +45,21 @@ impl Feed {
         };
         let sent =
             want.have.iter().map(|Partial { seq, have }| (*seq, Sent { header: false, pieces: *have })).collect();
-        Self { cursor, until: want.until, sent }
+        Self { cursor, until: want.until, stripes: want.stripes, sent }
+    }
+
+    /// The stripes it is made of.
+    pub(crate) fn stripes(&self) -> Stripes {
+        self.stripes
+    }
+
+    /// Leaves stripes out from now on; those that stay must be some.
+    pub(crate) fn keep(&mut self, stripes: Stripes) {
+        self.stripes = stripes;
+    }
+
+    fn has(&self, seq: Seq) -> bool {
+        self.stripes.meets(Stripes::of(seq))
     }
 
     /// The first segment that is not done.
@@ -66,7 +82,8 @@ impl Feed {
             return Some(gap);
         }
         let until = self.until.unwrap_or(Seq(u64::MAX));
-        for (seq, segment) in window.from(cursor).take_while(|(seq, _)| *seq < until) {
+        for (seq, segment) in window.from(cursor).take_while(|(seq, _)| *seq < until).filter(|(seq, _)| self.has(*seq))
+        {
             let sent = self.sent.get(&seq).copied().unwrap_or_default();
             if !sent.header {
                 return Some(Next::Header(seq));
@@ -91,6 +108,9 @@ impl Feed {
     fn start(&mut self, window: &Window) -> Option<Seq> {
         if self.cursor.is_none() {
             self.cursor = window.join_point();
+        }
+        while let Some(cursor) = self.cursor.filter(|cursor| !self.has(*cursor)) {
+            self.cursor = Some(cursor.next());
         }
         self.cursor
     }
@@ -125,11 +145,11 @@ impl Feed {
 
     fn advance(&mut self, window: &Window) {
         while let Some(cursor) = self.cursor {
+            let sent = self.sent.get(&cursor).copied().unwrap_or_default();
             let done = window.get(cursor).is_some_and(|segment| {
-                let sent = self.sent.get(&cursor).copied().unwrap_or_default();
                 segment.is_complete() && sent.header && segment.have.first_not_in(&sent.pieces).is_none()
             });
-            if !done {
+            if self.has(cursor) && !done {
                 return;
             }
             self.sent.remove(&cursor);

@@ -141,10 +141,10 @@ impl<V: Verifier> Node<V> {
         match message {
             PeerMessage::Init(_) => self.on_malformed(id),
             PeerMessage::Want(want) => self.on_want(id, want),
-            PeerMessage::Unwant(_) => self.on_unwant(id),
+            PeerMessage::Unwant(stripes) => self.on_unwant(id, stripes),
             PeerMessage::Refused(_) => self.on_refused(id),
             PeerMessage::Gap { from, to } => self.on_gap(id, from, to),
-            PeerMessage::Progress(next) => link.on_progress(next, now),
+            PeerMessage::Progress(stripes, next) => link.on_progress(stripes, next, now),
             PeerMessage::Ping { nonce } => {
                 self.counters.overhead_sent += link.say(id, &PeerMessage::Pong { nonce }, now, &mut self.out);
                 self.tell_those_in_need(id);
@@ -268,10 +268,12 @@ impl<V: Verifier> Node<V> {
         if self.position.is_none() {
             self.position = Some(core.seq);
             self.moved = now;
+            self.advance_courses();
+            self.ask_from_the_position();
         }
         // A segment behind one that is not whole: it may be a hole.
         self.pressing |= self.position.is_some_and(|position| core.seq > position);
-        self.latency.on_header(core.wall_us);
+        self.latency.on_header(core.seq, core.wall_us);
         self.window.insert(header, chain, now);
         self.window.evict(core.kind);
         for orphan in self.orphans.take(core.seq) {
@@ -306,7 +308,8 @@ impl<V: Verifier> Node<V> {
     fn note_piece(&mut self, id: LinkId, seq: Seq) {
         let now = self.now;
         if let Some(link) = self.links.get_mut(&id) {
-            (link.piece_in, link.piece_at) = (link.piece_in.max(Some(seq)), now);
+            let flow = link.flow_mut(seq);
+            (flow.piece_in, flow.piece_at) = (flow.piece_in.max(Some(seq)), now);
         }
     }
 
@@ -325,7 +328,7 @@ impl<V: Verifier> Node<V> {
             Stored::Repeated => self.on_repeat(id, bytes.len()),
             Stored::Forged => self.on_forged(id),
             Stored::Kept { completes } => {
-                self.on_fed(id);
+                self.on_fed(id, seq);
                 if completes {
                     self.on_segment_complete(seq);
                 }
@@ -350,13 +353,15 @@ impl<V: Verifier> Node<V> {
     }
 
     /// A link delivered a piece that was not here yet.
-    fn on_fed(&mut self, id: LinkId) {
+    fn on_fed(&mut self, id: LinkId, seq: Seq) {
         let now = self.now;
         let Some(link) = self.links.get_mut(&id) else { return };
-        link.fed = now;
-        let (peer, state) = (link.peer, self.reconciler.link(link.peer));
-        if state.wanted && !state.feeds_me {
-            self.reconciler.link_mut(peer).feeds_me = true;
+        link.flow_mut(seq).fed = now;
+        let peer = link.peer;
+        let course = self.asked_course(peer, seq);
+        if !self.reconciler.link(peer).feeds_me.contains(course) {
+            let link = self.reconciler.link_mut(peer);
+            link.feeds_me = link.feeds_me.with(course);
             self.report_soon();
         }
     }

@@ -1,5 +1,6 @@
 //! *Latency L*: what one hop costs here.
 
+use peerstream_protocol::id::Seq;
 use peerstream_protocol::time::Micros;
 
 /// Smoothing weight of a new sample, as in TCP's round-trip estimate (RFC 6298): one eighth.
@@ -17,12 +18,12 @@ const HOP_MAX: Micros = Micros::from_secs(1);
 pub(crate) struct Latency {
     hop: Micros,
     segment: Micros,
-    last_wall_us: Option<u64>,
+    last: Option<(Seq, u64)>,
 }
 
 impl Default for Latency {
     fn default() -> Self {
-        Self { hop: Micros::default(), segment: INITIAL, last_wall_us: None }
+        Self { hop: Micros::default(), segment: INITIAL, last: None }
     }
 }
 
@@ -31,13 +32,16 @@ fn smooth(old: Micros, sample: Micros) -> Micros {
 }
 
 impl Latency {
-    /// A header came: the distance of the source's clocks is the length of a segment.
-    pub(crate) fn on_header(&mut self, wall_us: u64) {
-        if let Some(last) = self.last_wall_us.filter(|last| *last < wall_us) {
-            let length = Micros(wall_us - last).clamp(SEGMENT_MIN, SEGMENT_MAX);
+    /// A header came: the distance of the source's clocks is the length of the segments between.
+    pub(crate) fn on_header(&mut self, seq: Seq, wall_us: u64) {
+        let newest = self.last.is_none_or(|(last, _)| last < seq);
+        if let Some((last, last_wall_us)) = self.last.filter(|(_, last_wall_us)| newest && *last_wall_us < wall_us) {
+            let length = Micros((wall_us - last_wall_us) / (seq.0 - last.0)).clamp(SEGMENT_MIN, SEGMENT_MAX);
             self.segment = smooth(self.segment, length);
         }
-        self.last_wall_us = Some(wall_us);
+        if newest {
+            self.last = Some((seq, wall_us));
+        }
     }
 
     /// A segment of the parent's is complete.

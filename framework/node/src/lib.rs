@@ -7,6 +7,7 @@ mod ask;
 mod chance;
 mod clock;
 mod control;
+mod course;
 mod delivery;
 mod feed;
 mod few;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use peerstream_protocol::frame::{Lane, PeerMessage, Want};
-use peerstream_protocol::id::{NodeId, Seq};
+use peerstream_protocol::id::{NodeId, Seq, Stripes};
 use peerstream_protocol::segment::InitId;
 use peerstream_protocol::time::Micros;
 
@@ -64,6 +64,43 @@ pub(crate) struct Asked {
     pub(crate) unusable: Option<Micros>,
 }
 
+/// What has come of some stripes over a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flow {
+    /// The newest segment of which a piece came, new or not.
+    pub(crate) piece_in: Option<Seq>,
+    /// When the last piece came, new or not.
+    pub(crate) piece_at: Micros,
+    /// When it last delivered a piece that was not here yet.
+    pub(crate) fed: Micros,
+}
+
+impl Flow {
+    fn with(self, other: Self) -> Self {
+        Self {
+            piece_in: self.piece_in.max(other.piece_in),
+            piece_at: self.piece_at.max(other.piece_at),
+            fed: self.fed.max(other.fed),
+        }
+    }
+}
+
+/// How far a peer was at which time in some stripes, as it told.
+#[derive(Debug)]
+struct Marks {
+    stripes: Stripes,
+    marks: VecDeque<(Seq, Micros)>,
+}
+
+impl Marks {
+    /// For how long the peer has been known to have `next`; none when it does not have it.
+    fn ahead_of(&self, next: Seq, now: Micros) -> Option<Micros> {
+        self.marks.back().filter(|(newest, _)| *newest > next)?;
+        let first = self.marks.partition_point(|(progress, _)| *progress <= next);
+        self.marks.get(first).map(|(_, at)| now.since(*at))
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) peer: NodeId,
@@ -86,10 +123,8 @@ pub(crate) struct Link {
     called: Micros,
     /// The init of the last header that was sent in answer to the present want.
     pub(crate) init_out: InitId,
-    /// The newest segment of which a piece came, new or not.
-    pub(crate) piece_in: Option<Seq>,
-    /// When the last piece came, new or not.
-    pub(crate) piece_at: Micros,
+    /// What has come of each stripe.
+    flows: [Flow; Stripes::COUNT as usize],
     pub(crate) init_in: Option<(InitId, Vec<u8>)>,
     pub(crate) feed: Option<Feed>,
     pub(crate) repair: Option<Feed>,
@@ -104,11 +139,9 @@ pub(crate) struct Link {
     pub(crate) suspected: Option<Micros>,
     /// What the peer said it does not have: from, up to.
     pub(crate) gap: Option<(Seq, Seq)>,
-    /// When it last delivered a piece that was not here yet.
-    pub(crate) fed: Micros,
     /// Pieces it delivered that were here already.
     pub(crate) repeats: u64,
-    marks: VecDeque<(Seq, Micros)>,
+    marks: Vec<Marks>,
     offences: u32,
     offended: Micros,
 }
@@ -131,8 +164,7 @@ impl Link {
             pinged: Micros(0),
             called: Micros(0),
             init_out: InitId::NONE,
-            piece_in: None,
-            piece_at: Micros(0),
+            flows: Default::default(),
             init_in: None,
             feed: None,
             repair: None,
@@ -144,9 +176,8 @@ impl Link {
             futile: None,
             suspected: None,
             gap: None,
-            fed: Micros(0),
             repeats: 0,
-            marks: VecDeque::new(),
+            marks: Vec::new(),
             offences: 0,
             offended: now,
         }
@@ -261,28 +292,50 @@ impl Link {
         self.round_trip = Some(self.round_trip.map_or(sample, |old| Micros((old.0 * 7 + sample.0) / 8)));
     }
 
-    /// The peer told its position.
-    pub(crate) fn on_progress(&mut self, next: Seq, now: Micros) {
-        if self.marks.back().is_none_or(|(last, _)| *last < next) {
-            self.marks.push_back((next, now));
+    /// The peer told its position in these stripes.
+    pub(crate) fn on_progress(&mut self, stripes: Stripes, next: Seq, now: Micros) {
+        // Its stripes may come from other parents than before.
+        self.marks.retain(|known| known.stripes == stripes || !known.stripes.meets(stripes));
+        let known = self.marks.iter().position(|known| known.stripes == stripes);
+        let at = known.unwrap_or_else(|| {
+            self.marks.push(Marks { stripes, marks: VecDeque::new() });
+            self.marks.len() - 1
+        });
+        let marks = &mut self.marks[at].marks;
+        if marks.back().is_none_or(|(last, _)| *last < next) {
+            marks.push_back((next, now));
         }
-        if self.marks.len() > MARKS_MAX {
-            self.marks.pop_front();
+        if marks.len() > MARKS_MAX {
+            marks.pop_front();
         }
     }
 
-    /// For how long the peer has been known to have `next`, which this node lacks; none when it does not have it.
-    pub(crate) fn ahead_of(&self, next: Seq, now: Micros) -> Option<Micros> {
-        self.marks.back().filter(|(newest, _)| *newest > next)?;
-        let first = self.marks.partition_point(|(progress, _)| *progress <= next);
-        self.marks.get(first).map(|(_, at)| now.since(*at))
+    /// For how long the peer has been known to have `next` of these stripes, which this node lacks; none when it does not
+    /// have it.
+    pub(crate) fn ahead_of(&self, stripes: Stripes, next: Seq, now: Micros) -> Option<Micros> {
+        let mut told = self.marks.iter().filter(|known| known.stripes.meets(stripes));
+        let first = told.next()?.ahead_of(next, now)?;
+        told.try_fold(first, |least, known| Some(least.min(known.ahead_of(next, now)?)))
     }
 
     /// Forgets marks that this node has passed.
     pub(crate) fn prune_marks(&mut self, next: Seq) {
-        while self.marks.len() > 1 && self.marks.front().is_some_and(|(progress, _)| *progress <= next) {
-            self.marks.pop_front();
+        for Marks { marks, .. } in &mut self.marks {
+            while marks.len() > 1 && marks.front().is_some_and(|(progress, _)| *progress <= next) {
+                marks.pop_front();
+            }
         }
+    }
+
+    /// What has come of these stripes.
+    pub(crate) fn flow(&self, stripes: Stripes) -> Flow {
+        let of_these = Stripes::each().zip(self.flows).filter(|(stripe, _)| stripes.meets(*stripe));
+        of_these.fold(Flow::default(), |all, (_, flow)| all.with(flow))
+    }
+
+    /// The same of the stripe of this segment, to be changed.
+    pub(crate) fn flow_mut(&mut self, seq: Seq) -> &mut Flow {
+        &mut self.flows[(seq.0 % u64::from(Stripes::COUNT)) as usize]
     }
 
     /// Whether the peer said that it lacks `seq`.

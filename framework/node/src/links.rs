@@ -3,7 +3,7 @@
 use peerstream_protocol::control::{Role, Up};
 use peerstream_protocol::crypto::Verifier;
 use peerstream_protocol::frame::PeerMessage;
-use peerstream_protocol::id::{NodeId, Seq, Stripes};
+use peerstream_protocol::id::{NodeId, Stripes};
 use peerstream_protocol::time::Micros;
 
 use crate::io::{LinkId, Output, Side};
@@ -51,9 +51,9 @@ impl<V: Verifier> Node<V> {
         while let Some(action) = self.reconciler.step() {
             match action {
                 Action::Connect(peer) => self.connect(peer),
-                Action::Want(peer) => self.ask_for_feed(peer),
-                Action::Release(peer) => self.release(peer),
-                Action::Drop(peer) => self.stop_feed(peer, true),
+                Action::Want(peer, stripes) => self.ask_for_feed(peer, stripes),
+                Action::Release(peer, stripes) => self.release(peer, stripes),
+                Action::Drop(peer, stripes) => self.stop_feed(peer, stripes, true),
                 Action::Close(peer) => self.close_link_with(peer, true),
             }
         }
@@ -230,11 +230,14 @@ impl<V: Verifier> Node<V> {
         }
     }
 
-    /// Tells the peer this node's position; any frame also says that it lives.
+    /// Tells the peer this node's position in each course; any frame also says that it lives.
     pub(crate) fn speak(&mut self, id: LinkId) {
-        let (now, position) = (self.now, self.position.unwrap_or(Seq(0)));
+        let now = self.now;
         if let Some(link) = self.links.get_mut(&id).filter(|link| link.open) {
-            self.counters.overhead_sent += link.say(id, &PeerMessage::Progress(position), now, &mut self.out);
+            for course in &self.courses {
+                let progress = PeerMessage::Progress(course.stripes, course.position());
+                self.counters.overhead_sent += link.say(id, &progress, now, &mut self.out);
+            }
         }
     }
 
@@ -257,7 +260,8 @@ impl<V: Verifier> Node<V> {
             let ping = link.ping(self.chance.u32(), now);
             self.counters.overhead_sent += link.say(id, &ping, now, &mut self.out);
         }
-        let every = match (self.reconciler.depends(link.peer), self.reconciler.link(link.peer).wanted) {
+        let wanted = !self.reconciler.link(link.peer).wanted.is_empty();
+        let every = match (self.reconciler.depends(link.peer), wanted) {
             (true, _) => SPEAK_EVERY,
             (false, true) => SPEAK_UP_EVERY,
             (false, false) => SPEAK_SELDOM_EVERY,
@@ -303,7 +307,7 @@ impl<V: Verifier> Node<V> {
         let Some(link) = self.links.get(&id) else { return };
         let (peer, age) = (link.peer, self.now.since(link.created));
         let state = self.reconciler.link(peer);
-        let stranger = !self.reconciler.names(peer) && !state.feeds_me && !state.fed_by_me;
+        let stranger = !self.reconciler.names(peer) && state.feeds_me.with(state.fed_by_me).is_empty();
         if stranger && age > STRANGER_MAX {
             self.close_link_with(peer, true);
         } else if !link.open && link.attempt == 0 && age > OFFER_WAIT_MAX {
@@ -325,15 +329,18 @@ impl<V: Verifier> Node<V> {
         });
     }
 
-    /// Takes a want back, or stops hoping for its answer.
-    pub(crate) fn release(&mut self, peer: NodeId) {
+    /// Takes the want of these stripes back, or stops hoping for its answer.
+    pub(crate) fn release(&mut self, peer: NodeId, stripes: Stripes) {
         let now = self.now;
         let state = self.reconciler.link_mut(peer);
-        (state.wanted, state.feeds_me) = (false, false);
+        state.end_feed(stripes);
+        let nothing_left = state.wanted.is_empty();
         let id = self.link_with(peer).map(|(id, _)| id);
         if let Some((id, link)) = id.and_then(|id| self.links.get_mut(&id).map(|link| (id, link))) {
-            link.on_feed_ended(now);
-            self.counters.overhead_sent += link.say(id, &PeerMessage::Unwant(Stripes::ALL), now, &mut self.out);
+            if nothing_left {
+                link.on_feed_ended(now);
+            }
+            self.counters.overhead_sent += link.say(id, &PeerMessage::Unwant(stripes), now, &mut self.out);
         }
         self.report_soon();
     }

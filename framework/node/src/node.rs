@@ -6,14 +6,14 @@ use peerstream_protocol::control::{Figures, Role};
 use peerstream_protocol::crypto::{PublicKey, Strict, Verifier};
 use peerstream_protocol::frame::Lane;
 use peerstream_protocol::header::{Context, Header};
-use peerstream_protocol::id::{Epoch, NodeId, Rendition, Seq};
+use peerstream_protocol::id::{Epoch, NodeId, Rendition, Seq, Stripes};
 use peerstream_protocol::segment::{Init, InitId, Kind};
 use peerstream_protocol::time::Micros;
 
-use crate::ask::FalseAlarms;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::control::Control;
+use crate::course::Course;
 use crate::delivery::Delivery;
 use crate::few::Few;
 use crate::inits::Inits;
@@ -125,14 +125,8 @@ pub struct Node<V: Verifier = Strict> {
     pub(crate) position: Option<Seq>,
     /// When the position last moved.
     pub(crate) moved: Micros,
-    /// When the coordinator was last told of starvation.
-    pub(crate) starved: Micros,
-    /// When the coordinator was last told that the link to a parent is too slow.
-    pub(crate) complained: Micros,
-    /// When a repair was last asked for, and of which link.
-    pub(crate) repair_asked: Micros,
-    pub(crate) repair_from: Option<LinkId>,
-    pub(crate) false_alarms: FalseAlarms,
+    /// The stripes that come from one parent each; never empty.
+    pub(crate) courses: Vec<Course>,
     pub(crate) latency: Latency,
     pub(crate) uplink: Uplink,
     pub(crate) delivery: Delivery,
@@ -160,6 +154,8 @@ pub struct Status {
     pub feeders: Vec<NodeId>,
     /// Whom it feeds.
     pub fed: Vec<NodeId>,
+    /// Stripes it sends to them in all; [`Stripes::COUNT`] of them are a copy.
+    pub stripes_out: usize,
     /// Who would feed it if its parent failed.
     pub backup: Option<NodeId>,
     /// Open links.
@@ -221,11 +217,7 @@ impl<V: Verifier> Node<V> {
             starters: Starters::default(),
             position: None,
             moved: now,
-            starved: now,
-            complained: now,
-            repair_asked: now,
-            repair_from: None,
-            false_alarms: FalseAlarms::default(),
+            courses: vec![Course::new(Stripes::ALL, now)],
             latency: Latency::default(),
             uplink: Uplink::default(),
             delivery: Delivery::default(),
@@ -302,8 +294,12 @@ impl<V: Verifier> Node<V> {
         if self.links.values().any(|link| link.held.is_some()) {
             return Some(self.now + UPKEEP_PRESSING);
         }
-        let short = self.short_since()?;
-        if let Some(patient_until) = self.patient_until(short) {
+        self.courses.iter().filter_map(|course| self.shortage_due_in(course)).min()
+    }
+
+    fn shortage_due_in(&self, course: &Course) -> Option<Micros> {
+        let short = self.short_since(course)?;
+        if let Some(patient_until) = self.patient_until(course, short) {
             return Some(patient_until);
         }
         let waited = self.now.since(short);
@@ -312,11 +308,11 @@ impl<V: Verifier> Node<V> {
         Some(self.now + pause)
     }
 
-    /// Since when the next segment has been missing although it exists.
-    fn short_since(&self) -> Option<Micros> {
-        let position = self.position?;
-        let begun = self.window.from(position).next().map(|(_, segment)| segment.since.max(self.moved));
-        let ahead = self.links.values().filter_map(|link| link.ahead_of(position, self.now)).max();
+    /// Since when the next segment of a course has been missing although it exists.
+    fn short_since(&self, course: &Course) -> Option<Micros> {
+        let next = course.next?;
+        let begun = course.segments(&self.window, next).next().map(|(_, segment)| segment.since.max(course.moved));
+        let ahead = self.links.values().filter_map(|link| link.ahead_of(course.stripes, next, self.now)).max();
         begun.into_iter().chain(ahead.map(|ahead| Micros(self.now.0 - ahead.0))).min()
     }
 
@@ -334,6 +330,7 @@ impl<V: Verifier> Node<V> {
         self.starters = Starters::default();
         self.position = None;
         self.moved = self.now;
+        self.courses = vec![Course::new(Stripes::ALL, self.now)];
         self.latency = Latency::default();
         self.delivery = Delivery::default();
         self.live = Live::after(&self.live);
@@ -397,6 +394,7 @@ impl<V: Verifier> Node<V> {
             control: self.control.is_welcomed(),
             feeders: self.reconciler.feeders().collect(),
             fed: self.reconciler.fed().collect(),
+            stripes_out: self.reconciler.stripes_out(),
             backup: self.reconciler.assignment().backup.map(|edge| edge.peer),
             links: self.links.values().filter(|link| link.open).count(),
             relay: self.relay,

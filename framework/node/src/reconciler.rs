@@ -4,7 +4,7 @@
 //! a newer assignment replaces an older one whole, which is what command folding comes to.
 
 use peerstream_protocol::control::{Assignment, Edge, When};
-use peerstream_protocol::id::NodeId;
+use peerstream_protocol::id::{NodeId, Stripes};
 
 use crate::few::Few;
 
@@ -13,12 +13,19 @@ use crate::few::Few;
 pub struct Link {
     /// Both lanes are open.
     pub open: bool,
-    /// This node has asked it for a feed and not taken that back.
-    pub wanted: bool,
-    /// It feeds this node and has delivered a piece this node did not have.
-    pub feeds_me: bool,
-    /// This node feeds it.
-    pub fed_by_me: bool,
+    /// The stripes this node has asked it for and not taken back.
+    pub wanted: Stripes,
+    /// The stripes in which it feeds this node and has delivered a piece this node did not have.
+    pub feeds_me: Stripes,
+    /// The stripes in which this node feeds it.
+    pub fed_by_me: Stripes,
+}
+
+impl Link {
+    /// What was asked of it has ended.
+    pub fn end_feed(&mut self, stripes: Stripes) {
+        (self.wanted, self.feeds_me) = (self.wanted.without(stripes), self.feeds_me.without(stripes));
+    }
 }
 
 /// One step towards the assignment.
@@ -26,12 +33,12 @@ pub struct Link {
 pub enum Action {
     /// Set up a link.
     Connect(NodeId),
-    /// Ask for a feed.
-    Want(NodeId),
-    /// Take a want back.
-    Release(NodeId),
-    /// Stop feeding a node that is not in the assignment any more.
-    Drop(NodeId),
+    /// Ask for a feed of these stripes.
+    Want(NodeId, Stripes),
+    /// Take the want of these stripes back.
+    Release(NodeId, Stripes),
+    /// Stop feeding a node these stripes, which the assignment does not say any more.
+    Drop(NodeId, Stripes),
     /// Close a link that nobody needs.
     Close(NodeId),
 }
@@ -60,7 +67,8 @@ impl Reconciler {
         if (assignment.term, assignment.version) <= (self.assignment.term, self.assignment.version) {
             return false;
         }
-        let helped = |peer: &NodeId| !self.is_child(*peer) && self.rescues(*peer);
+        let helped =
+            |peer: &NodeId| !self.link(*peer).fed_by_me.without(self.of_child(*peer)).is_empty() && self.rescues(*peer);
         let helped: Vec<_> = self.fed().filter(helped).collect();
         self.peers = assignment.peers().into_iter().collect();
         self.assignment = assignment;
@@ -95,21 +103,41 @@ impl Reconciler {
 
     /// Who feeds this node.
     pub fn feeders(&self) -> impl Iterator<Item = NodeId> {
-        self.links.iter().filter(|(_, link)| link.feeds_me).map(|(peer, _)| *peer)
+        self.links.iter().filter(|(_, link)| !link.feeds_me.is_empty()).map(|(peer, _)| *peer)
     }
 
     /// Whom this node feeds.
     pub fn fed(&self) -> impl Iterator<Item = NodeId> {
-        self.links.iter().filter(|(_, link)| link.fed_by_me).map(|(peer, _)| *peer)
+        self.links.iter().filter(|(_, link)| !link.fed_by_me.is_empty()).map(|(peer, _)| *peer)
     }
 
-    /// Whether a want of this peer may be answered now.
-    pub fn may_feed(&self, peer: NodeId) -> bool {
-        let assigned = self.assignment.children.iter().find(|edge| edge.peer == peer);
-        match assigned {
-            Some(edge) if self.link(peer).fed_by_me || self.holds(edge.when) => true,
-            _ => self.rescues(peer),
+    /// How many stripes this node sends in all; [`Stripes::COUNT`] of them are a copy.
+    pub fn stripes_out(&self) -> usize {
+        self.links.iter().map(|(_, link)| link.fed_by_me.count()).sum()
+    }
+
+    /// The stripes that come from one parent go together: one set for each parent, and one for those without.
+    pub fn courses(&self) -> Vec<Stripes> {
+        let mut rest = Stripes::ALL;
+        let mut courses = Vec::new();
+        for edge in &self.assignment.parents {
+            let course = edge.stripes.and(rest);
+            rest = rest.without(course);
+            courses.extend((!course.is_empty()).then_some(course));
         }
+        courses.extend((!rest.is_empty()).then_some(rest));
+        courses
+    }
+
+    /// Whether a want of these stripes may be answered now.
+    pub fn may_feed(&self, peer: NodeId, stripes: Stripes) -> bool {
+        if self.rescues(peer) {
+            return true;
+        }
+        let fed = self.link(peer).fed_by_me;
+        let edges = self.assignment.children.iter().filter(|edge| edge.peer == peer);
+        let may = edges.filter(|edge| fed.meets(edge.stripes) || self.holds(edge.when));
+        may.fold(Stripes::NONE, |all, edge| all.with(edge.stripes)).contains(stripes)
     }
 
     /// Whether this peer may ask for pieces in need: its backup or standby is here.
@@ -127,14 +155,29 @@ impl Reconciler {
         self.settled &= self.lingering.remove(&peer).is_none();
     }
 
-    /// Whether this peer is a parent, asked or to be asked.
+    /// Whether this peer is a parent, asked or to be asked, of any stripe.
     pub fn is_parent(&self, peer: NodeId) -> bool {
         self.assignment.parents.iter().any(|edge| edge.peer == peer)
+    }
+
+    /// Whether this peer is the parent of any of these stripes.
+    pub fn is_parent_of(&self, peer: NodeId, stripes: Stripes) -> bool {
+        self.of_parent(peer).meets(stripes)
+    }
+
+    /// The stripes that this peer is the parent of.
+    pub fn of_parent(&self, peer: NodeId) -> Stripes {
+        stripes_of(&self.assignment.parents, peer)
     }
 
     /// Whether this peer is an assigned child that this node may feed as a matter of course.
     pub fn is_child(&self, peer: NodeId) -> bool {
         self.assignment.children.iter().any(|edge| edge.peer == peer)
+    }
+
+    /// The stripes in which this peer is an assigned child.
+    pub fn of_child(&self, peer: NodeId) -> Stripes {
+        stripes_of(&self.assignment.children, peer)
     }
 
     /// Whether this peer lives on this node's word: a child, or a node that it backs up or is backed up by.
@@ -175,8 +218,8 @@ impl Reconciler {
     fn holds(&self, when: When) -> bool {
         match when {
             When::Now => true,
-            When::ReleasedBy(peer) => !self.link(peer).fed_by_me,
-            When::FedBy(peer) => self.link(peer).feeds_me,
+            When::ReleasedBy(peer) => self.link(peer).fed_by_me.is_empty(),
+            When::FedBy(peer) => !self.link(peer).feeds_me.is_empty(),
         }
     }
 
@@ -185,34 +228,43 @@ impl Reconciler {
     }
 
     fn want(&self) -> Option<Action> {
-        let due = |edge: &&Edge| {
+        self.assignment.parents.iter().find_map(|edge| {
             let link = self.link(edge.peer);
-            link.open && !link.wanted && self.holds(edge.when)
-        };
-        self.assignment.parents.iter().find(due).map(|edge| Action::Want(edge.peer))
+            let due = edge.stripes.without(link.wanted);
+            (link.open && !due.is_empty() && self.holds(edge.when)).then_some(Action::Want(edge.peer, due))
+        })
     }
 
     /// An old parent is let go once a new one feeds.
     fn release(&self) -> Option<Action> {
-        let new_feeds = self.assignment.parents.iter().any(|edge| self.link(edge.peer).feeds_me);
-        let old = |(peer, link): &(&NodeId, &Link)| {
-            link.wanted && !self.is_parent(**peer) && !self.helpers().any(|helper| helper == **peer)
-        };
-        self.links.iter().find(|entry| new_feeds && old(entry)).map(|(peer, _)| Action::Release(*peer))
+        let parents = &self.assignment.parents;
+        let feeds = |edge: &Edge| self.link(edge.peer).feeds_me.and(edge.stripes);
+        let fed = parents.iter().fold(Stripes::NONE, |all, edge| all.with(feeds(edge)));
+        self.links.iter().find_map(|(peer, link)| {
+            let old = link.wanted.without(self.of_parent(*peer)).and(fed);
+            let helps = self.helpers().any(|helper| helper == *peer);
+            (!old.is_empty() && !helps).then_some(Action::Release(*peer, old))
+        })
     }
 
     fn drop(&self) -> Option<Action> {
-        let stale = |(peer, link): &(&NodeId, &Link)| {
-            let child = self.assignment.children.iter().any(|edge| edge.peer == **peer);
-            link.fed_by_me && !child && !self.rescues(**peer) && !self.lingering.contains_key(peer)
-        };
-        self.links.iter().find(stale).map(|(peer, _)| Action::Drop(*peer))
+        self.links.iter().find_map(|(peer, link)| {
+            let stale = link.fed_by_me.without(self.of_child(*peer));
+            let helped = self.rescues(*peer) || self.lingering.contains_key(peer);
+            (!stale.is_empty() && !helped).then_some(Action::Drop(*peer, stale))
+        })
     }
 
     fn close(&self) -> Option<Action> {
         let idle = |(peer, link): &(&NodeId, &Link)| {
-            link.open && !self.names(**peer) && !link.wanted && !link.feeds_me && !link.fed_by_me
+            let used = link.wanted.with(link.feeds_me).with(link.fed_by_me);
+            link.open && !self.names(**peer) && used.is_empty()
         };
         self.links.iter().find(idle).map(|(peer, _)| Action::Close(*peer))
     }
+}
+
+fn stripes_of(edges: &[Edge], peer: NodeId) -> Stripes {
+    let of_peer = edges.iter().filter(|edge| edge.peer == peer);
+    of_peer.fold(Stripes::NONE, |all, edge| all.with(edge.stripes))
 }

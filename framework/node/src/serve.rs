@@ -2,7 +2,7 @@
 
 use peerstream_protocol::crypto::Verifier;
 use peerstream_protocol::frame::{Lane, PIECE_PREFIX, PeerMessage, Refusal, Want, encode_header};
-use peerstream_protocol::id::{NodeId, Seq};
+use peerstream_protocol::id::{NodeId, Seq, Stripes};
 use peerstream_protocol::segment::InitId;
 use peerstream_protocol::time::Micros;
 
@@ -66,18 +66,19 @@ impl<V: Verifier> Node<V> {
     /// Answers a want for a feed now, later, or not at all.
     fn begin_feed(&mut self, id: LinkId, want: Want, asked: Micros) {
         let Some(peer) = self.links.get(&id).map(|link| link.peer) else { return };
-        let state = self.reconciler.link(peer);
+        let (state, stripes) = (self.reconciler.link(peer), want.stripes);
+        let is_child = self.reconciler.of_child(peer).contains(stripes);
         // Who asks in need has others to ask; who comes to stay waits for its place.
-        let in_need = self.reconciler.rescues(peer) && !self.reconciler.is_child(peer);
-        if in_need && !state.fed_by_me && self.reconciler.fed().count() >= self.copies_max() {
+        let in_need = self.reconciler.rescues(peer) && !is_child;
+        if in_need && state.fed_by_me.is_empty() && !self.has_room(peer, stripes) {
             self.drop_a_silent_taker();
         }
-        let room = state.fed_by_me || self.reconciler.fed().count() < self.copies_max() || self.make_room_for(peer);
-        if state.feeds_me && !self.reconciler.is_child(peer) {
+        let room = self.has_room(peer, stripes) || self.make_room_for(peer, stripes);
+        if state.feeds_me.meets(stripes) && !is_child {
             return self.refuse(id, Refusal::FedByYou);
         }
-        if room && self.reconciler.may_feed(peer) {
-            self.reconciler.link_mut(peer).fed_by_me = true;
+        if room && self.reconciler.may_feed(peer, stripes) {
+            self.reconciler.link_mut(peer).fed_by_me = stripes;
             let feed = Feed::new(&want, &self.window);
             if let Some(link) = self.links.get_mut(&id) {
                 (link.feed, link.held, link.init_out) = (Some(feed), None, InitId::NONE);
@@ -94,28 +95,44 @@ impl<V: Verifier> Node<V> {
         self.refuse(id, if room { Refusal::Stranger } else { Refusal::Full });
     }
 
-    /// An assigned child comes before those that were helped out: the newest of these has to go.
-    fn make_room_for(&mut self, peer: NodeId) -> bool {
-        if self.copies_max() == 0 || !self.reconciler.is_child(peer) || !self.reconciler.may_feed(peer) {
+    /// Whether these stripes, instead of those that the peer is sent now, are within what this node may send.
+    fn has_room(&self, peer: NodeId, stripes: Stripes) -> bool {
+        let of_peer = self.reconciler.link(peer).fed_by_me;
+        let others = self.reconciler.stripes_out() - of_peer.count();
+        of_peer.contains(stripes) || others + stripes.count() <= self.copies_max() * usize::from(Stripes::COUNT)
+    }
+
+    /// An assigned child comes before those that were helped out: the newest of these have to go.
+    fn make_room_for(&mut self, peer: NodeId, stripes: Stripes) -> bool {
+        let comes_to_stay = self.reconciler.of_child(peer).contains(stripes) && self.reconciler.may_feed(peer, stripes);
+        if self.copies_max() == 0 || !comes_to_stay {
             return false;
         }
-        let helped = self.reconciler.fed().filter(|fed| !self.reconciler.is_child(*fed)).last();
-        helped.inspect(|helped| self.stop_feed(*helped, true)).is_some()
+        while !self.has_room(peer, stripes) {
+            let helped = self.reconciler.fed().filter(|fed| !self.reconciler.is_child(*fed)).last();
+            let Some(helped) = helped else { return false };
+            self.stop_feed(helped, Stripes::ALL, true);
+        }
+        true
     }
 
     /// When many vanish at once, those who ask in need must not wait until the copies of the dead are seen to be lost.
     fn drop_a_silent_taker(&mut self) {
         let now = self.now;
-        let taker = self.links.values().filter(|link| self.reconciler.link(link.peer).fed_by_me);
+        let taker = self.links.values().filter(|link| self.is_taker(link));
         let silent = taker.filter(|link| now.since(link.heard) >= TAKER_SILENT_MAX).min_by_key(|link| link.heard);
         if let Some(peer) = silent.map(|link| link.peer) {
-            self.stop_feed(peer, true);
+            self.stop_feed(peer, Stripes::ALL, true);
         }
+    }
+
+    fn is_taker(&self, link: &Link) -> bool {
+        !self.reconciler.link(link.peer).fed_by_me.is_empty()
     }
 
     /// Whether somebody who takes a copy may have vanished.
     fn may_lose_a_taker(&self) -> bool {
-        let mut takers = self.links.values().filter(|link| self.reconciler.link(link.peer).fed_by_me);
+        let mut takers = self.links.values().filter(|link| self.is_taker(link));
         self.copies_max() > 0 && takers.any(|link| self.now.since(link.heard) >= TAKER_SUSPECT)
     }
 
@@ -138,20 +155,26 @@ impl<V: Verifier> Node<V> {
         }
     }
 
-    pub(crate) fn on_unwant(&mut self, id: LinkId) {
+    pub(crate) fn on_unwant(&mut self, id: LinkId, stripes: Stripes) {
         if let Some(peer) = self.links.get(&id).map(|link| link.peer) {
-            self.stop_feed(peer, false);
+            self.stop_feed(peer, stripes, false);
         }
     }
 
-    /// Ends a feed; a peer that did not end it itself is told.
-    pub(crate) fn stop_feed(&mut self, peer: NodeId, tell: bool) {
-        self.reconciler.link_mut(peer).fed_by_me = false;
+    /// Takes these stripes out of a feed. A peer that did not ask for that is told when nothing is left.
+    pub(crate) fn stop_feed(&mut self, peer: NodeId, stripes: Stripes, tell: bool) {
+        let state = self.reconciler.link_mut(peer);
+        let rest = state.fed_by_me.without(stripes);
+        state.fed_by_me = rest;
         let id = self.link_with(peer).map(|(id, _)| id);
         if let Some(link) = id.and_then(|id| self.links.get_mut(&id)) {
-            (link.feed, link.held) = (None, None);
+            link.held = link.held.take().filter(|(want, _)| !stripes.meets(want.stripes));
+            match &mut link.feed {
+                Some(feed) if rest.meets(feed.stripes()) => feed.keep(rest),
+                feed => *feed = None,
+            }
         }
-        if let (Some(id), true) = (id, tell) {
+        if let (Some(id), true) = (id, tell && rest.is_empty()) {
             self.refuse(id, Refusal::Stranger);
         }
         self.report_soon();
@@ -170,7 +193,8 @@ impl<V: Verifier> Node<V> {
         let now = self.now;
         let reconciler = &mut self.reconciler;
         self.lingers.retain(|peer, until| {
-            let stays = now < *until && reconciler.link(*peer).fed_by_me && !reconciler.names(*peer);
+            let fed = !reconciler.link(*peer).fed_by_me.is_empty();
+            let stays = now < *until && fed && !reconciler.names(*peer);
             if !stays {
                 reconciler.end_lingering(*peer);
             }
@@ -180,7 +204,7 @@ impl<V: Verifier> Node<V> {
 
     pub(crate) fn stop_all_feeds(&mut self) {
         let fed: Vec<_> = self.reconciler.fed().collect();
-        fed.into_iter().for_each(|peer| self.stop_feed(peer, true));
+        fed.into_iter().for_each(|peer| self.stop_feed(peer, Stripes::ALL, true));
         self.links.values_mut().for_each(|link| (link.repair, link.held) = (None, None));
     }
 

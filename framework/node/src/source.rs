@@ -117,13 +117,14 @@ impl<V: Verifier> Node<V> {
 
     fn retain_produced(&mut self, header: Header, chain: Hash, payload: &[u8]) {
         let (core, now) = (header.core, self.now);
-        self.latency.on_header(core.wall_us);
+        self.latency.on_header(core.seq, core.wall_us);
         self.window.insert(header, chain, now);
         let Some(segment) = self.window.get_mut(core.seq) else { return };
         for (index, bytes) in payload.chunks(core.piece_size.bytes()).enumerate() {
             segment.store(index as u8, bytes, now);
         }
         self.position = Some(core.seq.next());
+        self.advance_courses();
         self.inits.retain_for(&self.window, core.init);
         self.window.evict(core.kind);
         self.pump();

@@ -108,7 +108,7 @@ impl Topology {
     fn check(&self, op: &Op) -> Result<NodeId, Reject> {
         let node = op.node();
         let others: Standbys = match op {
-            Op::SetParent { stripes, .. } if stripes.is_empty() || !Stripes::ALL.contains(*stripes) => {
+            Op::SetParent { stripes, .. } if !stripes.is_some() => {
                 return Err(Reject::NoStripe(node));
             }
             Op::SetParent { parent, .. } => [*parent].into_iter().collect(),

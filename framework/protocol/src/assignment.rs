@@ -110,6 +110,9 @@ impl<'de> Visitor<'de> for EdgeVisitor {
         if shape & STRIPES_FOLLOW != 0 {
             edge.stripes = next(&mut parts)?;
         }
+        if !edge.stripes.is_some() {
+            return Err(A::Error::custom("stripes that do not exist"));
+        }
         edge.when = match shape & !STRIPES_FOLLOW {
             0 => When::Now,
             1 => When::ReleasedBy(next(&mut parts)?),
@@ -313,7 +316,7 @@ mod tests {
             term: Term(3),
             version: 300,
             parents: vec![Edge::now(NodeId::SOURCE)],
-            children: vec![edge(u32::MAX, 1, When::ReleasedBy(node)), edge(70_000, 255, When::FedBy(node))],
+            children: vec![edge(u32::MAX, 3, When::ReleasedBy(node)), edge(70_000, 1, When::FedBy(node))],
             backup: Some(edge(5, 2, When::Now)),
             backs: Vec::new(),
             standby: (1..40).map(|n| Edge::now(NodeId::from_halves(n, 3))).collect(),
@@ -349,7 +352,15 @@ mod tests {
 
     #[test]
     fn impossible_edges_are_refused() {
-        for bytes in [&[0x80, 0x80, 0x80, 0x80, 0x20, 1][..], &[1, 0, 3], &[1, 0], &[1, 0, 4], &[0]] {
+        for bytes in [
+            &[0x80, 0x80, 0x80, 0x80, 0x20, 1][..],
+            &[1, 0, 3],
+            &[1, 0],
+            &[1, 0, 4],
+            &[1, 0, 4, 0],
+            &[1, 0, 4, 4],
+            &[0],
+        ] {
             assert!(postcard::from_bytes::<Edge>(bytes).is_err(), "{bytes:?}");
         }
     }

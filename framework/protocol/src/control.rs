@@ -12,7 +12,7 @@ use crate::assignment::put;
 use crate::cert::EpochCert;
 use crate::crypto::PublicKey;
 use crate::frame::FRAME_BYTES_MAX;
-use crate::id::{NodeId, Rendition, Seq, Session, Term};
+use crate::id::{NodeId, Rendition, Seq, Session, Stripes, Term};
 use crate::segment::Kind;
 
 /// No control message is larger, in bytes: a frame of the stream in its envelope.
@@ -48,10 +48,10 @@ pub struct LinkReport {
     pub peer: NodeId,
     /// Open, not only being set up.
     pub open: bool,
-    /// It feeds this node and has delivered a piece this node did not have.
-    pub feeds_me: bool,
-    /// This node feeds it.
-    pub fed_by_me: bool,
+    /// The stripes in which it feeds this node and has delivered a piece this node did not have.
+    pub feeds_me: Stripes,
+    /// The stripes in which this node feeds it.
+    pub fed_by_me: Stripes,
     /// Smoothed round trip in milliseconds; 0 when unknown.
     pub rtt_ms: u16,
 }
@@ -90,17 +90,23 @@ impl Default for Report {
     }
 }
 
-/// Links on the wire: the peer, and one number that holds all else: 1 open, 2 feeds this node, 4 is fed, 8 times the round trip.
+/// Links on the wire: the peer, and one number that holds all else, from the lowest bit: open, the stripes in which the peer
+/// feeds this node, those in which it is fed, the round trip.
 mod packed_links {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use super::{LinkReport, NodeId};
+    use super::{LinkReport, NodeId, Stripes};
+
+    const STRIPES: u32 = Stripes::COUNT as u32;
+    const FEEDS: u32 = 1;
+    const FED: u32 = FEEDS + STRIPES;
+    const ROUND_TRIP: u32 = FED + STRIPES;
 
     pub(super) fn serialize<S: Serializer>(links: &[LinkReport], serializer: S) -> Result<S::Ok, S::Error> {
         let state = |link: &LinkReport| {
-            let flags = [link.open, link.feeds_me, link.fed_by_me].into_iter().enumerate();
-            flags.fold(u32::from(link.rtt_ms) << 3, |state, (bit, set)| state | u32::from(set) << bit)
+            let stripes = u32::from(link.feeds_me.0) << FEEDS | u32::from(link.fed_by_me.0) << FED;
+            u32::from(link.open) | stripes | u32::from(link.rtt_ms) << ROUND_TRIP
         };
         serializer.collect_seq(links.iter().map(|link| (link.peer, state(link))))
     }
@@ -115,9 +121,10 @@ mod packed_links {
     impl<'de> Deserialize<'de> for Packed {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             let (peer, state) = <(NodeId, u32)>::deserialize(deserializer)?;
-            let rtt_ms = u16::try_from(state >> 3).map_err(D::Error::custom)?;
-            let is = |bit: u32| state & bit != 0;
-            Ok(Self(LinkReport { peer, open: is(1), feeds_me: is(2), fed_by_me: is(4), rtt_ms }))
+            let rtt_ms = u16::try_from(state >> ROUND_TRIP).map_err(D::Error::custom)?;
+            let stripes = |at: u32| Stripes((state >> at) as u8).and(Stripes::ALL);
+            let (feeds_me, fed_by_me) = (stripes(FEEDS), stripes(FED));
+            Ok(Self(LinkReport { peer, open: state & 1 != 0, feeds_me, fed_by_me, rtt_ms }))
         }
     }
 }

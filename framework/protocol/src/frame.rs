@@ -94,8 +94,8 @@ pub enum PeerMessage {
         /// The first one after the gap.
         to: Seq,
     },
-    /// The next segment the sender has neither received nor given up.
-    Progress(Seq),
+    /// The next segment of these stripes that the sender has neither received nor given up.
+    Progress(Stripes, Seq),
     /// Asks for a pong.
     Ping {
         /// Comes back in the pong.
@@ -207,6 +207,11 @@ fn decode_message(rest: &[u8]) -> Result<PeerMessage, DecodeError> {
     let message = crate::from_postcard(rest)?;
     match &message {
         PeerMessage::Want(want) if want.have.len() > PARTIALS_MAX => Err(DecodeError::TooLarge),
+        PeerMessage::Want(Want { stripes, .. }) | PeerMessage::Unwant(stripes) | PeerMessage::Progress(stripes, _)
+            if !stripes.is_some() =>
+        {
+            Err(DecodeError::Malformed)
+        }
         PeerMessage::Gap { from, to } if from >= to => Err(DecodeError::Malformed),
         PeerMessage::Train { padding, .. } if padding.len() > TRAIN_PADDING_MAX => Err(DecodeError::TooLarge),
         _ => Ok(message),

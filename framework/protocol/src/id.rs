@@ -87,6 +87,11 @@ impl Stripes {
     /// Nothing.
     pub const NONE: Self = Self(0);
 
+    /// The whole stream, or nothing.
+    pub const fn all_if(whole: bool) -> Self {
+        if whole { Self::ALL } else { Self::NONE }
+    }
+
     /// Each stripe alone.
     pub fn each() -> impl DoubleEndedIterator<Item = Self> + Clone {
         (0..Self::COUNT).map(|at| Self(1 << at))
@@ -105,6 +110,11 @@ impl Stripes {
     /// Whether the set is empty.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// Whether the set has a stripe, and none that does not exist.
+    pub const fn is_some(self) -> bool {
+        self.0 != 0 && Self::ALL.contains(self)
     }
 
     /// Whether all of these are in the set.

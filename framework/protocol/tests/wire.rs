@@ -145,7 +145,7 @@ fn messages_are_read_back() {
         PeerMessage::Want(want),
         PeerMessage::Init(vec![1, 2, 3]),
         PeerMessage::Gap { from: Seq(1), to: Seq(3) },
-        PeerMessage::Progress(Seq(1 << 40)),
+        PeerMessage::Progress(Stripes::ALL, Seq(1 << 40)),
         PeerMessage::Train { nonce: 1, left: 7, padding: vec![0; TRAIN_PADDING_MAX] },
         PeerMessage::Dispersion { nonce: 1, micros: 12_000 },
     ];
@@ -173,7 +173,7 @@ fn what_is_beyond_its_bound_is_refused() {
     let train = PeerMessage::Train { nonce: 1, left: 0, padding: vec![0; TRAIN_PADDING_MAX + 1] };
     assert_eq!(Frame::decode(&train.encode()), Err(DecodeError::TooLarge));
     assert_eq!(Frame::decode(&vec![1; FRAME_BYTES_MAX + 1]), Err(DecodeError::TooLarge));
-    let link = LinkReport { peer: NodeId(1), open: true, feeds_me: false, fed_by_me: false, rtt_ms: 0 };
+    let link = LinkReport { peer: NodeId(1), open: true, feeds_me: Stripes::NONE, fed_by_me: Stripes::ALL, rtt_ms: 0 };
     let report = Report { links: vec![link; LINKS_MAX + 1], ..Report::default() };
     assert_eq!(Up::decode(&Up::Report(report).encode()), Err(DecodeError::TooLarge));
     assert_eq!(Up::decode(&vec![0; CONTROL_BYTES_MAX + 1]), Err(DecodeError::TooLarge));

@@ -48,7 +48,10 @@ fn lines(story: &Value) -> Vec<String> {
 fn reported(now: &Value) -> String {
     let links = now["links"].as_array().map(Vec::as_slice).unwrap_or_default();
     let of = |mark: &str| {
-        let peers = links.iter().filter(|link| link[mark] == true).map(|link| text(&link["peer"]));
+        let peers = links
+            .iter()
+            .filter(|link| link[mark].as_u64().is_some_and(|stripes| stripes > 0))
+            .map(|link| text(&link["peer"]));
         let peers: Vec<_> = peers.collect();
         if peers.is_empty() { "nobody".to_owned() } else { peers.join(" ") }
     };
@@ -117,7 +120,7 @@ mod tests {
             "now": {
                 "role": "Viewer", "age": 12_300_000, "parent": "n1", "backup": null, "standby": ["source", "n2"],
                 "silent": 400_000, "connected": true, "suspected": false, "struggling": true, "fault": "relay",
-                "links": [{ "peer": "n1", "feeds_me": true, "fed_by_me": false }],
+                "links": [{ "peer": "n1", "feeds_me": 3, "fed_by_me": 0 }],
                 "figures": { "next": 77, "received_lag_ms": 210, "skipped": 3 },
             },
             "moments": [{ "ago": 12_300_000, "what": "joined" }, { "ago": 2_000_000, "what": "suspected", "by": "n1" }],

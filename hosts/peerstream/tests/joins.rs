@@ -24,7 +24,7 @@ use common::{Server, get};
 use futures_util::{SinkExt, StreamExt};
 use peerstream::protocol::WIRE_VERSION;
 use peerstream::protocol::control::{Assignment, Down, Hello, LinkReport, Report, Role, Up};
-use peerstream::protocol::id::NodeId;
+use peerstream::protocol::id::{NodeId, Stripes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -177,7 +177,10 @@ impl Viewer {
 /// The report of a node whose links are as its assignment says.
 fn obeyed(assignment: &Assignment) -> Report {
     let Assignment { term, version, parents, children, backup, backs, standby } = assignment;
-    let link = |peer, feeds_me, fed_by_me| LinkReport { peer, open: true, feeds_me, fed_by_me, rtt_ms: 20 };
+    let link = |peer, feeds_me, fed_by_me| {
+        let (feeds_me, fed_by_me) = (Stripes::all_if(feeds_me), Stripes::all_if(fed_by_me));
+        LinkReport { peer, open: true, feeds_me, fed_by_me, rtt_ms: 20 }
+    };
     let mut links: Vec<LinkReport> = parents.iter().map(|edge| link(edge.peer, true, false)).collect();
     links.extend(children.iter().map(|edge| link(edge.peer, false, true)));
     for edge in backup.iter().chain(backs).chain(standby) {

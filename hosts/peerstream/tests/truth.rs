@@ -133,7 +133,7 @@ fn levels(hosts: &Hosts) -> Levels {
     let overlay: serde_json::Value = serde_json::from_str(&overlay).unwrap();
     let feeders = |node: &serde_json::Value| {
         let links = node["links"].as_array().unwrap().iter();
-        links.filter(|link| link["feeds_me"] == true).filter_map(|link| name(&link["peer"])).collect()
+        links.filter(|link| link["feeds_me"] != 0).filter_map(|link| name(&link["peer"])).collect()
     };
     let nodes = overlay["nodes"].as_array().unwrap().iter();
     levels_of(&nodes.filter_map(|node| Some((name(&node["id"])?, feeders(node)))).collect())

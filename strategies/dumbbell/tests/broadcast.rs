@@ -81,7 +81,7 @@ impl Broadcast {
         let overview = self.world.conductor.overview();
         let nodes = overview.nodes.iter().filter(|node| node.parent.is_some());
         let unsettled =
-            nodes.filter(|node| !node.confirmed || node.issued_parent.is_some_and(|id| Some(id) != node.parent));
+            nodes.filter(|node| !node.confirmed || node.issued_parents != node.parents);
         unsettled.map(|node| format!("{node:?}")).collect()
     }
 }

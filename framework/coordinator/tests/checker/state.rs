@@ -7,7 +7,7 @@ use peerstream_coordinator::{ConnId, Input, Origin, Output};
 use peerstream_node::reconciler::Action as Step;
 use peerstream_overlay::Group;
 use peerstream_protocol::control::{Assignment, Down, Hello, Report, Role, Up, When};
-use peerstream_protocol::id::NodeId;
+use peerstream_protocol::id::{NodeId, Stripes};
 use peerstream_protocol::time::Micros;
 
 use super::host::Host;
@@ -151,8 +151,8 @@ impl State {
         let link = |peer, feeds_me| peerstream_protocol::control::LinkReport {
             peer,
             open: true,
-            feeds_me,
-            fed_by_me: !feeds_me,
+            feeds_me: Stripes::all_if(feeds_me),
+            fed_by_me: Stripes::all_if(!feeds_me),
             rtt_ms: 0,
         };
         let links = parents.iter().map(|edge| link(edge.peer, true));
@@ -269,7 +269,7 @@ impl State {
                 peer.said = None;
             }
             for parent in std::mem::take(&mut peer.refused) {
-                peer.reconciler.link_mut(parent).wanted = false;
+                peer.reconciler.link_mut(parent).wanted = Stripes::NONE;
                 self.pressing.insert(*node);
             }
         }
@@ -311,7 +311,7 @@ impl State {
             return;
         }
         for parent in std::mem::take(&mut peer.refused) {
-            peer.reconciler.link_mut(parent).wanted = false;
+            peer.reconciler.link_mut(parent).wanted = Stripes::NONE;
         }
         if at_once {
             let old = |feeder: &NodeId| !peer.reconciler.is_parent(*feeder);
@@ -427,12 +427,12 @@ impl State {
         while let Some(step) = self.peers.get_mut(&node).and_then(|peer| peer.reconciler.step()) {
             match step {
                 Step::Connect(peer) => self.call(node, peer),
-                Step::Want(peer) => {
-                    self.peer(node).reconciler.link_mut(peer).wanted = true;
+                Step::Want(peer, _) => {
+                    self.peer(node).reconciler.link_mut(peer).wanted = Stripes::ALL;
                     self.send(node, peer, Frame::Want);
                 }
-                Step::Release(peer) => self.release(node, peer),
-                Step::Drop(peer) => self.stop_feed(node, peer),
+                Step::Release(peer, _) => self.release(node, peer),
+                Step::Drop(peer, _) => self.stop_feed(node, peer),
                 Step::Close(peer) => {
                     self.lose_link(node, peer);
                     self.lose_link(peer, node);
@@ -452,8 +452,7 @@ impl State {
 
     fn release(&mut self, node: NodeId, peer: NodeId) {
         let was_fed = self.flows(peer, node);
-        let link = self.peer(node).reconciler.link_mut(peer);
-        (link.wanted, link.feeds_me) = (false, false);
+        self.peer(node).reconciler.link_mut(peer).end_feed(Stripes::ALL);
         self.send(node, peer, Frame::Unwant);
         self.note_torn(was_fed, node);
         self.pressing.insert(node);
@@ -463,7 +462,7 @@ impl State {
     fn stop_feed(&mut self, node: NodeId, child: NodeId) {
         let was_fed = self.flows(node, child);
         let peer = self.peer(node);
-        peer.reconciler.link_mut(child).fed_by_me = false;
+        peer.reconciler.link_mut(child).fed_by_me = Stripes::NONE;
         peer.held.remove(&child);
         self.send(node, child, Frame::Refused);
         self.note_torn(was_fed, child);
@@ -473,7 +472,7 @@ impl State {
     /// Whether the node keeps `feeder`, which has fed it and has data.
     fn flows(&self, feeder: NodeId, node: NodeId) -> bool {
         let kept = self.peers.get(&node).map(|peer| peer.reconciler.link(feeder));
-        kept.is_some_and(|link| link.wanted && link.feeds_me) && self.feeds(feeder, node) && self.has_data(feeder)
+        kept.is_some_and(|link| link.wanted.meets(link.feeds_me)) && self.feeds(feeder, node) && self.has_data(feeder)
     }
 
     fn note_torn(&mut self, was_fed: bool, child: NodeId) {
@@ -486,7 +485,7 @@ impl State {
     fn keeps(&self, node: NodeId, feeder: NodeId) -> bool {
         let link = self.peers[&node].reconciler.link(feeder);
         let feeds = !self.peers.contains_key(&feeder) || self.feeds(feeder, node);
-        link.wanted && link.feeds_me && feeds
+        link.wanted.meets(link.feeds_me) && feeds
     }
 
     fn send(&mut self, from: NodeId, to: NodeId, frame: Frame) {
@@ -513,15 +512,15 @@ impl State {
             Some(Frame::Want) => self.begin_feed(to, from),
             Some(Frame::Unwant) => {
                 peer.held.remove(&from);
-                peer.reconciler.link_mut(from).fed_by_me = false;
+                peer.reconciler.link_mut(from).fed_by_me = Stripes::NONE;
             }
             Some(Frame::Refused) => {
                 let link = peer.reconciler.link_mut(from);
-                link.feeds_me = false;
+                link.feeds_me = Stripes::NONE;
                 if is_parent {
                     peer.refused.insert(from);
                 } else {
-                    link.wanted = false;
+                    link.wanted = Stripes::NONE;
                 }
             }
         }
@@ -532,13 +531,13 @@ impl State {
     /// keep it.
     fn begin_feed(&mut self, node: NodeId, asker: NodeId) {
         let peer = self.peer(node);
-        if peer.reconciler.link(asker).feeds_me && !peer.reconciler.is_child(asker) {
+        if !peer.reconciler.link(asker).feeds_me.is_empty() && !peer.reconciler.is_child(asker) {
             peer.held.remove(&asker);
             return self.send(node, asker, Frame::Refused);
         }
-        if peer.reconciler.may_feed(asker) {
+        if peer.reconciler.may_feed(asker, Stripes::ALL) {
             peer.held.remove(&asker);
-            peer.reconciler.link_mut(asker).fed_by_me = true;
+            peer.reconciler.link_mut(asker).fed_by_me = Stripes::ALL;
         } else {
             peer.held.insert(asker);
         }
@@ -547,12 +546,12 @@ impl State {
     /// Whether a piece of this feeder, new to the node, may arrive for the first time.
     pub fn can_confirm(&self, feeder: NodeId, node: NodeId) -> bool {
         let silent = self.scenario.silent.is_some_and(|silent| super::scenario::node(silent) == node);
-        let fresh = self.peers.get(&node).is_some_and(|peer| !peer.reconciler.link(feeder).feeds_me);
+        let fresh = self.peers.get(&node).is_some_and(|peer| peer.reconciler.link(feeder).feeds_me.is_empty());
         fresh && !silent && self.feeds(feeder, node) && self.has_data(feeder)
     }
 
     pub fn confirm(&mut self, feeder: NodeId, node: NodeId) {
-        self.peer(node).reconciler.link_mut(feeder).feeds_me = true;
+        self.peer(node).reconciler.link_mut(feeder).feeds_me = Stripes::ALL;
         self.pressing.insert(node);
         self.go_on();
     }
@@ -561,8 +560,8 @@ impl State {
 
     /// Whether `feeder` sends the node what it asks for.
     pub fn feeds(&self, feeder: NodeId, node: NodeId) -> bool {
-        let sends = self.peers.get(&feeder).is_some_and(|peer| peer.reconciler.link(node).fed_by_me);
-        sends && self.peers.get(&node).is_some_and(|peer| peer.reconciler.link(feeder).wanted)
+        let sends = self.peers.get(&feeder).is_some_and(|peer| !peer.reconciler.link(node).fed_by_me.is_empty());
+        sends && self.peers.get(&node).is_some_and(|peer| !peer.reconciler.link(feeder).wanted.is_empty())
     }
 
     pub fn feeders(&self, node: NodeId) -> impl Iterator<Item = NodeId> {
@@ -651,7 +650,7 @@ impl State {
         for shown in &overview.nodes {
             let peer = &self.peers[&shown.id];
             let link = |other: &NodeId| peer.reconciler.link(*other);
-            let wanted: Vec<_> = self.everyone().filter(|other| link(other).wanted).collect();
+            let wanted: Vec<_> = self.everyone().filter(|other| !link(other).wanted.is_empty()).collect();
             let fed: BTreeSet<_> = peer.reconciler.fed().collect();
             let open: BTreeSet<_> = self.everyone().filter(|other| link(other).open).collect();
             let confirmed = shown.confirmed || shown.id == NodeId::SOURCE || self.scenario.silent.is_some();

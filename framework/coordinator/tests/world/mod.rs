@@ -530,9 +530,13 @@ impl World {
         let link = |peer: NodeId| LinkReport {
             peer,
             open: self.nodes.get(&peer).is_some_and(|peer| !peer.frozen),
-            feeds_me: model.confirmed.contains(&peer) && !((model.mute || model.hungry) && model.is_parent(peer)),
-            fed_by_me: model.fed.contains(&peer)
-                || (model.rescues && model.assignment.backs.iter().any(|edge| edge.peer == peer)),
+            feeds_me: Stripes::all_if(
+                model.confirmed.contains(&peer) && !((model.mute || model.hungry) && model.is_parent(peer)),
+            ),
+            fed_by_me: Stripes::all_if(
+                model.fed.contains(&peer)
+                    || (model.rescues && model.assignment.backs.iter().any(|edge| edge.peer == peer)),
+            ),
             rtt_ms: 1,
         };
         peers.into_iter().map(link).collect()
