@@ -8,6 +8,7 @@ use peerstream_ingest_pipe as _;
 use peerstream_proximity as _;
 use peerstream_registry::{Registry, RegistryError};
 use peerstream_step_down as _;
+use peerstream_striped as _;
 use peerstream_telemetry_jsonl as _;
 use peerstream_telemetry_otlp as _;
 use peerstream_telemetry_prometheus as _;
@@ -36,6 +37,7 @@ mod tests {
     const LINKED: &[&str] = &[
         "strategy/dumbbell",
         "strategy/proximity",
+        "strategy/striped",
         "ladder/step-down",
         "telemetry/jsonl",
         "telemetry/otlp",
