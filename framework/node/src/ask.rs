@@ -32,6 +32,9 @@ const ROLL_CALL_AGAIN: Micros = Micros::from_millis(300);
 /// A link to a parent that does not carry the stream for this long, although the parent answers, has failed: the coordinator
 /// finds another one. Time for it to see first that the fault is the parent's.
 const RESCUE_MAX: Micros = Micros::from_secs(15);
+/// A parent of a part of the stream keeps up when it is no further than this behind whoever else feeds: no more than what
+/// is kept before playing.
+const BEHIND_HELPER_MAX: Micros = Micros::from_secs(1);
 /// A parent that turned out to be well after a rescue is given half as much time again, up to this many times.
 const FALSE_ALARMS_MAX: u32 = 3;
 /// One false alarm is forgotten in this time.
@@ -110,17 +113,21 @@ impl<V: Verifier> Node<V> {
         begun.take(PARTIALS_MAX).map(|(seq, segment)| Partial { seq, have: segment.have }).collect()
     }
 
-    /// A peer does not, or no longer, answer a want.
-    pub(crate) fn on_refused(&mut self, id: LinkId) {
+    /// A peer does not, or no longer, send these stripes.
+    pub(crate) fn on_refused(&mut self, id: LinkId, stripes: Stripes) {
         let now = self.now;
         let Some(link) = self.links.get_mut(&id) else { return };
         link.refused = Some(now);
-        link.on_feed_ended(now);
         let peer = link.peer;
         // A parent's refusal stands until the pause is over; the reconciler must not ask again at once.
         let of_parent = self.reconciler.of_parent(peer);
         let state = self.reconciler.link_mut(peer);
-        (state.wanted, state.feeds_me) = (state.wanted.and(of_parent), Stripes::NONE);
+        let still_sent = state.wanted.without(stripes);
+        state.wanted = still_sent.with(state.wanted.and(of_parent));
+        state.feeds_me = state.feeds_me.without(stripes);
+        if still_sent.is_empty() {
+            link.on_feed_ended(now);
+        }
         self.report_soon();
     }
 
@@ -141,7 +148,7 @@ impl<V: Verifier> Node<V> {
         self.forget_idle_feeders(course);
         self.end_futile_rescue(course);
         self.call_the_roll(course);
-        if self.is_starting() {
+        if self.is_starting() || self.is_moving(course) {
             self.confirm_parents(course);
         }
         match self.rescuer(course) {
@@ -248,6 +255,14 @@ impl<V: Verifier> Node<V> {
         (waits && until > self.now).then_some(until)
     }
 
+    /// Whether somebody feeds a course who is no parent of it any more. A new parent may be further from the source than that
+    /// one, and bring nothing new as long as both feed.
+    fn is_moving(&self, course: &Course) -> bool {
+        let stays = |peer: NodeId| self.reconciler.is_parent_of(peer, course.stripes);
+        let helps = |peer: NodeId| self.reconciler.helpers().any(|helper| helper == peer);
+        self.asked(course).any(|link| !stays(link.peer) && !helps(link.peer))
+    }
+
     /// The helper that feeds a course at present.
     fn rescuer(&self, course: &Course) -> Option<NodeId> {
         let asked = |peer: &NodeId| self.reconciler.link(*peer).wanted.meets(course.stripes);
@@ -271,7 +286,7 @@ impl<V: Verifier> Node<V> {
         let Some(since) = link.asked.since else { return true };
         let idle = self.now.since(since.max(link.flow(course.stripes).fed).max(course.moved));
         link.is_mute(self.now)
-            || idle > RESCUE_FUTILE_AFTER
+            || idle > RESCUE_FUTILE_AFTER + course.pause(self.latency.segment())
             || (self.is_behind(course, link) && self.is_another_ahead(course, link.peer))
     }
 
@@ -280,7 +295,8 @@ impl<V: Verifier> Node<V> {
         let fed = link.flow(course.stripes).fed;
         link.asked.since.is_some_and(|since| link.heard > since + link.round_trip.unwrap_or_default())
             && link.ahead_of(course.stripes, course.position(), self.now).is_none()
-            && self.now.since(course.moved.max(fed)) > self.latency.segment() + self.latency.hop()
+            && self.now.since(course.moved.max(fed))
+                > Micros(course.span(self.latency.segment().0)) + self.latency.hop()
     }
 
     /// Whether another helper has what is missing here.
@@ -320,7 +336,8 @@ impl<V: Verifier> Node<V> {
 
     /// When the helpers are to be asked for a sign of life if nothing comes until then.
     fn roll_call_at(&self, course: &Course) -> Option<Micros> {
-        let late = ROLL_CALL_AFTER.max(Micros(self.latency.segment().0 * 5 / 4));
+        let segment = self.latency.segment();
+        let late = ROLL_CALL_AFTER.max(Micros(segment.0 * 5 / 4)) + course.pause(segment);
         (course.next.is_some() && self.is_media()).then(|| course.moved + late)
     }
 
@@ -356,7 +373,10 @@ impl<V: Verifier> Node<V> {
         let patience = self.patience(course, parents);
         let waited = self.now.since(course.moved);
         let waits = if course.next.is_none() { patience } else { patience.min(self.latency.segment()) };
-        let ahead = link.ahead_of(course.stripes, course.position(), self.now).is_some_and(|ahead| ahead >= patience);
+        // Nobody is at the same place in part of the stream: who is ahead may just be nearer to the source.
+        let comparable = parents != Parents::Answer || course.is_whole();
+        let ahead = link.ahead_of(course.stripes, course.position(), self.now).filter(|_| comparable);
+        let ahead = ahead.is_some_and(|ahead| ahead >= patience);
         let overdue = self.overdue_at(course, parents).is_some_and(|at| self.now >= at);
         (ahead && waited >= waits) || (overdue && !self.reconciler.is_backup(peer))
     }
@@ -366,9 +386,10 @@ impl<V: Verifier> Node<V> {
     fn overdue_at(&self, course: &Course, parents: Parents) -> Option<Micros> {
         course.next?;
         let failing = self.silent_after(course);
+        let due = course.moved + course.pause(self.latency.segment());
         match parents {
             Parents::Gone | Parents::Silent => Some(course.moved + failing),
-            Parents::Answer if self.is_media() => Some(course.moved + failing + failing),
+            Parents::Answer if self.is_media() => Some(due + failing + failing),
             Parents::Answer => None,
         }
     }
@@ -439,7 +460,9 @@ impl<V: Verifier> Node<V> {
     /// follows them may be stuck in a slow uplink.
     fn keeps_up(&self, course: &Course, link: &Link) -> bool {
         let (hop, segment) = (self.latency.hop(), self.latency.segment());
-        let slack = course.span(hop.0.div_ceil(segment.0.max(1)));
+        // The helper may be at the top where the parent is at the bottom.
+        let behind = if course.is_whole() { hop } else { hop.max(BEHIND_HELPER_MAX) };
+        let slack = course.span(behind.0.div_ceil(segment.0.max(1)));
         let newest = link.flow(course.stripes).piece_in;
         link.open
             && link.refused.is_none()
@@ -465,10 +488,10 @@ impl<V: Verifier> Node<V> {
 
     fn report_starvation(&mut self, course: &Course) {
         let now = self.now;
-        let feeds =
-            |link: &Link| link.asked.since.is_some() && now.since(link.flow(course.stripes).fed) < STARVING_EVERY;
+        let patience = STARVING_EVERY + course.pause(self.latency.segment());
+        let feeds = |link: &Link| link.asked.since.is_some() && now.since(link.flow(course.stripes).fed) < patience;
         let fed = self.links.values().any(feeds);
-        let waiting = now.since(course.moved.max(course.starved)) >= STARVING_EVERY;
+        let waiting = now.since(course.moved.max(course.starved)) >= patience;
         let ended = self.delivery.has_ended(self.position);
         if !fed && waiting && !ended {
             self.course_mut(course.stripes).starved = now;

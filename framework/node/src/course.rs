@@ -41,6 +41,11 @@ impl Course {
         }
     }
 
+    /// Whether it is the whole stream.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.stripes == Stripes::ALL
+    }
+
     /// The next segment; the first one before there was any.
     pub(crate) fn position(&self) -> Seq {
         self.next.unwrap_or_default()
@@ -56,9 +61,14 @@ impl Course {
         window.from(seq).filter(move |(seq, _)| stripes.meets(Stripes::of(*seq)))
     }
 
-    /// The segments after this one that are as many of the course as `count` of the stream, as numbers of the stream.
+    /// Over how many segments of the stream as many of the course stretch.
     pub(crate) fn span(&self, count: u64) -> u64 {
         count.saturating_mul(u64::from(Stripes::COUNT)) / self.stripes.count().max(1) as u64
+    }
+
+    /// Segments of the course are further apart than those of the stream by this.
+    pub(crate) fn pause(&self, segment: Micros) -> Micros {
+        Micros(self.span(segment.0) - segment.0)
     }
 
     /// The first segment from `position` on that is of this course and not whole.

@@ -142,7 +142,7 @@ impl<V: Verifier> Node<V> {
             PeerMessage::Init(_) => self.on_malformed(id),
             PeerMessage::Want(want) => self.on_want(id, want),
             PeerMessage::Unwant(stripes) => self.on_unwant(id, stripes),
-            PeerMessage::Refused(_) => self.on_refused(id),
+            PeerMessage::Refused(stripes, _) => self.on_refused(id, stripes),
             PeerMessage::Gap { from, to } => self.on_gap(id, from, to),
             PeerMessage::Progress(stripes, next) => link.on_progress(stripes, next, now),
             PeerMessage::Ping { nonce } => {

@@ -271,6 +271,14 @@ impl<V: Verifier> Node<V> {
         }
     }
 
+    /// When to say a word to those who are fed a part of the stream: its pieces alone are too seldom to be a sign of life.
+    pub(crate) fn speaking_due(&self) -> Option<Micros> {
+        let partly = |link: &&Link| link.feed.as_ref().is_some_and(|feed| feed.stripes() != Stripes::ALL);
+        let due = self.links.values().filter(|link| link.open).filter(partly).map(|link| link.spoke + SPEAK_EVERY);
+        // What is due already waits for credit.
+        due.filter(|at| *at > self.now).min()
+    }
+
     /// How long a peer may be silent before it is suspect.
     fn silence_max(&self, peer: NodeId) -> Micros {
         let least = if self.reconciler.relies_on(peer) { SUSPECT_AFTER } else { SUSPECT_SELDOM_AFTER };

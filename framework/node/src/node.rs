@@ -284,8 +284,10 @@ impl<V: Verifier> Node<V> {
     /// When something may have to be done, if nothing comes in before.
     fn next_upkeep(&self) -> Micros {
         let calm = self.now + UPKEEP_CALM;
-        let due = [Some(calm), self.control_due(), self.silence_due(), self.shortage_due(), self.overdue_due()];
-        due.into_iter().flatten().min().unwrap_or(calm).max(self.now + Micros(1))
+        let news =
+            [self.control_due(), self.speaking_due(), self.silence_due(), self.shortage_due(), self.overdue_due()];
+        let due = news.into_iter().chain([Some(calm)]);
+        due.flatten().min().unwrap_or(calm).max(self.now + Micros(1))
     }
 
     /// When to look again for what is missing: while nothing is wrong with the parent when something would be, else often,

@@ -75,7 +75,7 @@ impl<V: Verifier> Node<V> {
         }
         let room = self.has_room(peer, stripes) || self.make_room_for(peer, stripes);
         if state.feeds_me.meets(stripes) && !is_child {
-            return self.refuse(id, Refusal::FedByYou);
+            return self.refuse_new(id, stripes, Refusal::FedByYou);
         }
         if room && self.reconciler.may_feed(peer, stripes) {
             self.reconciler.link_mut(peer).fed_by_me = stripes;
@@ -92,7 +92,20 @@ impl<V: Verifier> Node<V> {
             }
             return;
         }
-        self.refuse(id, if room { Refusal::Stranger } else { Refusal::Full });
+        self.refuse_new(id, stripes, if room { Refusal::Stranger } else { Refusal::Full });
+    }
+
+    /// Refuses a want. What the peer is sent of other stripes it goes on being sent.
+    fn refuse_new(&mut self, id: LinkId, stripes: Stripes, why: Refusal) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.held = None;
+        let peer = link.peer;
+        let refused = stripes.without(self.reconciler.link(peer).fed_by_me);
+        if refused.is_empty() {
+            self.stop_feed(peer, stripes, true);
+        } else {
+            self.refuse(id, refused, why);
+        }
     }
 
     /// Whether these stripes, instead of those that the peer is sent now, are within what this node may send.
@@ -136,12 +149,12 @@ impl<V: Verifier> Node<V> {
         self.copies_max() > 0 && takers.any(|link| self.now.since(link.heard) >= TAKER_SUSPECT)
     }
 
-    fn refuse(&mut self, id: LinkId, why: Refusal) {
+    fn refuse(&mut self, id: LinkId, stripes: Stripes, why: Refusal) {
         let now = self.now;
         self.counters.refused += 1;
         if let Some(link) = self.links.get_mut(&id) {
-            link.held = None;
-            self.counters.overhead_sent += link.say(id, &PeerMessage::Refused(why), now, &mut self.out);
+            let refused = PeerMessage::Refused(stripes, why);
+            self.counters.overhead_sent += link.say(id, &refused, now, &mut self.out);
         }
     }
 
@@ -161,7 +174,7 @@ impl<V: Verifier> Node<V> {
         }
     }
 
-    /// Takes these stripes out of a feed. A peer that did not ask for that is told when nothing is left.
+    /// Takes these stripes out of a feed; a peer that did not ask for that is told.
     pub(crate) fn stop_feed(&mut self, peer: NodeId, stripes: Stripes, tell: bool) {
         let state = self.reconciler.link_mut(peer);
         let rest = state.fed_by_me.without(stripes);
@@ -174,8 +187,8 @@ impl<V: Verifier> Node<V> {
                 feed => *feed = None,
             }
         }
-        if let (Some(id), true) = (id, tell && rest.is_empty()) {
-            self.refuse(id, Refusal::Stranger);
+        if let (Some(id), true) = (id, tell) {
+            self.refuse(id, stripes, Refusal::Stranger);
         }
         self.report_soon();
     }

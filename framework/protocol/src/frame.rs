@@ -85,8 +85,8 @@ pub enum PeerMessage {
     Want(Want),
     /// Ends what a want without end began.
     Unwant(Stripes),
-    /// A want that is not answered.
-    Refused(Refusal),
+    /// These stripes of a want are not, or no longer, sent.
+    Refused(Stripes, Refusal),
     /// The sender does not have these segments and will not send them: `from` up to, not including, `to`.
     Gap {
         /// The first one.
@@ -207,7 +207,10 @@ fn decode_message(rest: &[u8]) -> Result<PeerMessage, DecodeError> {
     let message = crate::from_postcard(rest)?;
     match &message {
         PeerMessage::Want(want) if want.have.len() > PARTIALS_MAX => Err(DecodeError::TooLarge),
-        PeerMessage::Want(Want { stripes, .. }) | PeerMessage::Unwant(stripes) | PeerMessage::Progress(stripes, _)
+        PeerMessage::Want(Want { stripes, .. })
+        | PeerMessage::Unwant(stripes)
+        | PeerMessage::Refused(stripes, _)
+        | PeerMessage::Progress(stripes, _)
             if !stripes.is_some() =>
         {
             Err(DecodeError::Malformed)

@@ -80,8 +80,7 @@ impl Broadcast {
     fn unsettled(&self) -> Vec<String> {
         let overview = self.world.conductor.overview();
         let nodes = overview.nodes.iter().filter(|node| node.parent.is_some());
-        let unsettled =
-            nodes.filter(|node| !node.confirmed || node.issued_parents != node.parents);
+        let unsettled = nodes.filter(|node| !node.confirmed || node.issued_parents != node.parents);
         unsettled.map(|node| format!("{node:?}")).collect()
     }
 }
