@@ -7,6 +7,12 @@ use crate::survey::{Survey, ages_fit, peer_at};
 
 /// A child is at most so many times as old as the parent it is moved below.
 pub(crate) const AGE_FACTOR: u64 = 4;
+/// Two nodes that change places lag at most so much differently, in ms. Until the one that rises has its new parent, those it
+/// feeds from then on get what it has, late by the difference; after 300 ms of silence they would all turn to their helpers.
+const BEHIND_MAX: f32 = 250.0;
+/// The other node is looked for down to so many levels below the first: deeper ones are hardly ever near enough in lag, and
+/// each hop takes some 30 ms besides the way, of which coordinates know nothing.
+const DEEPER_MAX: u32 = 4;
 /// Places for whose occupant another place is looked for.
 const PLACES: u64 = 24;
 /// Random nodes looked at for each of them.
@@ -24,14 +30,16 @@ pub(crate) struct Exchange {
 
 /// The best of some pairs drawn by chance, if it is worth it.
 pub(crate) fn best(trees: Trees<'_>, known: &Known, survey: &Survey, draw: u64) -> Option<Exchange> {
+    let forest = trees.forest();
     let mut best = None::<Exchange>;
     for row in 0..PLACES {
         let Some(one) = draw_place(trees, chance::mix(draw ^ row)) else { continue };
+        let end = forest.first_of(forest.level(one) + DEEPER_MAX + 1).index().min(trees.places_end());
         for column in 0..OTHERS {
-            let drawn = chance::below(trees.places_end(), draw ^ (row << 32), column);
-            let Some(gain) = gain(trees, known, survey, one, Place::of(drawn)) else { continue };
+            let other = Place::of(chance::below(end, draw ^ (row << 32), column));
+            let Some(gain) = gain(trees, known, survey, one, other) else { continue };
             if best.is_none_or(|best| gain > best.gain) {
-                best = Some(Exchange { one, other: Place::of(drawn), gain });
+                best = Some(Exchange { one, other, gain });
             }
         }
     }
@@ -55,11 +63,17 @@ pub(crate) fn gain(trees: Trees<'_>, known: &Known, survey: &Survey, one: Place,
     let adjacent = forest.parent(one) == Some(other) || forest.parent(other) == Some(one);
     let able = !first.leaf_only && !second.leaf_only;
     let both_known = known.is_somewhere(first.peer) && known.is_somewhere(second.peer);
-    if one == other || adjacent || !able || !both_known {
+    if one == other || adjacent || !able || !both_known || !hear_alike(trees, known, survey, one, other) {
         return None;
     }
     let gain = saved(trees, known, survey, one, second.peer) + saved(trees, known, survey, other, first.peer);
     (gain > 0.0 && fits(trees, one, other) && fits(trees, other, one)).then_some(gain)
+}
+
+/// Whether the occupants of two places have the stream at about the same time.
+fn hear_alike(trees: Trees<'_>, known: &Known, survey: &Survey, one: Place, other: Place) -> bool {
+    let lag = |place| survey.lag(trees, known, Some(place));
+    (lag(one) - lag(other)).abs() <= BEHIND_MAX
 }
 
 /// What is saved when that node takes this place.

@@ -9,8 +9,10 @@ mod live;
 #[path = "../../dumbbell/tests/world/mod.rs"]
 mod world;
 
+use std::collections::BTreeMap;
+
 use live::{Hosts, Live, S, Sort};
-use peerstream_dumbbell::{Config, Counters, Dumbbell};
+use peerstream_dumbbell::{Config, Counters, Dumbbell, Place};
 use peerstream_proximity::{Nearness, Proximity};
 use peerstream_sdk::overlay::{Context, Event, Member, Op, Plan, Reject, TreeStrategy};
 use peerstream_sdk::protocol::id::NodeId;
@@ -166,6 +168,46 @@ fn nobody_is_moved_below_one_that_is_more_than_four_times_younger_to_save_lag() 
         }
     }
     assert!(looked > 100, "{looked}");
+}
+
+/// Two nodes that change places lag at most so much differently, in ms, if coordinates are right.
+const BEHIND_MAX: f64 = 250.0;
+
+/// The lag of everybody along the trees.
+fn lag_of_each(live: &Live<Proximity>) -> BTreeMap<NodeId, f64> {
+    let parent = |node: NodeId| live.topology.get(node).and_then(Member::parent);
+    let hop = |node| Some(live.one_way(parent(node)?, node));
+    let lag = |node| std::iter::successors(Some(node), |node| parent(*node)).filter_map(hop).sum();
+    live.topology.iter().map(|(node, _)| (node, lag(node))).collect()
+}
+
+#[test]
+fn nobody_rises_above_those_who_hear_much_earlier_because_they_would_starve_meanwhile() {
+    let sort = Sort { access_ms: [20.0, 60.0], ..SORT };
+    let mut live = Live::new(Proximity::default(), Hosts::plane(100), sort, 3);
+    let wrong = 60.0;
+    let (mut exchanged, mut counted) = (0, live.strategy.counters());
+    for _ in 0..1_500 {
+        let (lags, places) = (lag_of_each(&live), places(&live));
+        live.run(Micros::from_millis(100));
+        let now = live.strategy.counters();
+        // Where nothing else moved, the two that are at other places have changed them.
+        if (now.moves - counted.moves, now.exchanges - counted.exchanges) == (2, 1) {
+            let moved = |(node, place): (&NodeId, &Option<Place>)| {
+                (live.topology.contains(*node) && live.strategy.place_of(*node) != *place).then_some(lags[node])
+            };
+            if let [one, other] = places.iter().filter_map(moved).collect::<Vec<_>>()[..] {
+                exchanged += 1;
+                assert!((one - other).abs() < BEHIND_MAX + wrong, "{one} and {other}");
+            }
+        }
+        counted = now;
+    }
+    assert!(exchanged > 5, "{exchanged}");
+}
+
+fn places(live: &Live<Proximity>) -> BTreeMap<NodeId, Option<Place>> {
+    live.topology.iter().map(|(node, _)| (node, live.strategy.place_of(node))).collect()
 }
 
 #[test]
