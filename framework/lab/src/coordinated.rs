@@ -53,6 +53,11 @@ impl Coordinated {
         Self(Coordinator::new(config, strategy, now))
     }
 
+    /// Another strategy takes over the overlay as it is.
+    pub fn switch_strategy(&mut self, now: Micros, strategy: Box<dyn TreeStrategy + Send>) {
+        self.0.switch_strategy(now, "", strategy);
+    }
+
     /// What the coordinator has counted.
     pub fn counters(&self) -> Counters {
         self.0.counters()

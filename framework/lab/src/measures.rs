@@ -72,14 +72,29 @@ pub(crate) struct Measures {
     viewer_seconds: u64,
     never_started: u64,
     refused: u64,
-    /// What each viewer had sent, and how many takeovers it had counted, when last seen.
-    sent: Vec<(u64, u64)>,
+    /// What each viewer had counted when last seen.
+    counted: Vec<Counted>,
+    shared_percent: Distribution,
     pub(crate) series: Vec<Sample>,
     pub(crate) recoveries: Vec<Recovery>,
     measuring: bool,
     /// Seconds per sample of the series.
     stride: u64,
 }
+
+/// What a viewer had counted when last seen.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    /// Bytes on its line.
+    sent: u64,
+    takeovers: u64,
+    payload_sent: u64,
+    /// Payload received, repeats aside.
+    payload_new: u64,
+}
+
+/// Who watched for less than this shared nothing to speak of.
+const SHARED_AFTER_MS: f64 = 60_000.0;
 
 impl Measures {
     /// Nothing measured yet; the series will have an entry for so many seconds.
@@ -127,6 +142,10 @@ impl Measures {
         }
         self.startup_ms.add(received.first_at.since(actor.joined).0 as f64 / 1e3);
         self.longest_freeze_ms.add(player.longest_freeze as f64 * segment_ms);
+        if player.due as f64 * segment_ms >= SHARED_AFTER_MS {
+            let Counted { payload_sent, payload_new, .. } = self.counted.get(id.0).copied().unwrap_or_default();
+            self.shared_percent.add(ratio(payload_sent as f64 * 100.0, payload_new as f64));
+        }
         let gone = &mut self.gone;
         gone.viewers += 1;
         gone.watched_s += player.due as f64 * segment_ms / 1e3;
@@ -149,7 +168,7 @@ impl Measures {
         let mut sample = Sample { at_s, ..Sample::default() };
         let mut lost = (self.gone_segments(world), 0);
         let (mut level_sum, mut fed, mut use_sum, mut relays) = (0_u64, 0_u64, 0.0, 0_u64);
-        self.sent.resize(world.actors(), (0, 0));
+        self.counted.resize(world.actors(), Counted::default());
         for (seen, hops) in survey.nodes.iter().zip(hops).filter(|(seen, _)| seen.id != ActorId::SOURCE) {
             let id = seen.id;
             world.judge_overdue(id);
@@ -171,19 +190,22 @@ impl Measures {
                     self.levels[level] += 1;
                 }
             }
-            let (sent, takeovers) = (actor.sent, seen.status.counters.takeovers);
-            let before = std::mem::replace(&mut self.sent[id.0], (sent, takeovers));
+            let counters = &seen.status.counters;
+            let (sent, takeovers) = (actor.sent, counters.takeovers);
+            let payload_new = counters.payload_received - counters.payload_repeated;
+            let counted = Counted { sent, takeovers, payload_sent: counters.payload_sent, payload_new };
+            let before = std::mem::replace(&mut self.counted[id.0], counted);
             let queue = std::mem::take(&mut actor.queued_max);
             let (uplink, delay) = (actor.access.uplink, actor.player.delay);
             if seen.status.relay {
                 relays += 1;
-                use_sum += (sent - before.0) as f64 * 100.0 / uplink as f64;
+                use_sum += (sent - before.sent) as f64 * 100.0 / uplink as f64;
             }
             if self.measuring {
-                self.takeovers += takeovers.saturating_sub(before.1);
+                self.takeovers += takeovers.saturating_sub(before.takeovers);
                 delay.into_iter().for_each(|delay| self.screen_lag_ms.add(delay.0 as f64 / 1e3));
                 if seen.status.relay {
-                    self.note_uplink(world, sent - before.0, uplink, queue);
+                    self.note_uplink(world, sent - before.sent, uplink, queue);
                 }
             }
         }
@@ -376,6 +398,7 @@ impl Measures {
         Uplinks {
             use_percent: self.uplink_use.quantiles(),
             copies_tenths: self.copies_tenths.clone(),
+            shared_percent: self.shared_percent.quantiles(),
             queue_ms: self.queue_ms.quantiles(),
         }
     }

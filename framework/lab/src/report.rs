@@ -185,6 +185,10 @@ pub struct Uplinks {
     pub use_percent: Quantiles,
     /// Copies of the stream sent by each viewer that relays: how many viewer-seconds per tenth of a copy, from 0.
     pub copies_tenths: Vec<u64>,
+    /// What each viewer sent of what it got, over all its time, in percent: those who watched for a minute of the measured
+    /// time.
+    #[serde(default)]
+    pub shared_percent: Quantiles,
     /// The longest wait in an uplink's queue, in ms, per viewer and second.
     pub queue_ms: Quantiles,
 }

@@ -177,6 +177,8 @@ pub const GROUPS: &[Group] = &[
         figures: figures![
             "uplink_p50", "use of uplinks p50", "%", Neither, |r| Some(r.uplinks.use_percent.p50);
             "uplink_p95", "use of uplinks p95", "%", Lower, |r| Some(r.uplinks.use_percent.p95);
+            "shared_p50", "of what it got, a viewer sent p50", "%", Neither, |r| Some(r.uplinks.shared_percent.p50);
+            "shared_p99", "of what it got, a viewer sent p99", "%", Lower, |r| Some(r.uplinks.shared_percent.p99);
             "queue_p99", "wait in an uplink p99", "ms", Lower, |r| Some(r.uplinks.queue_ms.p99);
         ],
     },

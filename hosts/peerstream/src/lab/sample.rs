@@ -86,6 +86,7 @@ pub fn report(seed: u64) -> Report {
         uplinks: Uplinks {
             use_percent: quantiles(40.0),
             copies_tenths: (0..28).map(|tenth| if tenth % 10 == 0 { 9_000 } else { 40 * (28 - tenth) }).collect(),
+            shared_percent: quantiles(90.0),
             queue_ms: quantiles(8.0),
         },
         tree: Tree {
