@@ -186,21 +186,29 @@ impl Overlay {
     }
 }
 
-/// A valid overlay that nobody planned: each has a parent by chance, with room.
+/// A valid overlay that nobody planned: each has a parent by chance, with room, or one for each stripe.
 pub fn wild_topology(seed: u64, members: u64) -> Topology {
     let mut chance = Chance::new(seed);
     let mut topology = Topology::new(SOURCE_CAPACITY);
     for name in 1..=members {
         let node = NodeId(name);
         topology.insert(node, Member::new(2, true, Micros::from_secs(name))).expect("a name is given once");
-        for _ in 0..32 {
-            let parent = NodeId(chance.below(name as usize) as u64);
-            let mut plan = Plan::default();
-            plan.group().set_parent(node, Stripes::ALL, parent);
-            if topology.commit(&plan.groups()[0]).is_ok() {
-                break;
-            }
+        if chance.percent(20) {
+            Stripes::each().for_each(|stripe| put_somewhere(&mut topology, node, stripe, &mut chance));
+        } else {
+            put_somewhere(&mut topology, node, Stripes::ALL, &mut chance);
         }
     }
     topology
+}
+
+fn put_somewhere(topology: &mut Topology, node: NodeId, stripes: Stripes, chance: &mut Chance) {
+    for _ in 0..32 {
+        let parent = NodeId(chance.below(node.0 as usize) as u64);
+        let mut plan = Plan::default();
+        plan.group().set_parent(node, stripes, parent);
+        if topology.commit(&plan.groups()[0]).is_ok() {
+            return;
+        }
+    }
 }

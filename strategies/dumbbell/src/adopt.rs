@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use peerstream_sdk::overlay::{Member, Topology};
-use peerstream_sdk::protocol::id::NodeId;
+use peerstream_sdk::protocol::id::{NodeId, Stripes};
 
 use crate::backups;
 use crate::edges::{Touched, Wiring};
@@ -83,7 +83,9 @@ fn adopt_edges(tree: &mut Tree, wiring: &mut Wiring, slot: Slot, member: &Member
         NodeId::SOURCE => Slot::SOURCE,
         id => tree.nodes.find(id).unwrap_or(Slot::NONE),
     };
-    let parent = member.parent().map_or(Slot::NONE, |id| find(tree, id));
+    // Who gets its stripes from several gets a parent as if it had none.
+    let parent = member.parent().filter(|_| member.parents().len() == 1 && member.fed() == Stripes::ALL);
+    let parent = parent.map_or(Slot::NONE, |id| find(tree, id));
     let backup = member.backup().map_or(Slot::NONE, |id| find(tree, id));
     let mut standby = [Slot::NONE; 2];
     let place = tree.nodes[slot].place;
