@@ -63,7 +63,7 @@ test("another strategy takes over and nobody stalls", options, async (t) => {
   const before = await skipped();
   await Promise.all(pages.map(mark));
   const strategy = async () => (await (await fetch(`${demo.url}api/v1/overlay`)).json()).strategy;
-  for (const next of ["proximity", "dumbbell"]) {
+  for (const next of ["proximity", "striped", "dumbbell"]) {
     await demo.configure(`[strategy]\nuse = "${next}"\n`);
     await pages[0].waitForTimeout(4_000);
     assert.equal(await strategy(), next);
