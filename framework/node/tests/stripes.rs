@@ -71,14 +71,14 @@ fn tick(fed: &mut Fed, ms: u64) -> Vec<Output> {
 }
 
 fn last_report(outputs: &[Output]) -> Option<Report> {
-    let reports = outputs.iter().filter_map(|output| match output {
+    let mut reports = outputs.iter().filter_map(|output| match output {
         Output::Control(bytes) => match Up::decode(bytes) {
             Ok(Up::Report(report)) => Some(report),
             _ => None,
         },
         _ => None,
     });
-    reports.last()
+    reports.next_back()
 }
 
 /// A node that gets even segments from the source and odd ones from another node, and has a helper.
