@@ -4,8 +4,15 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use crate::entry::{HEAD_BYTES, Head};
+
+/// A lock that is held is asked for so many times more, after this pause each: a child process that is just being started has a
+/// copy of every open file until it runs its own program, and with it of a lock that was given back since.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// The data of one recording. One process at a time has it open.
 #[derive(Debug)]
@@ -17,8 +24,7 @@ pub(crate) struct Data {
 impl Data {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let locked = file.try_lock();
-        locked.map_err(|_| io::Error::new(ErrorKind::ResourceBusy, "another process writes this recording"))?;
+        lock(&file)?;
         let len = file.metadata()?.len();
         Ok(Self { file, len })
     }
@@ -85,4 +91,16 @@ impl Data {
         self.len = at;
         Ok(())
     }
+}
+
+fn lock(file: &File) -> io::Result<()> {
+    let mut free = file.try_lock();
+    for _ in 0..LOCK_TRIES {
+        if free.is_ok() {
+            break;
+        }
+        thread::sleep(LOCK_PAUSE);
+        free = file.try_lock();
+    }
+    free.map_err(|_| io::Error::new(ErrorKind::ResourceBusy, "another process writes this recording"))
 }
