@@ -59,6 +59,11 @@ impl Player {
         self.target = target;
     }
 
+    /// Whether it has just begun, when the node's *latency L* changes fast.
+    pub fn is_new(&self, now: Micros) -> bool {
+        self.first_at.is_none_or(|first| now.since(first) < SETTLED)
+    }
+
     /// The node's *latency L* now.
     pub fn set_hop(&mut self, hop: Micros) {
         self.hop = hop;
@@ -171,7 +176,7 @@ impl Player {
             return;
         }
         self.due += 1;
-        if self.first_at.is_some_and(|first| now.since(first) >= SETTLED) {
+        if !self.is_new(now) {
             self.settled = (self.settled.0 + 1, self.settled.1 + u64::from(!in_time));
         }
         if in_time {

@@ -206,6 +206,9 @@ impl<C: Conductor> World<C> {
         let node = actor.node.as_ref().expect("it delivers");
         self.scratch.clear();
         let whole = node.payload(seq, &mut self.scratch);
+        if actor.player.is_new(now) {
+            actor.player.set_hop(node.status().hop);
+        }
         let right = self.produced.get(seq.0 as usize % PRODUCED_MAX).is_some_and(|known| **known == *self.scratch);
         let received = &mut actor.received;
         let expected = received.first.is_none() || seq == received.next;
