@@ -128,12 +128,15 @@ impl Coordinator {
         for (node, feeders) in self.feeders(adoption) {
             let mut kept = Stripes::NONE;
             for (feeder, fed) in feeders {
-                let open = fed.without(kept);
+                let mut open = fed.without(kept);
                 if !open.is_empty() && self.keep_parent(node, (feeder, open), adoption) {
                     kept = kept.with(open);
                     self.carry.adopt(&self.topology, node, (feeder, open), true);
                 } else {
-                    others.push((node, feeder, fed));
+                    open = Stripes::NONE;
+                }
+                if open != fed {
+                    others.push((node, feeder, fed.without(open)));
                 }
             }
         }

@@ -193,10 +193,8 @@ impl Carry {
     /// Gives the node places as its target parents have its stripes.
     fn deal(&mut self, topology: &Topology, node: NodeId) {
         let parents = topology.get(node).map_or(&[][..], |member| member.parents());
-        let Some(state) = self.nodes.get_mut(node) else { return };
-        let unissued = state.places.deal(parents, state.version);
-        if !unissued.is_empty() {
-            self.dirty.extend(unissued.into_iter().chain([node]));
+        if let Some(state) = self.nodes.get_mut(node) {
+            state.places.deal(parents);
         }
     }
 
@@ -283,6 +281,7 @@ impl Carry {
                 }
             }
             if done {
+                self.deal(topology, node);
                 self.waiting.remove(&node);
                 self.progress_at = now;
             }
@@ -496,7 +495,8 @@ impl Carry {
             let link = |peer: NodeId| report.links.iter().find(|link| link.peer == peer);
             let feeds = |peer: NodeId| link(peer).is_some_and(|link| link.feeds_me.meets(place.stripes));
             let current = place.issued_in.get().is_some_and(|version| report.version >= version);
-            let settled = current && place.issued.get().is_some_and(feeds);
+            let feeds_all = |peer: NodeId| link(peer).is_some_and(|link| link.feeds_me.contains(place.stripes));
+            let settled = current && place.issued.get().is_some_and(feeds_all);
             // A node may go on asking an old parent that has not fed it yet, until a new one feeds it.
             let asks = |peer: NodeId| !settled && link(peer).is_some_and(|link| link.open);
             let is_proven = |(peer, last): &(NodeId, u64)| report.version > *last && !feeds(*peer) && !asks(*peer);

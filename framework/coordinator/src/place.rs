@@ -54,6 +54,20 @@ impl Place {
         old
     }
 
+    /// Takes in another place of the node, below the same parent.
+    fn join(&mut self, other: &Self) {
+        self.stripes = self.stripes.with(other.stripes);
+        for (feeder, last) in other.possible.iter() {
+            let known = self.possible.get(feeder).unwrap_or(0);
+            self.possible.insert(feeder, known.max(last));
+        }
+        self.placed |= other.placed;
+        self.fresh &= other.fresh;
+        self.confirmed &= other.confirmed;
+        self.issued_in = self.issued_in.get().zip(other.issued_in.get()).map(|(one, other)| one.max(other)).into();
+        self.claimed = Maybe::default();
+    }
+
     /// That one feeds it no more.
     pub(crate) fn forget(&mut self, feeder: NodeId) {
         self.possible.remove(feeder);
@@ -116,42 +130,28 @@ impl Places {
         self.of(stripes).any(|place| place.issued.get() == Some(parent))
     }
 
-    /// Deals the stripes as these parents have them. Gives back the parents that the node is told to take no more, because
-    /// what they fed has become one place with what another one feeds.
-    pub(crate) fn deal(&mut self, parents: &[(NodeId, Stripes)], version: u64) -> SmallVec<[NodeId; 2]> {
+    /// Deals the stripes as these parents have them. Places that become one go on apart as long as the node is told to take
+    /// different parents in them.
+    pub(crate) fn deal(&mut self, parents: &[(NodeId, Stripes)]) {
         let fed = parents.iter().fold(Stripes::NONE, |all, (_, stripes)| all.with(*stripes));
         let rest = Some(Stripes::ALL.without(fed)).filter(|rest| !rest.is_empty());
         let dealt: SmallVec<[Stripes; 2]> = parents.iter().map(|(_, stripes)| *stripes).chain(rest).collect();
-        let mut unissued = SmallVec::new();
         if dealt.len() == self.len() && dealt.iter().all(|stripes| self.iter().any(|place| place.stripes == *stripes)) {
-            return unissued;
+            return;
         }
-        let places = dealt.into_iter().map(|stripes| {
-            let mut parts = self.of(stripes).cloned();
-            let first = Place { stripes, ..parts.next().unwrap_or(Place::new(stripes)) };
-            parts.fold(first, |place, part| join(place, part, version, &mut unissued))
-        });
-        self.0 = places.collect();
-        unissued
+        let mut places: SmallVec<[Place; 1]> = SmallVec::new();
+        for stripes in dealt {
+            let first = places.len();
+            for part in self.of(stripes) {
+                let part = Place { stripes: part.stripes.and(stripes), ..part.clone() };
+                match places[first..].iter_mut().find(|place| place.issued == part.issued) {
+                    Some(place) => place.join(&part),
+                    None => places.push(part),
+                }
+            }
+        }
+        self.0 = places;
     }
-}
-
-/// Makes one place of two.
-fn join(mut place: Place, mut part: Place, version: u64, unissued: &mut SmallVec<[NodeId; 2]>) -> Place {
-    if place.issued != part.issued {
-        unissued.extend(place.unissue(version));
-        unissued.extend(part.unissue(version));
-    }
-    for (feeder, last) in part.possible.iter() {
-        let known = place.possible.iter().find(|(known, _)| *known == feeder).map_or(0, |(_, last)| last);
-        place.possible.insert(feeder, known.max(last));
-    }
-    place.placed |= part.placed;
-    place.fresh &= part.fresh;
-    place.confirmed &= part.confirmed;
-    place.issued_in = place.issued_in.get().zip(part.issued_in.get()).map(|(one, other)| one.max(other)).into();
-    place.claimed = Maybe::default();
-    place
 }
 
 #[cfg(test)]
@@ -171,36 +171,47 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_split_goes_on_in_both_parts() {
+    fn a_place_that_is_split_goes_on_in_both_parts_and_becomes_one_again() {
         let mut places = issued(7);
-        assert!(places.deal(&[(NodeId(7), EVEN), (NodeId(8), ODD)], 3).is_empty());
+        places.deal(&[(NodeId(7), EVEN), (NodeId(8), ODD)]);
         assert!(places.parents().eq([(NodeId(7), EVEN), (NodeId(7), ODD)]));
         assert!(places.ways(ODD).eq([(NodeId(7), ODD)]));
         assert!(places.iter().all(|place| place.confirmed));
+        places.deal(&[(NodeId(7), Stripes::ALL)]);
+        assert!(places.parents().eq([(NodeId(7), Stripes::ALL)]));
     }
 
     #[test]
-    fn places_below_two_parents_that_become_one_have_both_as_possible_feeders() {
+    fn places_below_two_parents_stay_apart_until_both_are_below_the_new_one() {
         let mut places = issued(7);
-        places.deal(&[(NodeId(7), EVEN), (NodeId(8), ODD)], 3);
-        for place in places.of_mut(ODD) {
-            place.unissue(3);
-            place.issued = Some(NodeId(8)).into();
-            place.possible.insert(NodeId(8), NAMED);
-        }
-        assert_eq!(places.deal(&[(NodeId(9), Stripes::ALL)], 4).as_slice(), [NodeId(7), NodeId(8)]);
-        assert_eq!((places.len(), places.parents().count()), (1, 0));
+        places.deal(&[(NodeId(7), EVEN), (NodeId(8), ODD)]);
+        let issue = |places: &mut Places, stripes, parent| {
+            for place in places.of_mut(stripes) {
+                place.unissue(3);
+                place.issued = Some(NodeId(parent)).into();
+                place.possible.insert(NodeId(parent), NAMED);
+            }
+        };
+        issue(&mut places, ODD, 8);
+        let to = [(NodeId(9), Stripes::ALL)];
+        places.deal(&to);
+        assert!(places.parents().eq([(NodeId(7), EVEN), (NodeId(8), ODD)]), "nobody is let go before there is another");
+        issue(&mut places, ODD, 9);
+        places.deal(&to);
+        assert_eq!(places.len(), 2);
+        issue(&mut places, EVEN, 9);
+        places.deal(&to);
+        assert!(places.parents().eq([(NodeId(9), Stripes::ALL)]));
         let ways: Vec<_> = places.ways(Stripes::ALL).map(|(feeder, _)| feeder.0).collect();
-        assert_eq!(ways, [7, 8]);
-        assert!(places.iter().all(|place| place.possible.iter().all(|(_, last)| last == 4 || last == 3)));
+        assert_eq!(ways, [7, 8, 9], "all may still feed it");
     }
 
     #[test]
     fn stripes_without_a_parent_are_a_place_of_their_own() {
         let mut places = Places::default();
-        places.deal(&[(NodeId(1), ODD)], 0);
+        places.deal(&[(NodeId(1), ODD)]);
         assert!(places.iter().map(|place| place.stripes).eq([ODD, EVEN]));
-        places.deal(&[], 0);
+        places.deal(&[]);
         assert!(places.iter().map(|place| place.stripes).eq([Stripes::ALL]));
     }
 }

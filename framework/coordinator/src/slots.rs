@@ -79,25 +79,29 @@ impl Slots {
         let Some(at) = known.filter(|at| self.children[*at].stripes.meets(stripes)) else { return false };
         let fed = self.children[at].stripes;
         self.children[at].stripes = fed.without(stripes);
-        if !self.children[at].stripes.is_empty() {
-            self.part_if_free();
-        } else if let Some(pair) = self.children.remove(at).pair.get() {
+        if self.children[at].stripes.is_empty()
+            && let Some(pair) = self.children.remove(at).pair.get()
+        {
             self.part(pair);
-        } else {
-            self.part_if_free();
         }
+        self.part_if_free();
         let dropped = self.dropped.get_or_insert_default();
         let before = dropped.get(child).map_or(Stripes::NONE, |(_, stripes)| stripes);
         dropped.insert(child, (version, before.with(fed.and(stripes))));
         true
     }
 
-    /// The copy that is free now lets both of a pair be fed.
+    /// What is free now lets both of a pair be fed.
     fn part_if_free(&mut self) {
-        let Some(either) = self.children.iter().copied().find(|child| child.pair.is_some()) else { return };
-        if self.stripes_out() + either.stripes.count() <= (usize::from(self.room) + 1) * COPY {
-            self.part(either.node);
-            either.pair.get().into_iter().for_each(|other| self.part(other));
+        let most = (usize::from(self.room) + 1) * COPY;
+        let smaller = |one: &Child, other: &Child| one.stripes.count().min(other.stripes.count());
+        let both = |slots: &Self, one: &Child| {
+            let other = slots.children.iter().find(|other| one.pair.get() == Some(other.node))?;
+            (slots.stripes_out() + smaller(one, other) <= most).then_some((one.node, other.node))
+        };
+        while let Some((one, other)) = self.children.iter().find_map(|child| both(self, child)) {
+            self.part(one);
+            self.part(other);
         }
     }
 

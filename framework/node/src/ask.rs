@@ -117,7 +117,7 @@ impl<V: Verifier> Node<V> {
     pub(crate) fn on_refused(&mut self, id: LinkId, stripes: Stripes) {
         let now = self.now;
         let Some(link) = self.links.get_mut(&id) else { return };
-        link.refused = Some(now);
+        link.on_refused(stripes, now);
         let peer = link.peer;
         // A parent's refusal stands until the pause is over; the reconciler must not ask again at once.
         let of_parent = self.reconciler.of_parent(peer);
@@ -148,7 +148,7 @@ impl<V: Verifier> Node<V> {
         self.forget_idle_feeders(course);
         self.end_futile_rescue(course);
         self.call_the_roll(course);
-        if self.is_starting() || self.is_moving(course) {
+        if self.is_starting() || (self.is_moving(course) && !course.is_whole()) {
             self.confirm_parents(course);
         }
         match self.rescuer(course) {
@@ -166,10 +166,10 @@ impl<V: Verifier> Node<V> {
             answers && link.refused.is_some_and(|at| now.since(at) >= ASK_AGAIN)
         };
         for link in self.links.values_mut().filter(due) {
-            link.refused = None;
-            let peer = link.peer;
+            let (refused, peer) = (link.take_refused(), link.peer);
             if self.reconciler.is_parent(peer) {
-                self.reconciler.link_mut(peer).wanted = Stripes::NONE;
+                let state = self.reconciler.link_mut(peer);
+                state.wanted = state.wanted.without(refused);
                 self.pressing = true;
             }
         }
@@ -178,8 +178,9 @@ impl<V: Verifier> Node<V> {
     /// A new assignment: whoever refused may answer now.
     pub(crate) fn forget_refusals(&mut self) {
         for link in self.links.values_mut().filter(|link| link.refused.is_some()) {
-            link.refused = None;
-            self.reconciler.link_mut(link.peer).wanted = Stripes::NONE;
+            let refused = link.take_refused();
+            let state = self.reconciler.link_mut(link.peer);
+            state.wanted = state.wanted.without(refused);
         }
     }
 
@@ -278,7 +279,8 @@ impl<V: Verifier> Node<V> {
         }
         self.release(helper, course.stripes);
         if let Some(link) = self.links.values_mut().find(|link| link.peer == helper) {
-            (link.refused, link.futile) = (Some(now), Some(now));
+            link.on_refused(course.stripes, now);
+            link.futile = Some(now);
         }
     }
 
@@ -412,7 +414,7 @@ impl<V: Verifier> Node<V> {
         for (id, link) in self.links.iter_mut() {
             let silent = link.open && now.since(link.heard) > PARENT_SILENT_MIN && link.asked.since.is_some();
             if silent && self.reconciler.is_parent_of(link.peer, course.stripes) {
-                link.refused = Some(now);
+                link.on_refused(Stripes::ALL, now);
                 link.on_feed_ended(now);
                 let unwant = PeerMessage::Unwant(Stripes::ALL);
                 self.counters.overhead_sent += link.say(*id, &unwant, now, &mut self.out);
@@ -477,13 +479,23 @@ impl<V: Verifier> Node<V> {
         let paced = self.links.values().filter(|link| self.keeps_up(course, link));
         let paced: Vec<_> = paced.map(|link| link.peer).collect();
         for peer in paced {
-            let fed = self.reconciler.link(peer).wanted.and(course.stripes);
+            let fed = self.kept_up_with(course, peer);
             if !self.reconciler.link(peer).feeds_me.contains(fed) {
                 let link = self.reconciler.link_mut(peer);
                 link.feeds_me = link.feeds_me.with(fed);
                 self.report_soon();
             }
         }
+    }
+
+    /// What of the course a parent that keeps up feeds: all that it was asked for, unless it fed a part of that before.
+    fn kept_up_with(&self, course: &Course, peer: NodeId) -> Stripes {
+        let state = self.reconciler.link(peer);
+        let asked = state.wanted.and(course.stripes);
+        let Some((_, link)) = self.link_with(peer).filter(|_| state.feeds_me.meets(asked)) else { return asked };
+        let since = link.asked.since.unwrap_or(self.now);
+        let come = Stripes::each().filter(|stripe| link.flow(*stripe).piece_at > since);
+        asked.and(come.fold(Stripes::NONE, Stripes::with))
     }
 
     fn report_starvation(&mut self, course: &Course) {

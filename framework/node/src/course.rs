@@ -74,7 +74,9 @@ impl Course {
     /// The first segment from `position` on that is of this course and not whole.
     fn missing(&self, window: &Window, position: Seq) -> Seq {
         let mut seq = position;
-        while !self.stripes.meets(Stripes::of(seq)) || window.get(seq).is_some_and(Segment::is_complete) {
+        let passed =
+            |seq: Seq| !self.stripes.meets(Stripes::of(seq)) || window.get(seq).is_some_and(Segment::is_complete);
+        while passed(seq) && seq.next() > seq {
             seq = seq.next();
         }
         seq
@@ -129,9 +131,12 @@ impl<V: Verifier> Node<V> {
         courses.filter_map(|course| course.next).min()
     }
 
-    /// The stripes that come together with those that were asked of a peer.
-    pub(crate) fn asked_course(&self, peer: NodeId, seq: Seq) -> Stripes {
+    /// The stripes in which a peer is known to feed this node by a new piece of that segment: all of the course that it was
+    /// asked for, unless it fed a part of that before.
+    pub(crate) fn proven_by(&self, peer: NodeId, seq: Seq) -> Stripes {
         let course = self.course_of(seq).map_or(Stripes::NONE, |course| course.stripes);
-        self.reconciler.link(peer).wanted.and(course)
+        let link = self.reconciler.link(peer);
+        let asked = link.wanted.and(course);
+        if link.feeds_me.meets(asked) { asked.and(Stripes::of(seq)) } else { asked }
     }
 }

@@ -7,6 +7,9 @@ use peerstream_protocol::id::{Seq, Stripes};
 use crate::few::Few;
 use crate::window::Window;
 
+/// There is none after it; nobody has it, but anybody may ask for it.
+const LAST: Seq = Seq(u64::MAX);
+
 /// How far one segment has been sent.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sent {
@@ -109,7 +112,7 @@ impl Feed {
         if self.cursor.is_none() {
             self.cursor = window.join_point();
         }
-        while let Some(cursor) = self.cursor.filter(|cursor| !self.has(*cursor)) {
+        while let Some(cursor) = self.cursor.filter(|cursor| !self.has(*cursor) && *cursor != LAST) {
             self.cursor = Some(cursor.next());
         }
         self.cursor
@@ -149,7 +152,7 @@ impl Feed {
             let done = window.get(cursor).is_some_and(|segment| {
                 segment.is_complete() && sent.header && segment.have.first_not_in(&sent.pieces).is_none()
             });
-            if self.has(cursor) && !done {
+            if (self.has(cursor) && !done) || cursor == LAST {
                 return;
             }
             self.sent.remove(&cursor);

@@ -358,10 +358,10 @@ impl<V: Verifier> Node<V> {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.flow_mut(seq).fed = now;
         let peer = link.peer;
-        let course = self.asked_course(peer, seq);
-        if !self.reconciler.link(peer).feeds_me.contains(course) {
+        let proven = self.proven_by(peer, seq);
+        if !self.reconciler.link(peer).feeds_me.contains(proven) {
             let link = self.reconciler.link_mut(peer);
-            link.feeds_me = link.feeds_me.with(course);
+            link.feeds_me = link.feeds_me.with(proven);
             self.report_soon();
         }
     }

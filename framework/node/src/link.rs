@@ -133,7 +133,9 @@ pub(crate) struct Link {
     pub(crate) asked: Asked,
     /// The packet train of the peer's that is arriving.
     pub(crate) train_in: Arriving,
+    /// When it last refused, or was given up, and what of the stream.
     pub(crate) refused: Option<Micros>,
+    refused_stripes: Stripes,
     /// When it was last asked for a feed in vain.
     pub(crate) futile: Option<Micros>,
     pub(crate) suspected: Option<Micros>,
@@ -173,6 +175,7 @@ impl Link {
             asked: Asked::default(),
             train_in: Arriving::default(),
             refused: None,
+            refused_stripes: Stripes::NONE,
             futile: None,
             suspected: None,
             gap: None,
@@ -229,6 +232,18 @@ impl Link {
     /// A feed was asked for.
     pub(crate) fn on_feed_asked(&mut self, now: Micros) {
         self.asked = Asked { until: Micros(u64::MAX), since: Some(now), ..Asked::default() };
+    }
+
+    /// It refused these stripes, or was given up for them.
+    pub(crate) fn on_refused(&mut self, stripes: Stripes, now: Micros) {
+        self.refused = Some(now);
+        self.refused_stripes = self.refused_stripes.with(stripes);
+    }
+
+    /// What it refused may be asked of it again.
+    pub(crate) fn take_refused(&mut self) -> Stripes {
+        self.refused = None;
+        std::mem::take(&mut self.refused_stripes)
     }
 
     /// A repair was asked for.

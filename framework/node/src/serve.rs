@@ -85,6 +85,12 @@ impl<V: Verifier> Node<V> {
             }
             return self.report_soon();
         }
+        let of_child = self.reconciler.of_child(peer).and(stripes);
+        if in_need && !room && !of_child.is_empty() {
+            // What it shall get anyway does not hang on what it asks for in need.
+            self.refuse(id, stripes.without(of_child), Refusal::Full);
+            return self.begin_feed(id, Want { stripes: of_child, ..want }, asked);
+        }
         if self.now.since(asked) < HOLD_MAX && (room || !in_need || self.may_lose_a_taker()) {
             if let Some(link) = self.links.get_mut(&id) {
                 let first_asked = link.held.take().map_or(asked, |(_, at)| at.min(asked));
@@ -122,9 +128,10 @@ impl<V: Verifier> Node<V> {
             return false;
         }
         while !self.has_room(peer, stripes) {
-            let helped = self.reconciler.fed().filter(|fed| !self.reconciler.is_child(*fed)).last();
-            let Some(helped) = helped else { return false };
-            self.stop_feed(helped, Stripes::ALL, true);
+            let beyond = |fed: NodeId| self.reconciler.link(fed).fed_by_me.without(self.reconciler.of_child(fed));
+            let helped = self.reconciler.fed().map(|fed| (fed, beyond(fed))).filter(|(_, beyond)| !beyond.is_empty());
+            let Some((helped, beyond)) = helped.last() else { return false };
+            self.stop_feed(helped, beyond, true);
         }
         true
     }
@@ -181,7 +188,10 @@ impl<V: Verifier> Node<V> {
         state.fed_by_me = rest;
         let id = self.link_with(peer).map(|(id, _)| id);
         if let Some(link) = id.and_then(|id| self.links.get_mut(&id)) {
-            link.held = link.held.take().filter(|(want, _)| !stripes.meets(want.stripes));
+            link.held = link.held.take().and_then(|(mut want, asked)| {
+                want.stripes = want.stripes.without(stripes);
+                (!want.stripes.is_empty()).then_some((want, asked))
+            });
             match &mut link.feed {
                 Some(feed) if rest.meets(feed.stripes()) => feed.keep(rest),
                 feed => *feed = None,

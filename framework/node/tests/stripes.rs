@@ -196,3 +196,53 @@ fn a_want_for_more_than_is_assigned_is_refused_and_what_is_sent_goes_on() {
             .any(|output| matches!(output, Output::Send(to, _, Payload::Piece { seq: Seq(2), .. }) if *to == link))
     );
 }
+
+#[test]
+fn a_want_from_the_end_of_all_numbers_is_no_endless_search() {
+    let (mut maker, mut fed, other, helper) = striped();
+    let last = Seq(u64::MAX);
+    let before = Seq(u64::MAX - 1);
+    for (stripes, from, until) in
+        [(EVEN, last, None), (EVEN, before, Some(last)), (ODD, before, None), (EVEN, before, None)]
+    {
+        let want = Want { stripes, from: Resume::Seq(from), until, have: Vec::new() };
+        fed.give(Input::Frame(helper, Lane::Control, &PeerMessage::Want(want).encode()));
+        hand_in(&mut fed, &mut maker, other);
+        let source = fed.parent;
+        hand_in(&mut fed, &mut maker, source);
+    }
+    assert_eq!(fed.node.status().counters.delivered, 9);
+}
+
+#[test]
+fn a_helper_that_refuses_one_half_goes_on_being_asked_for_the_other() {
+    let (mut maker, mut fed, other, helper) = striped();
+    let source = fed.parent;
+    for link in [other, source, other, source] {
+        hand_in(&mut fed, &mut maker, link);
+    }
+    fed.give(Input::LinkDown(other));
+    fed.give(Input::LinkDown(source));
+    let outputs: Vec<_> = (0..10).flat_map(|_| tick(&mut fed, 50)).collect();
+    assert_eq!(wants(&outputs).last().map(|(link, stripes, _)| (*link, *stripes)), Some((helper, Stripes::ALL)));
+    let refused = PeerMessage::Refused(ODD, peerstream_protocol::frame::Refusal::Full).encode();
+    fed.give(Input::Frame(helper, Lane::Control, &refused));
+    assign(&mut fed, 3, vec![edge(NodeId(7), EVEN), edge(NodeId(8), ODD)], Vec::new());
+    let (new, outputs) = open(&mut fed, NodeId(7));
+    assert_eq!(wants(&outputs).first().map(|(link, stripes, _)| (*link, *stripes)), Some((new, EVEN)));
+    // The helper is let go of what it sends once the new parent feeds.
+    hand_in(&mut fed, &mut maker, helper);
+    let frames = maker.segment(&[7; 100], PieceSize::Kib4);
+    fed.give(Input::Frame(new, Lane::Pieces, &frames.header));
+    fed.give(Input::Frame(new, Lane::Pieces, &frames.pieces[0]));
+    let (later, _) = open(&mut fed, NodeId(8));
+    let mut seen = Vec::new();
+    for _ in 0..20 {
+        seen.extend(said(&tick(&mut fed, 25)));
+    }
+    let asked = |link: LinkId, stripes: Stripes| {
+        seen.iter()
+            .any(|(to, message)| *to == link && matches!(message, PeerMessage::Want(want) if want.stripes == stripes))
+    };
+    assert!(!asked(later, EVEN) && !asked(helper, Stripes::ALL), "{seen:?}");
+}
