@@ -132,7 +132,7 @@ async function watchInPage({ ms, sound }) {
   seen.frames = video.getVideoPlaybackQuality().totalVideoFrames - start.frames;
   seen.distinct = hashes.size;
   seen.error = video.error?.message ?? null;
-  return { ...seen, ...(ears ? ears() : {}) };
+  return { ...seen, ...(ears ? await ears() : {}) };
 
   async function listen(element) {
     const audio = (element.audioForTests ??= new AudioContext());
@@ -141,7 +141,7 @@ async function watchInPage({ ms, sound }) {
     const analyser = audio.createAnalyser();
     analyser.fftSize = 8192;
     element.sourceForTests.connect(analyser);
-    return () => {
+    const hear = () => {
       const wave = new Float32Array(analyser.fftSize);
       analyser.getFloatTimeDomainData(wave);
       const bins = new Float32Array(analyser.frequencyBinCount);
@@ -149,6 +149,15 @@ async function watchInPage({ ms, sound }) {
       const loudness = Math.sqrt(wave.reduce((sum, value) => sum + value * value, 0) / wave.length);
       const peak_hz = (bins.indexOf(Math.max(...bins)) * audio.sampleRate) / analyser.fftSize;
       return { loudness, peak_hz };
+    };
+    // On a busy machine the audio graph may begin seconds after it was made.
+    return async () => {
+      let heard = hear();
+      for (let tries = 0; heard.loudness === 0 && tries < 20; tries += 1) {
+        await new Promise((done) => setTimeout(done, 200));
+        heard = hear();
+      }
+      return heard;
     };
   }
 }
