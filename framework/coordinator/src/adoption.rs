@@ -128,15 +128,15 @@ impl Coordinator {
         for (node, feeders) in self.feeders(adoption) {
             let mut kept = Stripes::NONE;
             for (feeder, fed) in feeders {
-                let mut open = fed.without(kept);
-                if !open.is_empty() && self.keep_parent(node, (feeder, open), adoption) {
-                    kept = kept.with(open);
+                let open = fed.without(kept);
+                let keeps = !open.is_empty() && self.keep_parent(node, (feeder, open), adoption);
+                if keeps {
                     self.carry.adopt(&self.topology, node, (feeder, open), true);
-                } else {
-                    open = Stripes::NONE;
                 }
-                if open != fed {
-                    others.push((node, feeder, fed.without(open)));
+                let rest = if keeps { fed.and(kept) } else { fed };
+                kept = if keeps { kept.with(open) } else { kept };
+                if !rest.is_empty() {
+                    others.push((node, feeder, rest));
                 }
             }
         }

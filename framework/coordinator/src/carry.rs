@@ -374,7 +374,7 @@ impl Carry {
 
     /// Whether the node was told to take that parent for any stripe.
     pub(crate) fn has_issued(&self, node: NodeId, parent: NodeId) -> bool {
-        self.nodes.get(node).is_some_and(|state| state.places.has_issued(parent, Stripes::ALL))
+        self.nodes.get(node).is_some_and(|state| state.places.has_issued(parent))
     }
 
     /// The version sent last, the version reported last, and how many releases had to be enforced.
@@ -396,8 +396,7 @@ impl Carry {
         }
         let room = topology.get(parent).map_or(0, |member| member.room());
         let slots = &self.nodes[parent].slots;
-        let stays =
-            |child: NodeId| self.nodes.get(child).is_some_and(|state| state.places.has_issued(parent, Stripes::ALL));
+        let stays = |child: NodeId| self.nodes.get(child).is_some_and(|state| state.places.has_issued(parent));
         let leaving: Vec<_> = slots.children().filter(|child| !stays(*child)).collect();
         let slots = &mut self.nodes.get_mut(parent).expect("it is online").slots;
         if !slots.admit(node, stripes, room, &leaving) {
@@ -558,8 +557,7 @@ impl Carry {
     /// A parent says whether it feeds a child that has not confirmed it. Only a claim that stands counts, and not that
     /// of a parent which may still feed it from earlier on, until the child knows that it shall stay.
     fn on_claim(&mut self, parent: NodeId, child: NodeId, feeds: Stripes, now: Micros) {
-        let Some(state) = self.nodes.get_mut(child).filter(|state| state.places.has_issued(parent, Stripes::ALL))
-        else {
+        let Some(state) = self.nodes.get_mut(child).filter(|state| state.places.has_issued(parent)) else {
             return;
         };
         let reported = state.reported;

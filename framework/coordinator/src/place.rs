@@ -125,9 +125,9 @@ impl Places {
         self.iter().filter_map(|place| Some((place.issued.get()?, place.stripes)))
     }
 
-    /// Whether that parent was issued for any of these stripes.
-    pub(crate) fn has_issued(&self, parent: NodeId, stripes: Stripes) -> bool {
-        self.of(stripes).any(|place| place.issued.get() == Some(parent))
+    /// Whether it was told to take that parent for any stripe.
+    pub(crate) fn has_issued(&self, parent: NodeId) -> bool {
+        self.iter().any(|place| place.issued.get() == Some(parent))
     }
 
     /// Deals the stripes as these parents have them. Places that become one go on apart as long as the node is told to take
