@@ -5,8 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use peerstream_example_strategy as _;
 use peerstream_sdk::prelude::*;
-use peerstream_sdk::traits::ingest::{Ingest, IngestError, IngestEvent, Kind, Unit};
-use tokio::sync::mpsc::Sender;
+use peerstream_sdk::traits::ingest::{Ingest, IngestError, IngestEvent, Kind, Publication, Stage, Unit};
 
 struct Clock;
 
@@ -28,13 +27,14 @@ impl Ingest for Clock {
         Kind::Data
     }
 
-    async fn run(self: Box<Self>, events: Sender<IngestEvent>) -> Result<(), IngestError> {
+    async fn run(self: Box<Self>, stage: Stage) -> Result<(), IngestError> {
+        let air = stage.go_on_air(Publication { name: "clock".into(), takeover: false })?;
         loop {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
             let payload = format!("{now}\n").into();
             let unit =
                 Unit { payload, pts_us: now * 1_000_000, duration_us: 0, join_point: true, discontinuity: false };
-            events.send(IngestEvent::Unit(unit)).await.map_err(|_| IngestError::Closed)?;
+            air.send(IngestEvent::Unit(unit)).await?;
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
@@ -44,6 +44,6 @@ peerstream_sdk::export_plugin! { ingest: Clock }
 
 fn main() -> std::process::ExitCode {
     let serves = std::env::args_os().nth(1).is_some_and(|command| command == "serve");
-    let ours = ["--set", "ingest.use=clock", "--set", "strategy.use=first-free"].map(Into::into);
+    let ours = ["--set", "ingest.clock.use=clock", "--set", "strategy.use=first-free"].map(Into::into);
     peerstream_host::run(std::env::args_os().chain(ours.into_iter().filter(|_| serves)))
 }

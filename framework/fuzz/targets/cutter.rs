@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| peerstream_ingest_pipe::fuzz::fuzz_cut(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| peerstream_media::fuzz::fuzz_cut(data));

@@ -21,7 +21,7 @@ fn fed(children: u64) -> (Maker, Fed) {
 
 /// An init: its id and its frame.
 fn init() -> (InitId, Vec<u8>) {
-    let encoded = Init { mime: "video/mp4".to_owned(), bytes: vec![5; 700] }.encode();
+    let encoded = Init { mime: "video/mp4".to_owned(), title: String::new(), bytes: vec![5; 700] }.encode();
     (InitId::of(&encoded), PeerMessage::Init(encoded).encode())
 }
 

@@ -72,6 +72,10 @@ impl PieceSize {
 pub const PAYLOAD_BYTES_MAX: usize = PIECES_MAX * PieceSize::Kib16.bytes();
 /// The largest init, in bytes.
 pub const INIT_BYTES_MAX: usize = 48 * 1024;
+/// The longest media type, in bytes.
+pub const MIME_BYTES_MAX: usize = 255;
+/// The longest title of what is being played, in bytes.
+pub const TITLE_BYTES_MAX: usize = 255;
 
 /// Names an init: the first 16 bytes of its BLAKE3 hash; zero for none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -93,6 +97,8 @@ impl InitId {
 pub struct Init {
     /// Such as `video/mp4; codecs="avc1.64001f,mp4a.40.2"`.
     pub mime: String,
+    /// What is being played, such as the title of a track; may be empty. At most [`TITLE_BYTES_MAX`].
+    pub title: String,
     /// The codec header.
     pub bytes: Vec<u8>,
 }
@@ -103,13 +109,14 @@ impl Init {
         postcard::to_extend(self, Vec::new()).expect("our own messages encode")
     }
 
-    /// Reads an init of at most [`INIT_BYTES_MAX`] bytes (plus its type).
+    /// Reads an init of at most [`INIT_BYTES_MAX`] bytes (plus its type and title).
     pub fn decode(bytes: &[u8]) -> Result<Self, crate::DecodeError> {
-        if bytes.len() > INIT_BYTES_MAX + 512 {
+        if bytes.len() > INIT_BYTES_MAX + MIME_BYTES_MAX + TITLE_BYTES_MAX + 16 {
             return Err(crate::DecodeError::TooLarge);
         }
         let init: Self = crate::from_postcard(bytes)?;
-        if init.mime.len() > 255 || init.mime.chars().any(char::is_control) {
+        let control = init.mime.chars().chain(init.title.chars()).any(char::is_control);
+        if control || init.mime.len() > MIME_BYTES_MAX || init.title.len() > TITLE_BYTES_MAX {
             return Err(crate::DecodeError::Malformed);
         }
         Ok(init)

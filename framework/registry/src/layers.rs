@@ -104,6 +104,14 @@ impl Layers {
         self.flag(by, &[section], value);
     }
 
+    /// A whole section at the bottom: it counts only if no layer says anything of that section.
+    pub fn otherwise(&mut self, by: &str, section: &str, value: Value) {
+        let said = matches!(&self.root.tree, Tree::Table(table) if table.contains_key(section));
+        if !said {
+            self.flag(by, &[section], value);
+        }
+    }
+
     fn bad_set(&mut self, flag: &str) {
         let place = Place::Set(flag.into());
         let message = format!("--set {flag} is not understood");

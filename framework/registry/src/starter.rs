@@ -173,6 +173,6 @@ fn about(kind: Kind) -> &'static str {
         Kind::Compliance => "Who handles complaints; one table for each handler.",
         Kind::Admission => "Who may join.",
         Kind::Transport => "How nodes are linked.",
-        Kind::Ingest => "Where the live input comes from.",
+        Kind::Ingest => "Where the live input comes from; one table for each input. One is on air at a time.",
     }
 }

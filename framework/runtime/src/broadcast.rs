@@ -3,7 +3,6 @@
 //! An ingest produces units, the source's node signs and feeds them, the coordinator next to it gathers the viewers.
 //! Viewers' control connections are handed in by the host, which owns the sockets.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,16 +12,15 @@ use peerstream_protocol::cert::EpochCert;
 use peerstream_protocol::control::Role;
 use peerstream_protocol::crypto::PublicKey;
 use peerstream_protocol::id::{Epoch, Term};
-use peerstream_protocol::segment::{Init, Kind};
+use peerstream_protocol::segment::Kind;
 use peerstream_traits::archive::StreamMeta;
-use peerstream_traits::ingest::{INIT_BYTES_MAX, Ingest, IngestEvent, UNIT_BYTES_MAX, UNIT_QUEUE_MAX};
+use peerstream_traits::ingest::{Billing, BoxedIngest};
 use peerstream_traits::ladder::BoxedLadder;
 use peerstream_traits::strategy::BoxedStrategy;
 use peerstream_traits::telemetry::Figure;
 use peerstream_traits::transport::SharedTransport;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::warn;
 
 use crate::clock::Clock;
 use crate::control::Endpoint;
@@ -30,13 +28,12 @@ use crate::enforcement::Enforcement;
 use crate::feed::{self, Figures, MoreFigures};
 use crate::guarded::Guarded;
 use crate::hub::{Connection, Hub, Origin};
+pub use crate::intake::ADVICE_MAX;
+use crate::intake::{self, Intake};
 use crate::key::{EpochKey, Publisher};
 use crate::output::Reader;
 use crate::peer::{self, CAPACITY, Gone, Peer, Production};
 use crate::plugins::{AbortOnDrop, Running};
-
-/// Different pieces of advice of an ingest that are told; a garrulous one is not listened to any more.
-pub const ADVICE_MAX: usize = 32;
 
 /// The source stays this long after the end of its stream, so that the last segments reach the roots.
 pub const END_GRACE: Duration = Duration::from_millis(500);
@@ -56,8 +53,8 @@ pub struct Extras {
 pub struct Config {
     /// The publisher.
     pub publisher: Publisher,
-    /// Where the stream comes from.
-    pub ingest: Box<dyn Ingest>,
+    /// Where the stream comes from: each with its name, all of one kind. One publication is on air at a time.
+    pub ingests: Vec<(String, BoxedIngest)>,
     /// The coordinator's reign, such as [`Publisher::begin_term`] gives; higher than any earlier one of the publisher.
     pub term: Term,
     /// Who decides where nodes are.
@@ -90,6 +87,8 @@ pub enum State {
     Waiting,
     /// Units come in.
     Live,
+    /// Nobody is on air, but somebody was; the stream goes on when an input comes back.
+    Away,
     /// The input has ended by itself.
     Ended,
     /// The input has failed; for people to read.
@@ -99,11 +98,12 @@ pub enum State {
 }
 
 impl State {
-    /// One word for interfaces: `waiting`, `live`, `ended` (also by a complaint) or `failed`.
+    /// One word for interfaces: `waiting`, `live`, `away`, `ended` (also by a complaint) or `failed`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Live => "live",
+            Self::Away => "away",
             Self::Ended | Self::TakenDown(_) => "ended",
             Self::Failed(_) => "failed",
         }
@@ -118,7 +118,7 @@ pub struct Broadcast {
     hub: Hub,
     source: Arc<Peer>,
     state: watch::Receiver<State>,
-    mime: watch::Receiver<Option<String>>,
+    intake: intake::Watched,
     pump: JoinHandle<()>,
     figures: Figures,
     plugins: Option<Arc<Running>>,
@@ -143,9 +143,9 @@ impl Broadcast {
     /// The same with plug-ins at work, which it feeds. The caller ends them after the broadcast.
     pub fn start_with(config: Config, extras: Extras) -> Self {
         let Extras { plugins, title, more_figures } = extras;
-        let Config { publisher, ingest, term, deciders, transport, ice, limits } = config;
+        let Config { publisher, ingests, term, deciders, transport, ice, limits } = config;
         let clock = Clock::start();
-        let kind = ingest.kind();
+        let kind = ingests.first().map_or(Kind::Media, |(_, ingest)| ingest.kind());
         let EpochKey { key, cert } = publisher.begin_epoch();
         let epoch = cert.epoch;
         let Deciders { name, strategy, fallback, ladder } = deciders;
@@ -186,15 +186,8 @@ impl Broadcast {
         let (source, deliveries) = peer::spawn_source(peer, source, clock, archives);
         let source = Arc::new(source);
         let (state_tx, state) = watch::channel(State::Waiting);
-        let (mime_tx, mime) = watch::channel(None);
-        let intake = Intake {
-            source: source.clone(),
-            state: state_tx.clone(),
-            mime: mime_tx,
-            advice: HashSet::new(),
-            plugins: plugins.clone(),
-        };
-        let pump = tokio::spawn(intake.run(ingest));
+        let (intake, watched) = Intake::new(source.clone(), state_tx.clone(), plugins.clone());
+        let pump = tokio::spawn(intake.run(ingests));
         let figures = Figures {
             hub: hub.clone(),
             source: source.clone(),
@@ -215,7 +208,7 @@ impl Broadcast {
             hub,
             source,
             state,
-            mime,
+            intake: watched,
             pump,
             figures,
             plugins,
@@ -251,7 +244,22 @@ impl Broadcast {
 
     /// The media type of the latest init, such as `video/mp4; codecs="avc1.64001f"`.
     pub fn mime(&self) -> Option<String> {
-        self.mime.borrow().clone()
+        self.intake.init.borrow().as_ref().map(|init| init.mime.clone())
+    }
+
+    /// What is being played, such as the title of a track; may be empty.
+    pub fn playing(&self) -> String {
+        self.intake.init.borrow().as_ref().map(|init| init.title.clone()).unwrap_or_default()
+    }
+
+    /// Who is on air.
+    pub fn billing(&self) -> Billing {
+        self.intake.billing.borrow().clone()
+    }
+
+    /// What the streamer was told about the input, oldest first; at most [`ADVICE_MAX`].
+    pub fn advice(&self) -> Vec<String> {
+        self.intake.advice.borrow().clone()
     }
 
     /// Opens a viewer's control connection; `address` is an IPv6 or IPv4-mapped address.
@@ -289,63 +297,4 @@ impl Broadcast {
 fn meta(cert: &EpochCert, kind: Kind, title: Option<String>) -> StreamMeta {
     let hex = cert.encode().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     StreamMeta { stream: cert.publisher.to_string(), epoch: cert.epoch, kind, cert: hex, title }
-}
-
-/// Takes what the ingest gives and hands it to the source's node.
-struct Intake {
-    source: Arc<Peer>,
-    state: watch::Sender<State>,
-    mime: watch::Sender<Option<String>>,
-    /// What was told already.
-    advice: HashSet<String>,
-    plugins: Option<Arc<Running>>,
-}
-
-impl Intake {
-    async fn run(mut self, ingest: Box<dyn Ingest>) {
-        let (sender, mut events) = mpsc::channel(UNIT_QUEUE_MAX);
-        let forward = async {
-            while let Some(event) = events.recv().await {
-                if self.take(event).await.is_err() {
-                    return;
-                }
-            }
-        };
-        let (result, ()) = tokio::join!(ingest.run(sender), forward);
-        let _ = self.source.produce(Production::End).await;
-        self.state.send_replace(match result {
-            Ok(()) => State::Ended,
-            Err(error) => State::Failed(error.to_string()),
-        });
-        if let Some(plugins) = &self.plugins {
-            // The answer comes when all that was produced has been handled.
-            let _ = self.source.snapshot().await;
-            plugins.archives().end(true).await;
-        }
-    }
-
-    async fn take(&mut self, event: IngestEvent) -> Result<(), Gone> {
-        match event {
-            IngestEvent::Init { bytes, mime } if bytes.len() <= INIT_BYTES_MAX && mime.len() <= 255 => {
-                self.mime.send_replace(Some(mime.clone()));
-                self.source.produce(Production::Init(Init { mime, bytes: bytes.into() })).await?;
-            }
-            IngestEvent::Init { bytes, .. } => {
-                warn!(bytes = bytes.len(), max = INIT_BYTES_MAX, "init is too large and dropped");
-            }
-            IngestEvent::Unit(unit) if unit.payload.len() <= UNIT_BYTES_MAX => {
-                self.state.send_if_modified(|state| std::mem::replace(state, State::Live) != State::Live);
-                self.source.produce(Production::Unit(unit)).await?;
-            }
-            IngestEvent::Unit(unit) => {
-                warn!(bytes = unit.payload.len(), max = UNIT_BYTES_MAX, "unit is too large and dropped");
-            }
-            IngestEvent::Advice(text) => {
-                if self.advice.len() < ADVICE_MAX && self.advice.insert(text.clone()) {
-                    warn!("{text}");
-                }
-            }
-        }
-        Ok(())
-    }
 }

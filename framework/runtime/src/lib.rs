@@ -35,6 +35,7 @@ pub mod figures;
 mod guarded;
 pub mod hub;
 pub mod ice;
+mod intake;
 pub mod key;
 mod links;
 pub mod output;

@@ -111,7 +111,7 @@ async fn run(fake: &Arc<Fake>, options: options::Archive) -> Running {
     plugins.archives.push(instance("fs", fake.clone() as _, options));
     let running = plugins.start().await.unwrap();
     running.archives().begin(&meta());
-    running.archives().init(&Init { mime: "one".into(), bytes: vec![] });
+    running.archives().init(&Init { mime: "one".into(), title: String::new(), bytes: vec![] });
     running
 }
 
@@ -135,7 +135,7 @@ async fn segments_are_kept_in_order_behind_their_init_and_the_manifest_says_so()
     let fake = Arc::new(Fake::default());
     let running = run(&fake, options::Archive::default()).await;
     offer(&running, 0..3);
-    running.archives().init(&Init { mime: "two".into(), bytes: vec![] });
+    running.archives().init(&Init { mime: "two".into(), title: String::new(), bytes: vec![] });
     offer(&running, 3..5);
     running.archives().end(true).await;
     assert_eq!(*fake.kept.lock().unwrap(), ["one", "0", "1", "2", "two", "3", "4"]);

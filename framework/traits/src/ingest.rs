@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::mpsc;
 
-pub use peerstream_protocol::segment::{INIT_BYTES_MAX, Kind, PAYLOAD_BYTES_MAX as UNIT_BYTES_MAX};
+pub use peerstream_protocol::segment::{INIT_BYTES_MAX, Kind, PAYLOAD_BYTES_MAX as UNIT_BYTES_MAX, TITLE_BYTES_MAX};
 
 use crate::Lifecycle;
+pub use crate::stage::{Billing, OffAir, OnAir, Programme, Publication, Stage, stage};
 
 /// Units that wait for the source; an ingest that is faster waits (a pipe stops being read).
 pub const UNIT_QUEUE_MAX: usize = 64;
@@ -16,7 +16,7 @@ pub const UNIT_QUEUE_MAX: usize = 64;
 pub struct Unit {
     /// The bytes a player or an output gets, at most [`UNIT_BYTES_MAX`].
     pub payload: Bytes,
-    /// Presentation time since the start of the input, in microseconds, on the timeline of the payload.
+    /// Presentation time on the broadcast's clock, in microseconds, which is the timeline of the payload.
     pub pts_us: u64,
     /// In microseconds; 0 for data.
     pub duration_us: u32,
@@ -38,6 +38,8 @@ pub enum IngestEvent {
     },
     /// A unit.
     Unit(Unit),
+    /// What is being played, such as the title of a track; empty for nothing in particular. At most [`TITLE_BYTES_MAX`].
+    Title(String),
     /// Something the streamer should know, with its cost, such as "key frame every 8 s: joining takes up to 8 s".
     Advice(String),
 }
@@ -52,9 +54,22 @@ pub enum IngestError {
     /// Reading failed.
     #[error("input cannot be read: {0}")]
     Read(#[from] std::io::Error),
+    /// Another publication is on air.
+    #[error("{0}")]
+    OffAir(OffAir),
     /// The source has gone.
     #[error("source is gone")]
     Closed,
+}
+
+/// What a streamer types into a program to reach an input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instruction {
+    /// For which program, such as `OBS`.
+    pub program: String,
+    /// What to type, such as `server rtmp://HOST:1935/live, stream key KEY`. `HOST` stands for this machine's name. It may hold
+    /// the streamer's own secrets: it is shown on the terminal and to the streamer only.
+    pub text: String,
 }
 
 /// A live input.
@@ -62,8 +77,13 @@ pub enum IngestError {
 pub trait Ingest: Lifecycle {
     /// Whether the units are media or plain bytes.
     fn kind(&self) -> Kind;
-    /// Reads until the input ends; `Ok` means it ended by itself. Cancelled by dropping the future.
-    async fn run(self: Box<Self>, events: mpsc::Sender<IngestEvent>) -> Result<(), IngestError>;
+    /// What streamers are told; asked once, after the start.
+    fn instructions(&self) -> Vec<Instruction> {
+        Vec::new()
+    }
+    /// Takes publications and sends what they bring until there can be no more; `Ok` means that the input ended by itself.
+    /// Cancelled by dropping the future.
+    async fn run(self: Box<Self>, stage: Stage) -> Result<(), IngestError>;
 }
 
 /// An ingest as the runtime holds it.

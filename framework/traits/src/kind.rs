@@ -66,7 +66,7 @@ impl Kind {
 
     /// Whether a config may have several of it, each with a name of its own: `[telemetry.NAME]`.
     pub fn is_many(self) -> bool {
-        matches!(self, Self::Telemetry | Self::Archive | Self::Compliance)
+        matches!(self, Self::Telemetry | Self::Archive | Self::Compliance | Self::Ingest)
     }
 }
 

@@ -18,6 +18,7 @@ mod lifecycle;
 mod plugin;
 mod registration;
 mod secret;
+mod stage;
 pub mod strategy;
 pub mod telemetry;
 pub mod transport;

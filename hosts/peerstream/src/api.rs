@@ -23,12 +23,14 @@ struct Stream {
     epoch: u64,
     /// `media` or `data`.
     kind: &'static str,
-    /// `waiting`, `live` or `ended`.
+    /// `waiting`, `live`, `away` (the publisher may come back) or `ended`.
     state: &'static str,
     /// Such as `video/mp4; codecs="avc1.64001f"`, once known.
     mime: Option<String>,
     /// Shown above the player.
     title: Option<String>,
+    /// What is being played, such as the title of a track; may be empty.
+    playing: String,
     /// The wire version of the control connection.
     wire: u16,
     /// The control connection's path, from the page's folder.
@@ -55,6 +57,7 @@ pub async fn stream(State(shared): State<Arc<Shared>>) -> Response {
         },
         mime: broadcast.mime(),
         title: shared.title.clone(),
+        playing: broadcast.playing(),
         wire: WIRE_VERSION,
         control: "api/v1/control",
         admission: if gate(&shared).is_open() { "open" } else { "required" },

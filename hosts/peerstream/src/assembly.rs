@@ -36,8 +36,8 @@ pub struct Assembly {
     pub ladder: Option<Instance<BoxedLadder>>,
     /// Opens links.
     pub transport: Instance<SharedTransport>,
-    /// Brings the input.
-    pub ingest: Instance<BoxedIngest>,
+    /// Bring the input; at least one when the config is complete.
+    pub ingests: Vec<Instance<BoxedIngest>>,
     /// Says who may join.
     pub admission: Option<Instance<SharedPolicy>>,
     /// Take figures and events elsewhere.
@@ -59,13 +59,14 @@ impl Assembly {
             strategy,
             ladder: maker.one(Kind::Ladder, Registry::ladder),
             transport: maker.one(Kind::Transport, Registry::transport),
-            ingest: maker.one(Kind::Ingest, Registry::ingest),
+            ingests: maker.all(Kind::Ingest, Registry::ingest),
             admission: maker.one(Kind::Admission, Registry::admission),
             telemetry: maker.all(Kind::Telemetry, Registry::telemetry),
             archives: maker.all(Kind::Archive, Registry::archive),
             compliance: maker.all(Kind::Compliance, Registry::compliance),
         };
         check_archives(&made, outcome);
+        check_ingests(&made, outcome);
         if outcome.report.errors() > 0 { None } else { made.complete() }
     }
 }
@@ -83,7 +84,7 @@ struct Parts {
     fallback: Option<Instance<BoxedStrategy>>,
     ladder: Option<Instance<BoxedLadder>>,
     transport: Option<Instance<SharedTransport>>,
-    ingest: Option<Instance<BoxedIngest>>,
+    ingests: Vec<Instance<BoxedIngest>>,
     admission: Option<Instance<SharedPolicy>>,
     telemetry: Vec<Instance<SharedSink>>,
     archives: Vec<Instance<SharedArchive>>,
@@ -92,9 +93,9 @@ struct Parts {
 
 impl Parts {
     fn complete(self) -> Option<Assembly> {
-        let Self { strategy, fallback, ladder, transport, ingest, admission, telemetry, archives, compliance } = self;
-        let (strategy, transport, ingest) = (strategy?, transport?, ingest?);
-        Some(Assembly { strategy, fallback, ladder, transport, ingest, admission, telemetry, archives, compliance })
+        let Self { strategy, fallback, ladder, transport, ingests, admission, telemetry, archives, compliance } = self;
+        let (strategy, transport) = (strategy?, transport?);
+        Some(Assembly { strategy, fallback, ladder, transport, ingests, admission, telemetry, archives, compliance })
     }
 }
 
@@ -170,6 +171,18 @@ fn check_archives(made: &Parts, outcome: &mut Outcome) {
             );
             outcome.add(Code::Conflict, &path(&archive.spec, "use"), message);
         }
+    }
+}
+
+/// A stream is media or plain bytes, whichever of its inputs is on air.
+fn check_ingests(made: &Parts, outcome: &mut Outcome) {
+    let Some(first) = made.ingests.first() else { return };
+    for ingest in made.ingests.iter().filter(|ingest| ingest.it.kind() != first.it.kind()) {
+        let message = format!(
+            "inputs `{}` and `{}` do not go together: one brings media, the other plain bytes",
+            first.spec.instance, ingest.spec.instance
+        );
+        outcome.add(Code::Conflict, &path(&ingest.spec, "use"), message);
     }
 }
 
@@ -252,6 +265,14 @@ mod tests {
         let said = made(text).err().expect("refused");
         assert!(said.contains("PS0122") && said.contains("x.toml:2:7"), "{said}");
         assert!(made(&text.replace("[comp", "allow_unrestrictable = true\n[comp")).is_ok());
+    }
+
+    #[test]
+    fn inputs_of_media_and_of_plain_bytes_do_not_go_together() {
+        let text = "[ingest.a]\nuse = \"clip\"\n[ingest.b]\nuse = \"pipe\"\nconfig.kind = \"data\"\n";
+        let said = made(text).err().expect("refused");
+        assert!(said.contains("PS0122") && said.contains("`a` and `b`"), "{said}");
+        assert!(made(&text.replace("data", "media")).is_ok());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 use peerstream::protocol::crypto::PublicKey;
+use peerstream::traits::ingest::Instruction;
 
 /// Addresses of other networks that are shown.
 const LAN_URLS_MAX: usize = 4;
@@ -14,8 +15,11 @@ pub fn line(text: &str) {
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// Where to watch, how to pin, how to stop.
-pub fn show(listen: SocketAddr, publisher: PublicKey) {
+/// What to type to go on air, where to watch, how to pin, how to stop.
+pub fn show(listen: SocketAddr, publisher: PublicKey, instructions: &[Instruction]) {
+    for Instruction { program, text } in instructions {
+        line(&format!("{program}: {}", text.replace("HOST", &host(listen))));
+    }
     let urls = urls(listen);
     let first = &urls[0];
     line(&format!("watch at {first}"));
@@ -26,6 +30,13 @@ pub fn show(listen: SocketAddr, publisher: PublicKey) {
     line(&format!("publisher {publisher}"));
     line(&format!("in a terminal: peerstream watch '{first}#{publisher}' -o - | vlc -"));
     line("stop with Ctrl-C");
+}
+
+/// The address of this machine that others are most likely to reach.
+fn host(listen: SocketAddr) -> String {
+    let reachable = urls(listen).pop().unwrap_or_default();
+    let host = reachable.trim_start_matches("http://").rsplit_once(':').map(|(host, _)| host.to_owned());
+    host.unwrap_or_default()
 }
 
 fn urls(listen: SocketAddr) -> Vec<String> {

@@ -68,8 +68,11 @@ pub async fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
 type Probe = (Spec, Result<(), PluginError>);
 
 async fn probe(assembly: &Assembly) -> Vec<Probe> {
-    let Assembly { transport, ingest, admission, telemetry, archives, compliance, .. } = assembly;
-    let mut probes = vec![one(&transport.spec, &*transport.it).await, one(&ingest.spec, &*ingest.it).await];
+    let Assembly { transport, ingests, admission, telemetry, archives, compliance, .. } = assembly;
+    let mut probes = vec![one(&transport.spec, &*transport.it).await];
+    for Instance { spec, it, .. } in ingests {
+        probes.push(one(spec, &**it).await);
+    }
     if let Some(Instance { spec, it, .. }) = admission {
         probes.push(one(spec, &**it).await);
     }

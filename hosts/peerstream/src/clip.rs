@@ -1,8 +1,7 @@
 //! The built-in clip in a loop: the input of `demo`.
 
 use peerstream_sdk::prelude::*;
-use peerstream_sdk::traits::ingest::{Ingest, IngestError, IngestEvent, Kind};
-use tokio::sync::mpsc::Sender;
+use peerstream_sdk::traits::ingest::{Ingest, IngestError, Kind, Stage};
 
 use crate::assets;
 use crate::bundle::Pipe;
@@ -34,8 +33,8 @@ impl Ingest for Clip {
         self.pipe.kind()
     }
 
-    async fn run(self: Box<Self>, events: Sender<IngestEvent>) -> Result<(), IngestError> {
-        Box::new(self.pipe).run(events).await
+    async fn run(self: Box<Self>, stage: Stage) -> Result<(), IngestError> {
+        Box::new(self.pipe).run(stage).await
     }
 }
 

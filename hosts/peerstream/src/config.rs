@@ -14,14 +14,12 @@ use peerstream_sdk::traits::Kind;
 pub const TRANSPORT: &str = "webrtc";
 /// The strategy when none is named.
 pub const STRATEGY: &str = "dumbbell";
-/// The ingest when none is named.
-pub const INGEST: &str = "pipe";
 
 /// What a config of this host is made of.
 pub fn layout() -> Layout {
     Layout::new()
         .section::<Serve>("serve")
-        .slot::<NoOptions>(Kind::Ingest, Some(INGEST))
+        .slot::<NoOptions>(Kind::Ingest, None)
         .section::<Source>("source")
         .slot::<StrategyOptions>(Kind::Strategy, Some(STRATEGY))
         .slot::<NoOptions>(Kind::Ladder, None)

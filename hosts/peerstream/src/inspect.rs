@@ -34,9 +34,9 @@ pub struct InitArgs {
     /// The admission policy
     #[arg(long, value_name = "NAME")]
     pub admission: Option<String>,
-    /// The ingest
+    /// An ingest; give several
     #[arg(long, value_name = "NAME")]
-    pub ingest: Option<String>,
+    pub ingest: Vec<String>,
     /// A telemetry sink; give several
     #[arg(long, value_name = "NAME")]
     pub telemetry: Vec<String>,
@@ -77,10 +77,14 @@ fn registry() -> Result<Registry, Failure> {
 
 fn init(registry: &Registry, args: InitArgs) -> Result<String, Failure> {
     let InitArgs { strategy, ladder, admission, ingest, telemetry, archive, compliance } = args;
-    let single =
-        [(Kind::Strategy, strategy), (Kind::Ladder, ladder), (Kind::Admission, admission), (Kind::Ingest, ingest)];
+    let single = [(Kind::Strategy, strategy), (Kind::Ladder, ladder), (Kind::Admission, admission)];
     let single = single.into_iter().filter_map(|(kind, name)| Some((kind, name?)));
-    let many = [(Kind::Telemetry, telemetry), (Kind::Archive, archive), (Kind::Compliance, compliance)];
+    let many = [
+        (Kind::Ingest, ingest),
+        (Kind::Telemetry, telemetry),
+        (Kind::Archive, archive),
+        (Kind::Compliance, compliance),
+    ];
     let many = many.into_iter().flat_map(|(kind, names)| names.into_iter().map(move |name| (kind, name)));
     let chosen: Vec<_> = single.chain(many).collect();
     for (kind, name) in &chosen {
@@ -118,7 +122,7 @@ mod tests {
             strategy: None,
             ladder: None,
             admission: None,
-            ingest: None,
+            ingest: Vec::new(),
             telemetry: Vec::new(),
             archive: Vec::new(),
             compliance: Vec::new(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use peerstream::broadcast::{self, Broadcast, State};
 use peerstream::key::Publisher;
-use peerstream::traits::ingest::BoxedIngest;
+use peerstream::traits::ingest::{BoxedIngest, Instruction};
 use peerstream_registry::Layers;
 use serde_json::json;
 use tokio::sync::watch;
@@ -35,7 +35,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         if let Some(seconds) = args.linger {
             layers.flag("--linger", &["serve", "linger_s"], seconds);
         }
-        ingest_flags(&args, &mut layers);
+        inputs(&args, &mut layers);
         layers
     };
     let setup = Setup::of(layers())?;
@@ -49,7 +49,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
 pub async fn demo(args: DemoArgs) -> Result<ExitCode, Failure> {
     let layers = move || {
         let mut layers = layers(&args.host);
-        layers.replace("peerstream demo", "ingest", json!({ "use": "clip" }));
+        layers.replace("peerstream demo", "ingest", json!({ "clip": { "use": "clip" } }));
         layers
     };
     let setup = Setup::of(layers())?;
@@ -71,30 +71,32 @@ fn layers(args: &HostArgs) -> Layers {
     layers
 }
 
-/// The flags that are options of the ingest; another ingest than the default one knows them or refuses them.
-fn ingest_flags(args: &ServeArgs, layers: &mut Layers) {
+/// The inputs: what the flags say besides what the config says; a pipe when nothing is said.
+fn inputs(args: &ServeArgs, layers: &mut Layers) {
+    layers.otherwise("peerstream serve", "ingest", json!({ "pipe": { "use": "pipe" } }));
     if let Some(input) = &args.input {
-        layers.flag("--input", &["ingest", "config", "input"], input.as_str());
+        layers.flag("--input", &["ingest", "pipe", "use"], "pipe");
+        layers.flag("--input", &["ingest", "pipe", "config", "input"], input.as_str());
     }
     if let Some(kind) = args.kind {
         let kind = match kind {
             KindArg::Media => "media",
             KindArg::Data => "data",
         };
-        layers.flag("--kind", &["ingest", "config", "kind"], kind);
+        layers.flag("--kind", &["ingest", "pipe", "config", "kind"], kind);
     }
     if args.looped {
-        layers.flag("--loop", &["ingest", "config", "loop"], true);
+        layers.flag("--loop", &["ingest", "pipe", "config", "loop"], true);
     }
 }
 
 async fn broadcast(setup: Setup, layers: MakeLayers, publisher: Publisher) -> Result<ExitCode, Failure> {
     let Setup { config, assembly } = setup;
     let (serve, limits) = (config.section::<Serve>("serve"), config.section::<Limits>("limits"));
-    ready(&assembly.ingest).await?;
+    let instructions = ready(&assembly.ingests).await?;
     let plugins = equip::plugins(&assembly, &publisher)?;
     let plugins = Arc::new(plugins.start().await.map_err(anyhow::Error::from)?);
-    let Assembly { strategy, fallback, ladder, transport, ingest, .. } = assembly;
+    let Assembly { strategy, fallback, ladder, transport, ingests, .. } = assembly;
     let deciders = broadcast::Deciders {
         name: strategy.spec.plugin,
         strategy: strategy.it,
@@ -117,7 +119,7 @@ async fn broadcast(setup: Setup, layers: MakeLayers, publisher: Publisher) -> Re
     };
     let broadcast = broadcast::Config {
         publisher,
-        ingest: ingest.it,
+        ingests: ingests.into_iter().map(|ingest| (ingest.spec.instance, ingest.it)).collect(),
         term,
         deciders,
         transport: transport.it,
@@ -127,7 +129,7 @@ async fn broadcast(setup: Setup, layers: MakeLayers, publisher: Publisher) -> Re
     let broadcast = Broadcast::start_with(broadcast, extras);
     let shared = Arc::new(Shared::new(broadcast, serve.title, limits.connections_per_address, counters));
     let reload = Reload::new(layers, config, plugins.clone());
-    banner::show(listen, shared.broadcast.publisher());
+    banner::show(listen, shared.broadcast.publisher(), &instructions);
     let linger = Duration::from_secs(serve.linger_s);
     let result = tokio::select! {
         result = server::serve(listener, shared.clone(), &limits) => result,
@@ -150,10 +152,16 @@ async fn reread(reload: &Reload, shared: &Shared) -> Infallible {
     }
 }
 
-/// An input that is not there is told before anything is opened.
-async fn ready(ingest: &Instance<BoxedIngest>) -> Result<(), Failure> {
-    ingest.it.probe().await.map_err(|error| anyhow!("input: {error}"))?;
-    ingest.it.start().await.map_err(|error| Failure::Usage(anyhow!("input: {error}")))
+/// An input that is not there is told before anything is opened. Gives what streamers are to type.
+async fn ready(ingests: &[Instance<BoxedIngest>]) -> Result<Vec<Instruction>, Failure> {
+    let mut instructions = Vec::new();
+    for Instance { spec, it, .. } in ingests {
+        let input = &spec.instance;
+        it.probe().await.map_err(|error| anyhow!("input {input}: {error}"))?;
+        it.start().await.map_err(|error| Failure::Usage(anyhow!("input {input}: {error}")))?;
+        instructions.extend(it.instructions());
+    }
+    Ok(instructions)
 }
 
 /// Waits until the input has ended and the time for late viewers is over.
@@ -166,7 +174,7 @@ async fn ended(mut state: watch::Receiver<State>, listen: SocketAddr, linger: Du
     loop {
         let now = state.borrow_and_update().clone();
         match now {
-            State::Waiting => {}
+            State::Waiting | State::Away => {}
             State::Live => live = true,
             State::Ended => {
                 info!(%listen, seconds = linger.as_secs(), "input ended; serving on for late viewers, stop with Ctrl-C");

@@ -79,7 +79,7 @@ impl Setup {
                 Ok(Self { config, assembly })
             }
             (Err(report), _) => Err(Failure::Config(report)),
-            (Ok(_), None) => Err(Failure::Run(anyhow::anyhow!("a strategy, transport or ingest is missing"))),
+            (Ok(_), None) => Err(Failure::Run(anyhow::anyhow!("a strategy or transport is missing"))),
         }
     }
 }

@@ -31,7 +31,8 @@ pub async fn run(args: WatchArgs) -> Result<ExitCode, Failure> {
         endpoints: vec![located.endpoint],
         transport: assembly::transport()?,
     });
-    let mut recorder = Recorder { out, name: args.output, gaps: args.gaps, kind: Kind::Media, bytes: 0 };
+    let (name, gaps, header) = (args.output, args.gaps, Vec::new());
+    let mut recorder = Recorder { out, name, gaps, kind: Kind::Media, header, bytes: 0 };
     let result = tokio::select! {
         result = recorder.record(deliveries) => result,
         () = signals::stop() => Ok(Outcome::Done),
@@ -72,6 +73,8 @@ struct Recorder {
     name: String,
     gaps: Gaps,
     kind: Kind,
+    /// The codec header written last.
+    header: Vec<u8>,
     /// Payload bytes written since the epoch began.
     bytes: u64,
 }
@@ -89,7 +92,13 @@ impl Recorder {
     async fn take(&mut self, delivery: Delivery) -> Result<Option<Outcome>> {
         match delivery {
             Delivery::Begin(kind) => Ok(self.begin(kind)),
-            Delivery::Init(init) => self.write(&init.bytes).await,
+            // A new title comes with the codec header that was written already.
+            Delivery::Init(init) if init.bytes == self.header => Ok(None),
+            Delivery::Init(init) => {
+                let written = self.write(&init.bytes).await;
+                self.header = init.bytes;
+                written
+            }
             Delivery::Segment { bytes, .. } => {
                 self.bytes += bytes.len() as u64;
                 self.write(&bytes).await

@@ -32,18 +32,18 @@ impl Drop for Host {
 impl Host {
     pub async fn start(equip: impl FnOnce(&mut Plugins)) -> Self {
         let mut layers = Layers::new();
-        layers.replace("the test", "ingest", serde_json::json!({ "use": "clip" }));
+        layers.replace("the test", "ingest", serde_json::json!({ "clip": { "use": "clip" } }));
         let Setup { config, assembly } = Setup::of(layers).unwrap();
         let limits: Limits = config.section("limits");
         let publisher = Publisher::ephemeral();
         let mut plugins = Plugins::none(publisher.public());
         equip(&mut plugins);
         let plugins = Arc::new(plugins.start().await.unwrap());
-        let Assembly { strategy, transport, ingest, .. } = assembly;
+        let Assembly { strategy, transport, ingests, .. } = assembly;
         let broadcast = broadcast::Config {
             term: publisher.begin_term(),
             publisher,
-            ingest: ingest.it,
+            ingests: ingests.into_iter().map(|ingest| (ingest.spec.instance, ingest.it)).collect(),
             deciders: Deciders { name: strategy.spec.plugin, strategy: strategy.it, fallback: None, ladder: None },
             transport: transport.it,
             ice: vec![],

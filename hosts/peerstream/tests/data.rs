@@ -116,7 +116,8 @@ fn file_output_and_file_input_work() {
     let bytes = noise(8, 400_000);
     fs::write(&input, &bytes).unwrap();
     let config = folder.path().join("slow.toml");
-    let text = "[stun]\nlisten = \"127.0.0.1:0\"\n[ingest.config]\nrate_bytes_per_second = 100000\n";
+    let text =
+        "[stun]\nlisten = \"127.0.0.1:0\"\n[ingest.pipe]\nuse = \"pipe\"\nconfig.rate_bytes_per_second = 100000\n";
     fs::write(&config, text).unwrap();
     let flags = ["--kind", "data", "--input", input.to_str().unwrap(), "--config", config.to_str().unwrap()];
     let server = Server::start(&flags);

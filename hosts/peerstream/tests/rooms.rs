@@ -28,6 +28,7 @@ fn allowed(package: &str, folder: &str) -> Option<Vec<&'static str>> {
             "peerstream-coordinator",
             "peerstream-traits",
         ],
+        "peerstream-media" => vec!["peerstream-protocol", "peerstream-overlay", "peerstream-traits"],
         "peerstream-lab" => {
             vec!["peerstream-protocol", "peerstream-node", "peerstream-overlay", "peerstream-coordinator"]
         }
@@ -36,7 +37,9 @@ fn allowed(package: &str, folder: &str) -> Option<Vec<&'static str>> {
         }
         "peerstream-web" => vec!["peerstream-protocol", "peerstream-node"],
         "peerstream-proximity" => vec!["peerstream-sdk", "peerstream-dumbbell"],
-        _ if folder.starts_with("strategies/") || folder.starts_with("modules/") => vec!["peerstream-sdk"],
+        _ if folder.starts_with("strategies/") || folder.starts_with("modules/") => {
+            vec!["peerstream-sdk", "peerstream-media"]
+        }
         _ if folder.starts_with("hosts/") || folder.starts_with("examples/") => return None,
         _ => panic!("{package} in {folder} has no rule here: give it one"),
     };

@@ -155,7 +155,7 @@ export class PeerstreamPlayer extends HTMLElement {
         this.#judge(carries === "data" ? { state: "unsupported", detail: NOT_MEDIA } : null);
         player.begin();
       },
-      init: (mime, header) => {
+      init: (mime, _title, header) => {
         this.#judge(null);
         player.init(mime, header);
       },

@@ -34,7 +34,7 @@ export interface EngineOptions {
 /** What the node says to the player and the page. */
 export interface EngineEvents {
   begin(carries: Carries): void;
-  init(mime: string, header: Uint8Array): void;
+  init(mime: string, title: string, header: Uint8Array): void;
   deliver(seq: number, segment: Uint8Array): void;
   rate(rate: number): void;
   seek(seconds: number): void;
@@ -154,8 +154,8 @@ export class Engine implements Orders {
     this.#events.begin(carries);
   }
 
-  init(mime: string, header: Bytes): void {
-    this.#events.init(mime, header.slice());
+  init(mime: string, title: string, header: Bytes): void {
+    this.#events.init(mime, title, header.slice());
   }
 
   deliver(seq: number, segment: Bytes): void {

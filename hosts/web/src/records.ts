@@ -43,7 +43,8 @@ export interface Orders {
   closeLink(link: number): void;
   send(link: number, lane: number, frame: Bytes): void;
   begin(carries: Carries): void;
-  init(mime: string, header: Bytes): void;
+  /** `title`: what is being played; it may change while type and header stay. */
+  init(mime: string, title: string, header: Bytes): void;
   deliver(seq: number, segment: Bytes): void;
   skip(from: number, count: number): void;
   rate(rate: number): void;
@@ -87,7 +88,7 @@ export function carryOut(record: Fields, orders: Orders): void {
     case Kind.Begin:
       return orders.begin(record.a === 0 ? "media" : "data");
     case Kind.Init:
-      return orders.init(text.decode(record.bytes().subarray(0, record.a)), record.bytes().subarray(record.a));
+      return init(orders, record);
     case Kind.Deliver:
       return orders.deliver(record.value, record.bytes());
     case Kind.Skip:
@@ -107,6 +108,12 @@ export function carryOut(record: Fields, orders: Orders): void {
     default:
       throw new Error(`unknown record ${record.kind}`);
   }
+}
+
+function init(orders: Orders, record: Fields): void {
+  const bytes = record.bytes();
+  const [mime, title] = [record.a, record.a + record.b];
+  orders.init(text.decode(bytes.subarray(0, mime)), text.decode(bytes.subarray(mime, title)), bytes.subarray(title));
 }
 
 function lines(bytes: Bytes): string[] {

@@ -100,6 +100,19 @@ export function missingProofs(seen, { fps = 30, tone_hz = 440, sound = true } = 
   return missing;
 }
 
+/**
+ * Waits until a page really plays: all proofs of a watched stretch. On a busy machine single stretches may lack one; a page that
+ * does not play lacks them in every stretch. How well pages play is measured elsewhere (`tests/measure`).
+ */
+export async function untilPlaying(page, { ms = 2_000, sound = true, timeout_ms = 30_000, ...expected } = {}) {
+  const deadline = Date.now() + timeout_ms;
+  for (;;) {
+    const missing = missingProofs(await watch(page, { ms, sound }), { sound, ...expected });
+    if (missing.length === 0) return;
+    if (Date.now() > deadline) throw new Error(`does not play: ${missing.join("; ")}`);
+  }
+}
+
 /** Runs inside the page. */
 async function watchInPage({ ms, sound }) {
   const video = document.querySelector("peerstream-player").video;

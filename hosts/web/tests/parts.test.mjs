@@ -12,7 +12,7 @@ import { hasChromium, launch, missingProofs, openPages, watch } from "./browser.
 import { host } from "./server.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-const fixture = (name) => readFileSync(join(here, "../../../modules/ingest-pipe/tests/fixtures", name));
+const fixture = (name) => readFileSync(join(here, "../../../framework/media/tests/fixtures", name));
 const MIME = 'video/mp4; codecs="avc1.64001f,mp4a.40.2"';
 // Stands where the player element stands in a whole page, for the shared helpers.
 const PAGE = `<!doctype html><peerstream-player><video></video></peerstream-player>

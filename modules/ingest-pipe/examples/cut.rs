@@ -6,8 +6,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use peerstream_ingest_pipe::{Config, Pipe};
-use peerstream_sdk::traits::ingest::{Ingest, IngestEvent, UNIT_QUEUE_MAX};
-use tokio::sync::mpsc;
+use peerstream_sdk::traits::ingest::{Ingest, IngestEvent, Programme, stage};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,17 +16,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let config = Config { input: input.clone(), looped: input != "-", ..Config::default() };
     let limit = Duration::from_secs_f64(seconds.parse()?);
-    let (sender, events) = mpsc::channel(UNIT_QUEUE_MAX);
+    let (stage, programme) = stage();
     tokio::select! {
-        ended = Box::new(Pipe::new(config)?).run(sender) => ended?,
-        written = write(events, std::fs::File::create(output)?) => written?,
+        ended = Box::new(Pipe::new(config)?).run(stage) => ended?,
+        written = write(programme, std::fs::File::create(output)?) => written?,
         () = tokio::time::sleep(limit) => {}
     }
     Ok(())
 }
 
-async fn write(mut events: mpsc::Receiver<IngestEvent>, mut output: std::fs::File) -> std::io::Result<()> {
-    while let Some(event) = events.recv().await {
+async fn write(mut programme: Programme, mut output: std::fs::File) -> std::io::Result<()> {
+    while let Some(event) = programme.next().await {
         match event {
             IngestEvent::Init { bytes, mime } => {
                 println!("init {} bytes, {mime}", bytes.len());
@@ -41,7 +40,7 @@ async fn write(mut events: mpsc::Receiver<IngestEvent>, mut output: std::fs::Fil
                 );
                 output.write_all(&unit.payload)?;
             }
-            IngestEvent::Advice(text) => println!("advice: {text}"),
+            IngestEvent::Title(text) | IngestEvent::Advice(text) => println!("{text}"),
         }
     }
     Ok(())

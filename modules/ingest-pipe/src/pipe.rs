@@ -5,15 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
+use peerstream_media::boxes::malformed;
+use peerstream_media::{Cutter, FFMPEG_COMMAND};
 use peerstream_sdk::prelude::*;
-use peerstream_sdk::traits::ingest::{Ingest, IngestError, IngestEvent, Kind};
-use tokio::sync::mpsc::Sender;
+use peerstream_sdk::traits::ingest::{Ingest, IngestError, IngestEvent, Kind, OnAir, Publication, Stage};
 use tokio::time::{Instant, sleep_until};
 
-use crate::FFMPEG_COMMAND;
-use crate::boxes::malformed;
 use crate::config::{Config, InputKind};
-use crate::cutter::Cutter;
 use crate::data::DataCutter;
 use crate::pace::Pace;
 use crate::reader::{self, CHUNK_BYTES, Chunks};
@@ -38,6 +36,16 @@ enum Source {
     Stdin,
     Path(PathBuf),
     Memory(&'static [u8]),
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stdin => f.write_str("standard input"),
+            Self::Path(path) => write!(f, "{}", path.display()),
+            Self::Memory(_) => f.write_str("built-in clip"),
+        }
+    }
 }
 
 impl Pipe {
@@ -82,12 +90,12 @@ impl Pipe {
         Ok(chunks?)
     }
 
-    async fn run_media(&self, events: &Sender<IngestEvent>) -> Result<(), IngestError> {
+    async fn run_media(&self, mut chunks: Chunks, air: &OnAir) -> Result<(), IngestError> {
         let mut pace = if self.is_stored().await? { Some(Pace::default()) } else { None };
-        let mut cutter = Cutter::new();
+        let mut cutter = Cutter::starting_at(air.start_us());
         loop {
             let before = cutter.end_us();
-            self.media_pass(&mut cutter, &mut pace, events).await?;
+            media_pass(chunks, &mut cutter, &mut pace, air).await?;
             if !self.looped {
                 return Ok(());
             }
@@ -95,41 +103,27 @@ impl Pipe {
                 return Err(malformed("the file is too short to loop: at least 50 ms of media expected"));
             }
             cutter.again();
+            chunks = self.open()?;
         }
     }
 
-    /// Reads the input once, from its start to its end.
-    async fn media_pass(
-        &self,
-        cutter: &mut Cutter,
-        pace: &mut Option<Pace>,
-        events: &Sender<IngestEvent>,
-    ) -> Result<(), IngestError> {
-        let mut chunks = self.open()?;
-        while let Some(chunk) = chunks.recv().await {
-            let pushed = cutter.push(&chunk?);
-            send_all(cutter, pace, events).await?;
-            pushed?;
-        }
-        cutter.finish();
-        send_all(cutter, pace, events).await
-    }
-
-    async fn run_data(&self, events: &Sender<IngestEvent>) -> Result<(), IngestError> {
+    async fn run_data(&self, mut chunks: Chunks, air: &OnAir) -> Result<(), IngestError> {
         self.is_stored().await?;
-        let mut data = DataRun { cutter: DataCutter::default(), start: Instant::now(), pace: Pace::default(), read: 0 };
+        let now = Instant::now();
+        let start = now.checked_sub(Duration::from_micros(air.start_us())).unwrap_or(now);
+        let mut data = DataRun { cutter: DataCutter::default(), start, pace: Pace::default(), read: 0 };
         loop {
             let before = data.read;
-            let mut chunks = self.open()?;
-            while let Some(chunk) = data.next_chunk(&mut chunks, events).await? {
-                data.take(&chunk, self.rate_bytes_per_second, events).await?;
+            while let Some(chunk) = data.next_chunk(&mut chunks, air).await? {
+                data.take(&chunk, self.rate_bytes_per_second, air).await?;
             }
             if !self.looped {
-                return data.flush(events).await;
+                return data.flush(air).await;
             }
             if data.read == before {
                 return Err(malformed("an empty file cannot loop"));
             }
+            chunks = self.open()?;
         }
     }
 }
@@ -173,36 +167,47 @@ impl Ingest for Pipe {
         self.kind.into()
     }
 
-    async fn run(self: Box<Self>, events: Sender<IngestEvent>) -> Result<(), IngestError> {
-        let result = match self.kind {
-            InputKind::Media => self.run_media(&events).await,
-            InputKind::Data => self.run_data(&events).await,
-        };
-        match &result {
-            Ok(()) => tracing::info!("input ended"),
-            Err(error) => tracing::warn!(%error, "input failed"),
+    async fn run(self: Box<Self>, stage: Stage) -> Result<(), IngestError> {
+        let mut chunks = self.open()?;
+        // Whoever brings nothing yet must not keep others from going on air.
+        chunks.begun().await;
+        let air = stage.go_on_air(Publication { name: self.source.to_string(), takeover: false })?;
+        match self.kind {
+            InputKind::Media => self.run_media(chunks, &air).await,
+            InputKind::Data => self.run_data(chunks, &air).await,
         }
-        result
     }
 }
 
-/// Sends all events of the cutter, units of a stored input at their time.
-async fn send_all(
+/// Reads an input once, from its start to its end.
+async fn media_pass(
+    mut chunks: Chunks,
     cutter: &mut Cutter,
     pace: &mut Option<Pace>,
-    events: &Sender<IngestEvent>,
+    air: &OnAir,
 ) -> Result<(), IngestError> {
+    while let Some(chunk) = chunks.next().await {
+        let pushed = cutter.push(&chunk?);
+        send_all(cutter, pace, air).await?;
+        pushed?;
+    }
+    cutter.finish();
+    send_all(cutter, pace, air).await
+}
+
+/// Sends all events of the cutter, units of a stored input at their time.
+async fn send_all(cutter: &mut Cutter, pace: &mut Option<Pace>, air: &OnAir) -> Result<(), IngestError> {
     while let Some(event) = cutter.poll() {
         if let (Some(pace), IngestEvent::Unit(unit)) = (pace.as_mut(), &event) {
             pace.wait(Duration::from_micros(unit.pts_us)).await;
         }
-        send(event, events).await?;
+        send(event, air).await?;
     }
     Ok(())
 }
 
-async fn send(event: IngestEvent, events: &Sender<IngestEvent>) -> Result<(), IngestError> {
-    events.send(event).await.map_err(|_| IngestError::Closed)
+async fn send(event: IngestEvent, air: &OnAir) -> Result<(), IngestError> {
+    Ok(air.send(event).await?)
 }
 
 fn at_path(path: &std::path::Path, error: std::io::Error) -> std::io::Error {
@@ -211,6 +216,7 @@ fn at_path(path: &std::path::Path, error: std::io::Error) -> std::io::Error {
 
 struct DataRun {
     cutter: DataCutter,
+    /// When the broadcast's clock was at zero.
     start: Instant,
     pace: Pace,
     /// Bytes read so far.
@@ -219,22 +225,18 @@ struct DataRun {
 
 impl DataRun {
     /// The next chunk; what was gathered leaves when it has waited long enough.
-    async fn next_chunk(
-        &mut self,
-        chunks: &mut Chunks,
-        events: &Sender<IngestEvent>,
-    ) -> Result<Option<Bytes>, IngestError> {
+    async fn next_chunk(&mut self, chunks: &mut Chunks, air: &OnAir) -> Result<Option<Bytes>, IngestError> {
         loop {
-            let Some(deadline) = self.cutter.deadline() else { return Ok(chunks.recv().await.transpose()?) };
+            let Some(deadline) = self.cutter.deadline() else { return Ok(chunks.next().await.transpose()?) };
             tokio::select! {
                 biased;
-                () = sleep_until(self.start + deadline) => self.flush(events).await?,
-                chunk = chunks.recv() => return Ok(chunk.transpose()?),
+                () = sleep_until(self.start + deadline) => self.flush(air).await?,
+                chunk = chunks.next() => return Ok(chunk.transpose()?),
             }
         }
     }
 
-    async fn take(&mut self, chunk: &[u8], rate: u64, events: &Sender<IngestEvent>) -> Result<(), IngestError> {
+    async fn take(&mut self, chunk: &[u8], rate: u64, air: &OnAir) -> Result<(), IngestError> {
         // Small enough steps that a rate is kept smoothly: a tenth of a second each.
         let step = if rate == 0 { CHUNK_BYTES } else { usize::try_from(rate / 10).unwrap_or(CHUNK_BYTES).max(1) };
         for bytes in chunk.chunks(step) {
@@ -244,18 +246,18 @@ impl DataRun {
             }
             self.read += bytes.len() as u64;
             for unit in self.cutter.push(bytes, self.start.elapsed()) {
-                send(IngestEvent::Unit(unit), events).await?;
+                send(IngestEvent::Unit(unit), air).await?;
             }
             if self.cutter.deadline().is_some_and(|deadline| deadline <= self.start.elapsed()) {
-                self.flush(events).await?;
+                self.flush(air).await?;
             }
         }
         Ok(())
     }
 
-    async fn flush(&mut self, events: &Sender<IngestEvent>) -> Result<(), IngestError> {
+    async fn flush(&mut self, air: &OnAir) -> Result<(), IngestError> {
         match self.cutter.flush() {
-            Some(unit) => send(IngestEvent::Unit(unit), events).await,
+            Some(unit) => send(IngestEvent::Unit(unit), air).await,
             None => Ok(()),
         }
     }

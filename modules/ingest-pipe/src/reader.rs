@@ -10,8 +10,29 @@ pub const CHUNK_BYTES: usize = 64 * 1024;
 /// Chunks that wait to be cut; a writer that is faster waits.
 const CHUNKS_MAX: usize = 4;
 
-/// Chunks in order, then the end of the channel; an error is the last item.
-pub type Chunks = mpsc::Receiver<std::io::Result<Bytes>>;
+/// Chunks in order; an error is the last item.
+#[derive(Debug)]
+pub struct Chunks {
+    receiver: mpsc::Receiver<std::io::Result<Bytes>>,
+    first: Option<std::io::Result<Bytes>>,
+}
+
+impl Chunks {
+    /// The next chunk; none at the end.
+    pub async fn next(&mut self) -> Option<std::io::Result<Bytes>> {
+        match self.first.take() {
+            Some(first) => Some(first),
+            None => self.receiver.recv().await,
+        }
+    }
+
+    /// Waits until there is a first chunk, or an end.
+    pub async fn begun(&mut self) {
+        if self.first.is_none() {
+            self.first = self.receiver.recv().await;
+        }
+    }
+}
 
 /// Reads from what `open` gives until it ends or nobody takes the chunks.
 ///
@@ -22,7 +43,7 @@ pub fn spawn<R: Read>(open: impl FnOnce() -> std::io::Result<R> + Send + 'static
         Ok(input) => read_all(input, &chunks),
         Err(error) => drop(chunks.blocking_send(Err(error))),
     })?;
-    Ok(receiver)
+    Ok(Chunks { receiver, first: None })
 }
 
 fn read_all(mut input: impl Read, chunks: &mpsc::Sender<std::io::Result<Bytes>>) {

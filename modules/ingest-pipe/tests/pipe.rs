@@ -1,25 +1,32 @@
 //! The ingest as a source sees it; the clock is paused, so hours take no time.
 
-mod common;
-
+use std::path::PathBuf;
 use std::time::Duration;
 
-use common::{fixture, path};
 use peerstream_ingest_pipe::{Config, DATA_UNIT_BYTES, InputKind, Pipe};
-use peerstream_sdk::traits::ingest::{Ingest, IngestError, IngestEvent, UNIT_QUEUE_MAX, Unit};
-use tokio::sync::mpsc;
+use peerstream_sdk::traits::ingest::{Ingest, IngestError, IngestEvent, Programme, Unit, stage};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+/// The path of a fixture.
+fn path(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "../../framework/media/tests/fixtures", name].iter().collect()
+}
+
+/// The bytes of a fixture.
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(path(name)).unwrap()
+}
+
 struct World {
-    events: mpsc::Receiver<IngestEvent>,
+    programme: Programme,
     run: JoinHandle<Result<(), IngestError>>,
 }
 
 impl World {
     fn start(pipe: Pipe) -> Self {
-        let (sender, events) = mpsc::channel(UNIT_QUEUE_MAX);
-        Self { events, run: tokio::spawn(Box::new(pipe).run(sender)) }
+        let (stage, programme) = stage();
+        Self { programme, run: tokio::spawn(Box::new(pipe).run(stage)) }
     }
 
     fn of(config: Config) -> Self {
@@ -28,7 +35,7 @@ impl World {
 
     async fn unit(&mut self) -> Option<Unit> {
         loop {
-            match self.events.recv().await? {
+            match self.programme.next().await? {
                 IngestEvent::Unit(unit) => return Some(unit),
                 _ => continue,
             }
@@ -73,7 +80,7 @@ async fn a_clip_in_memory_loops_in_real_time_and_without_a_break() {
         last = unit;
     }
     assert!(start.elapsed().abs_diff(Duration::from_micros(last.pts_us)) < Duration::from_millis(50));
-    drop(world.events);
+    drop(world.programme);
     assert!(matches!(world.run.await.unwrap(), Err(IngestError::Closed)));
 }
 

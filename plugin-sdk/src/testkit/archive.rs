@@ -90,7 +90,7 @@ impl Stream {
 
     /// Its init.
     pub fn init(&mut self) -> Item {
-        let encoded = Init { mime: "video/mp4".into(), bytes: vec![1, 2, 3] }.encode();
+        let encoded = Init { mime: "video/mp4".into(), title: String::new(), bytes: vec![1, 2, 3] }.encode();
         self.init = InitId::of(&encoded);
         Item::Init { id: self.init, encoded: encoded.into() }
     }

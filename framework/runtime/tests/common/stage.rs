@@ -11,7 +11,7 @@ use peerstream::overlay::{Context, Event, Plan, TreeStrategy};
 use peerstream::plugins::{Plugins, Running};
 use peerstream::protocol::id::Stripes;
 use peerstream::traits::Lifecycle;
-use peerstream::traits::ingest::{Ingest, IngestError, IngestEvent, Kind, Unit};
+use peerstream::traits::ingest::{Ingest, IngestError, IngestEvent, Kind, Publication, Stage, Unit};
 use peerstream::traits::transport::{IceServers, Link, LinkEvent, SendError, Side, Transport};
 use tokio::sync::mpsc;
 
@@ -68,14 +68,15 @@ impl Ingest for Units {
         Kind::Media
     }
 
-    async fn run(self: Box<Self>, events: mpsc::Sender<IngestEvent>) -> Result<(), IngestError> {
+    async fn run(self: Box<Self>, stage: Stage) -> Result<(), IngestError> {
+        let air = stage.go_on_air(Publication { name: "units".into(), ..Publication::default() })?;
         let init = IngestEvent::Init { bytes: vec![1; 50].into(), mime: "video/mp4".into() };
-        let _ = events.send(init).await;
+        let _ = air.send(init).await;
         for n in 0..self.count {
             let payload = vec![n as u8; 20_000].into();
             let unit =
                 Unit { payload, pts_us: n * 500_000, duration_us: 500_000, join_point: true, discontinuity: false };
-            let _ = events.send(IngestEvent::Unit(unit)).await;
+            let _ = air.send(IngestEvent::Unit(unit)).await;
             tokio::time::sleep(self.pause).await;
         }
         if !self.ends {
@@ -93,7 +94,7 @@ pub async fn broadcast(units: Units, plugins: Plugins) -> (Broadcast, Arc<Runnin
     let config = Config {
         term: publisher.begin_term(),
         publisher,
-        ingest: Box::new(units),
+        ingests: vec![("units".into(), Box::new(units))],
         deciders,
         transport: Arc::new(NoTransport),
         ice: vec![],

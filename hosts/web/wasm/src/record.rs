@@ -41,7 +41,7 @@ pub enum Kind {
     Send = 7,
     /// A new epoch begins; `a` is 0 for media and 1 for data.
     Begin = 8,
-    /// The init: the first `a` bytes are its type, the others its codec header.
+    /// The init: the first `a` bytes are its type, the next `b` what is being played, the others its codec header.
     Init = 9,
     /// The bytes are segment `value`.
     Deliver = 10,
@@ -123,7 +123,7 @@ impl Record {
 /// What [`record`] cannot read from the order itself.
 pub trait Source {
     /// The type and codec header in force, if there is one.
-    fn init(&self) -> Option<(&str, &[u8])>;
+    fn init(&self) -> Option<(&str, &str, &[u8])>;
     /// ICE servers, one a line.
     fn ice(&self) -> String;
     /// Appends a segment's payload; false when it is gone.
@@ -152,8 +152,9 @@ pub fn record(output: Output, source: &impl Source, held: &mut Vec<u8>) -> Optio
         }
         Output::Begin(carries) => Record::new(Kind::Begin).with(u32::from(carries == Carries::Data), 0),
         Output::Init => {
-            let (mime, bytes) = source.init()?;
-            Record::new(Kind::Init).with(narrow(mime.len() as u64), 0).at(hold(&[mime.as_bytes(), bytes].concat()))
+            let (mime, title, bytes) = source.init()?;
+            let held = hold(&[mime.as_bytes(), title.as_bytes(), bytes].concat());
+            Record::new(Kind::Init).with(narrow(mime.len() as u64), narrow(title.len() as u64)).at(held)
         }
         Output::Deliver(seq) => Record::new(Kind::Deliver).value(seq.0).at(hold_payload(source, seq, held)?),
         Output::Skip(from, to) => Record::new(Kind::Skip).with(narrow(to.0.saturating_sub(from.0)), 0).value(from.0),
@@ -230,8 +231,8 @@ mod tests {
     struct Lends;
 
     impl Source for Lends {
-        fn init(&self) -> Option<(&str, &[u8])> {
-            Some(("video/mp4", b"ftyp"))
+        fn init(&self) -> Option<(&str, &str, &[u8])> {
+            Some(("video/mp4", "a song", b"ftyp"))
         }
         fn ice(&self) -> String {
             "stun:a\nstun:b".into()
@@ -248,11 +249,11 @@ mod tests {
     }
 
     #[test]
-    fn an_init_carries_its_type_and_its_header() {
+    fn an_init_carries_its_type_its_title_and_its_header() {
         let mut held = b"before".to_vec();
         let init = record(Output::Init, &Lends, &mut held).unwrap();
-        assert_eq!((init.kind, init.a), (Kind::Init, 9));
-        assert_eq!(bytes(&init, &held), b"video/mp4ftyp");
+        assert_eq!((init.kind, init.a, init.b), (Kind::Init, 9, 6));
+        assert_eq!(bytes(&init, &held), b"video/mp4a songftyp");
     }
 
     #[test]

@@ -64,8 +64,8 @@ impl Session {
 struct Lender<'a>(&'a Node);
 
 impl Source for Lender<'_> {
-    fn init(&self) -> Option<(&str, &[u8])> {
-        self.0.init().map(|init| (init.mime.as_str(), init.bytes.as_slice()))
+    fn init(&self) -> Option<(&str, &str, &[u8])> {
+        self.0.init().map(|init| (init.mime.as_str(), init.title.as_str(), init.bytes.as_slice()))
     }
 
     fn ice(&self) -> String {

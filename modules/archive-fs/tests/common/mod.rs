@@ -57,7 +57,7 @@ pub fn item(seq: u64) -> Item {
 }
 
 pub fn init() -> Item {
-    let init = Init { mime: "video/mp4".into(), bytes: vec![9; 700] };
+    let init = Init { mime: "video/mp4".into(), title: String::new(), bytes: vec![9; 700] };
     let encoded = init.encode();
     Item::Init { id: InitId::of(&encoded), encoded: encoded.into() }
 }

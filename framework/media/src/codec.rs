@@ -1,6 +1,6 @@
 //! Names codecs the way browsers ask for them, such as `avc1.64001f` (RFC 6381).
 
-use peerstream_sdk::traits::ingest::IngestError;
+use peerstream_traits::ingest::IngestError;
 
 use crate::boxes::{Child, FourCc, Reader, descend, find, letters};
 

@@ -1,6 +1,6 @@
 //! Reads ISO base media boxes: bounded, never past the end, never a panic.
 
-use peerstream_sdk::traits::ingest::IngestError;
+use peerstream_traits::ingest::IngestError;
 
 /// The four letters that name a box.
 pub type FourCc = [u8; 4];

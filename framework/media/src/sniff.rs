@@ -1,6 +1,6 @@
 //! Says what an input is that is not an MP4.
 
-use peerstream_sdk::traits::ingest::IngestError;
+use peerstream_traits::ingest::IngestError;
 
 use crate::FFMPEG_COMMAND;
 use crate::boxes::malformed;

@@ -100,7 +100,7 @@ fn the_command_we_print_needs_no_advice() {
     if !has_tools() {
         return;
     }
-    let (command, _) = peerstream_ingest_pipe::FFMPEG_COMMAND.split_once(" | ").unwrap();
+    let (command, _) = peerstream_media::FFMPEG_COMMAND.split_once(" | ").unwrap();
     let args = command.strip_prefix("ffmpeg -i INPUT ").unwrap().split(' ');
     let picture = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=30:duration=4"];
     let sound = ["-f", "lavfi", "-i", "sine=sample_rate=48000:duration=4"];

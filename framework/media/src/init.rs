@@ -1,6 +1,6 @@
 //! Reads the codec header (`moov`): the tracks, their clocks and their defaults.
 
-use peerstream_sdk::traits::ingest::IngestError;
+use peerstream_traits::ingest::IngestError;
 
 use crate::boxes::{Reader, children, descend, malformed};
 use crate::codec::{self, Codec};

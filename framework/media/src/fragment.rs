@@ -1,6 +1,6 @@
 //! Reads a fragment's header (`moof`) and rewrites its times.
 
-use peerstream_sdk::traits::ingest::IngestError;
+use peerstream_traits::ingest::IngestError;
 
 use crate::boxes::{Child, Reader, children, find, malformed};
 use crate::init::{Content, Defaults, Tracks};

@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use peerstream_ingest_pipe::Cutter;
-use peerstream_sdk::traits::ingest::{IngestEvent, Unit};
+use peerstream_media::Cutter;
+use peerstream_traits::ingest::{IngestEvent, Unit};
 
 /// Everything a cutter said about an input.
 #[derive(Debug, Default)]
@@ -58,21 +58,16 @@ impl Cut {
             match event {
                 IngestEvent::Init { bytes: init, .. } => bytes.extend_from_slice(init),
                 IngestEvent::Unit(unit) => bytes.extend_from_slice(&unit.payload),
-                IngestEvent::Advice(_) => {}
+                IngestEvent::Title(_) | IngestEvent::Advice(_) => {}
             }
         }
         bytes
     }
 }
 
-/// The path of a fixture.
-pub fn path(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests/fixtures", name].iter().collect()
-}
-
 /// The bytes of a fixture.
 pub fn fixture(name: &str) -> Vec<u8> {
-    std::fs::read(path(name)).unwrap()
+    std::fs::read([env!("CARGO_MANIFEST_DIR"), "tests/fixtures", name].iter().collect::<PathBuf>()).unwrap()
 }
 
 /// A fixture, cut once.

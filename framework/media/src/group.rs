@@ -1,7 +1,7 @@
 //! Gathers fragments until they are worth a unit.
 
 use bytes::{Bytes, BytesMut};
-use peerstream_sdk::traits::ingest::{UNIT_BYTES_MAX, Unit};
+use peerstream_traits::ingest::{UNIT_BYTES_MAX, Unit};
 
 /// A unit holds this much media, in microseconds.
 pub const UNIT_US: i128 = 100_000;

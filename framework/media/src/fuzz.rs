@@ -1,6 +1,6 @@
 //! The body of the fuzz target: `cargo fuzz` needs only a shell around [`fuzz_cut`].
 
-use peerstream_sdk::traits::ingest::{INIT_BYTES_MAX, IngestEvent, UNIT_BYTES_MAX};
+use peerstream_traits::ingest::{INIT_BYTES_MAX, IngestEvent, UNIT_BYTES_MAX};
 
 use crate::cutter::Cutter;
 
@@ -48,6 +48,7 @@ pub fn check_promises(events: &[IngestEvent]) {
                 assert!(unit.pts_us >= last, "time goes back from {last} to {}", unit.pts_us);
                 last = unit.pts_us;
             }
+            IngestEvent::Title(_) => panic!("a cutter knows no titles"),
             IngestEvent::Advice(text) => {
                 assert!(!text.is_empty());
                 advice += 1;

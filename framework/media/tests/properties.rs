@@ -3,7 +3,7 @@
 mod common;
 
 use common::fixture;
-use peerstream_ingest_pipe::fuzz::{check_promises, cut, fuzz_cut};
+use peerstream_media::fuzz::{check_promises, cut, fuzz_cut};
 use proptest::prelude::*;
 
 const MEDIA: [&str; 9] = [

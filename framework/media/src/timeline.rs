@@ -73,6 +73,11 @@ struct Lane {
 }
 
 impl Timeline {
+    /// A clock that begins at this time, in outgoing microseconds.
+    pub fn starting_at(start: i128) -> Self {
+        Self { floor: start, end: start, ..Self::default() }
+    }
+
     /// The codec changed: tracks and their clocks are new.
     pub fn new_tracks(&mut self) {
         self.tracks.clear();
@@ -139,7 +144,7 @@ impl Timeline {
     fn jump(&mut self, track: u32, start: i128) -> Option<i128> {
         let Some(position) = self.position else {
             // An input that starts near zero keeps its clock.
-            self.offset = if start > JUMP_MAX { -start } else { 0 };
+            self.offset = self.end - if start > JUMP_MAX { start } else { 0 };
             return None;
         };
         let lane = self.tracks.get(&track).filter(|lane| lane.era == self.era);
@@ -282,6 +287,15 @@ mod tests {
         assert_eq!(place(&mut line, AUDIO, 40, 20), (20, None), "two packets of the same time: the first");
         assert_eq!(place(&mut line, AUDIO, 40, 20), (40, None), "and the second");
         assert_eq!(place(&mut line, AUDIO, 160, 20), (160, None), "a real gap stays one");
+    }
+
+    #[test]
+    fn an_input_that_begins_later_keeps_its_clock_from_there_on() {
+        let mut line = Timeline::starting_at(60 * MICROS);
+        assert_eq!(place(&mut line, VIDEO, 20, 40), (60_020, None));
+        assert_eq!(place(&mut line, AUDIO, 0, 20), (60_000, None));
+        let mut line = Timeline::starting_at(60 * MICROS);
+        assert_eq!(place(&mut line, VIDEO, 500_000, 40), (60_000, None), "a clock that counts from elsewhere");
     }
 
     #[test]

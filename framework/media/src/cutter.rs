@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
-use peerstream_sdk::traits::ingest::{INIT_BYTES_MAX, IngestError, IngestEvent, UNIT_BYTES_MAX};
+use peerstream_traits::ingest::{INIT_BYTES_MAX, IngestError, IngestEvent, UNIT_BYTES_MAX};
 
 use crate::advice::{Adviser, Kind, Picture, seconds};
 use crate::boxes::{FourCc, Header, letters, malformed};
@@ -37,7 +37,7 @@ struct Whole {
 ///
 /// [`push`](Self::push) takes bytes in pieces of any size, [`poll`](Self::poll) gives the events, in order; how the
 /// bytes were divided makes no difference. It holds at most one unit, one fragment and what was pushed last.
-/// The outgoing times begin near zero, never go back, and are written into the fragments.
+/// The outgoing times begin near where it was told to begin, never go back, and are written into the fragments.
 /// A unit's time is that of decoding its first picture: with B-frames it is shown a little later.
 #[derive(Debug, Default)]
 pub struct Cutter {
@@ -72,6 +72,11 @@ impl Cutter {
     /// Waits for the first box.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Waits for the first box of an input that begins at this time, in microseconds of the broadcast's clock.
+    pub fn starting_at(start_us: u64) -> Self {
+        Self { timeline: Timeline::starting_at(start_us.into()), ..Self::default() }
     }
 
     /// Takes the next bytes; after an error it stays in error. Events before the error are still given.
