@@ -1,8 +1,10 @@
-//! The body of the fuzz target: `cargo fuzz` needs only a shell around [`fuzz_cut`].
+//! The bodies of the fuzz targets: `cargo fuzz` needs only a shell around [`fuzz_cut`] and [`fuzz_mux`].
 
 use peerstream_traits::ingest::{INIT_BYTES_MAX, IngestEvent, UNIT_BYTES_MAX};
 
 use crate::cutter::Cutter;
+use crate::format::{Audio, Video};
+use crate::mux::{Lane, Muxer, Sample};
 
 /// As many as there are kinds of advice.
 const ADVICE_MAX: usize = 9;
@@ -13,6 +15,30 @@ pub fn fuzz_cut(data: &[u8]) {
     let whole = cut(input, usize::MAX);
     assert_eq!(whole, cut(input, usize::from(first) + 1), "pieces of {} bytes", usize::from(first) + 1);
     check_promises(&whole.0);
+}
+
+/// Reads bytes as the format that the first byte names, and muxes them as samples; panics if the cutter does not take that.
+pub fn fuzz_mux(data: &[u8]) {
+    let Some((&which, record)) = data.split_first() else { return };
+    let mut muxer = Muxer::default();
+    match which % 5 {
+        0 => drop(Video::h264(record).map(|video| muxer.set_video(video))),
+        1 => drop(Video::hevc(record).map(|video| muxer.set_video(video))),
+        2 => drop(Audio::aac(record).map(|audio| muxer.set_audio(audio))),
+        3 => drop(Audio::opus(record).map(|audio| muxer.set_audio(audio))),
+        _ => drop(Video::av1(record).map(|video| muxer.set_video(video))),
+    }
+    for (n, bytes) in record.chunks(8).enumerate() {
+        let at_us = u64::from(bytes[0]) * 10_000 * n as u64;
+        let sample = Sample { at_us, shift_us: 0, key: n % 4 == 0, bytes: bytes.to_vec().into() };
+        let lane = if which & 0x80 == 0 { Lane::Video } else { Lane::Audio };
+        muxer.push(lane, sample).expect("small samples are taken");
+    }
+    muxer.finish();
+    let bytes: Vec<u8> = std::iter::from_fn(|| muxer.poll()).flatten().collect();
+    let (events, error) = cut(&bytes, usize::MAX);
+    assert_eq!(error, None);
+    check_promises(&events);
 }
 
 /// All events of an input given in pieces of `len` bytes, then given once more as a loop; and the error, if any.

@@ -11,18 +11,27 @@
 //! assert_eq!(cutter.poll(), None);
 //! ```
 
+mod aac;
 mod advice;
+mod av1;
+mod avc;
+mod bits;
 pub mod boxes;
 pub mod codec;
 pub mod cutter;
+pub mod format;
 pub mod fragment;
 pub mod fuzz;
 mod group;
+mod hevc;
 pub mod init;
+pub mod mux;
+pub mod opus;
 mod sniff;
 mod timeline;
 
 pub use cutter::Cutter;
+pub use mux::Muxer;
 
 /// The muxer flags that the input needs.
 pub const MOVFLAGS: &str = "frag_every_frame+empty_moov+default_base_moof";

@@ -1,6 +1,9 @@
 //! Fixtures and a cutter that is run to its end.
 #![allow(dead_code)]
 
+pub mod samples;
+pub mod tools;
+
 use std::path::PathBuf;
 
 use peerstream_media::Cutter;
