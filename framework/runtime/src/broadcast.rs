@@ -187,7 +187,7 @@ impl Broadcast {
         let source = Arc::new(source);
         let (state_tx, state) = watch::channel(State::Waiting);
         let (intake, watched) = Intake::new(source.clone(), state_tx.clone(), plugins.clone());
-        let pump = tokio::spawn(intake.run(ingests));
+        let pump = tokio::spawn(intake.run(publisher.stream_key(), ingests));
         let figures = Figures {
             hub: hub.clone(),
             source: source.clone(),

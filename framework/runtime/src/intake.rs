@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use peerstream_protocol::segment::{Init, MIME_BYTES_MAX};
+use peerstream_traits::Secret;
 use peerstream_traits::ingest::{
     Billing, BoxedIngest, INIT_BYTES_MAX, IngestError, IngestEvent, TITLE_BYTES_MAX, UNIT_BYTES_MAX, stage,
 };
@@ -52,8 +53,8 @@ impl Intake {
     }
 
     /// Takes input until every ingest has ended; then the stream has ended, or failed if none ended well.
-    pub(crate) async fn run(self, ingests: Vec<(String, BoxedIngest)>) {
-        let (stage, mut programme) = stage();
+    pub(crate) async fn run(self, key: Secret, ingests: Vec<(String, BoxedIngest)>) {
+        let (stage, mut programme) = stage(key);
         let mut running = JoinSet::new();
         for (name, ingest) in ingests {
             let stage = stage.clone();

@@ -11,6 +11,7 @@ use std::time::Duration;
 use peerstream_protocol::cert::EpochCert;
 use peerstream_protocol::crypto::{PublicKey, SecretKey, Signature};
 use peerstream_protocol::id::{Epoch, Term};
+use peerstream_traits::Secret;
 use tracing::warn;
 
 use crate::clock;
@@ -130,6 +131,14 @@ impl Publisher {
     /// A secret for admission tickets that outlives a restart.
     pub fn admission_secret(&self) -> [u8; 32] {
         self.secret.derive("peerstream 2026 admission secret")
+    }
+
+    /// What streamers' programs show to go on air, unless an input's options say otherwise: 24 letters and digits that outlive a
+    /// restart. Who knows it does not know the publisher's key.
+    pub fn stream_key(&self) -> Secret {
+        const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+        let secret = self.secret.derive("peerstream 2026 stream key");
+        Secret::new(secret.iter().take(24).map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect::<String>())
     }
 
     /// Begins an epoch: its number is the wall clock, or one more than the last one when the clock was set back.

@@ -1,12 +1,15 @@
 //! Live input: whatever cuts a stream into units for the source to number and sign.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use peerstream_protocol::segment::{INIT_BYTES_MAX, Kind, PAYLOAD_BYTES_MAX as UNIT_BYTES_MAX, TITLE_BYTES_MAX};
 
-use crate::Lifecycle;
 pub use crate::stage::{Billing, OffAir, OnAir, Programme, Publication, Stage, stage};
+use crate::{Lifecycle, Secret};
 
 /// Units that wait for the source; an ingest that is faster waits (a pipe stops being read).
 pub const UNIT_QUEUE_MAX: usize = 64;
@@ -72,14 +75,32 @@ pub struct Instruction {
     pub text: String,
 }
 
+/// Answers the programs of streamers on the host's own web server, for inputs that are spoken to over HTTP.
+#[async_trait]
+pub trait Web: Send + Sync {
+    /// Answers a request to `/ingest/NAME` or below; its path begins after the name, with `/` or empty. `from` is who asks.
+    /// Bodies are at most [`WEB_BODY_BYTES_MAX`].
+    async fn answer(&self, from: IpAddr, request: http::Request<Bytes>) -> http::Response<Bytes>;
+}
+
+/// The largest body of a request to an ingest, in bytes.
+pub const WEB_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// What answers for an ingest, as the host holds it.
+pub type SharedWeb = Arc<dyn Web>;
+
 /// A live input.
 #[async_trait]
 pub trait Ingest: Lifecycle {
     /// Whether the units are media or plain bytes.
     fn kind(&self) -> Kind;
-    /// What streamers are told; asked once, after the start.
-    fn instructions(&self) -> Vec<Instruction> {
+    /// What streamers are told; asked once, after the start. `key` is that of [`Stage::key`].
+    fn instructions(&self, _key: &Secret) -> Vec<Instruction> {
         Vec::new()
+    }
+    /// What answers for it on the host's web server; asked once, after the start.
+    fn web(&self) -> Option<SharedWeb> {
+        None
     }
     /// Takes publications and sends what they bring until there can be no more; `Ok` means that the input ended by itself.
     /// Cancelled by dropping the future.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use crate::Secret;
 use crate::ingest::{IngestError, IngestEvent, UNIT_QUEUE_MAX};
 
 /// Somebody who wants to be on air.
@@ -83,6 +84,7 @@ impl Shared {
 #[derive(Clone, Debug)]
 pub struct Stage {
     shared: Arc<Shared>,
+    key: Secret,
     events: mpsc::Sender<IngestEvent>,
 }
 
@@ -93,13 +95,13 @@ pub struct Programme {
     billing: watch::Receiver<Billing>,
 }
 
-/// A stage and what is read from it.
-pub fn stage() -> (Stage, Programme) {
+/// A stage with the stream key that streamers show, and what is read from it.
+pub fn stage(key: Secret) -> (Stage, Programme) {
     let (events, receiver) = mpsc::channel(UNIT_QUEUE_MAX);
     let (billing, watched) = watch::channel(Billing::default());
     let state = State { zero: None, end_us: 0, current: None, turn: 0 };
     let shared = Arc::new(Shared { state: Mutex::new(state), billing });
-    (Stage { shared, events }, Programme { events: receiver, billing: watched })
+    (Stage { shared, key, events }, Programme { events: receiver, billing: watched })
 }
 
 impl Programme {
@@ -142,7 +144,13 @@ impl Stage {
         Ok(OnAir { shared: self.shared.clone(), events: self.events.clone(), turn, start_us, ended })
     }
 
-    /// Whether the broadcast takes no input any more.
+    /// What a streamer shows who wants to go on air, unless the input's own options say otherwise: the same for all inputs of
+    /// a publisher, also after a restart.
+    pub fn key(&self) -> &Secret {
+        &self.key
+    }
+
+    /// Waits until the broadcast takes no input any more.
     pub async fn closed(&self) {
         self.events.closed().await;
     }
@@ -223,7 +231,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_second_publication_is_refused_and_told_who_is_on_air() {
-        let (stage, programme) = stage();
+        let (stage, programme) = stage(Secret::default());
         let first = stage.go_on_air(named("one", false)).unwrap();
         assert_eq!(stage.go_on_air(named("two", false)).unwrap_err(), OffAir::Busy("one".into()));
         drop(first);
@@ -235,7 +243,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_that_takes_over_ends_the_other_and_stays_when_that_one_goes() {
-        let (stage, mut programme) = stage();
+        let (stage, mut programme) = stage(Secret::default());
         let first = stage.go_on_air(named("one", false)).unwrap();
         first.send(unit(0)).await.unwrap();
         let second = stage.go_on_air(named("two", true)).unwrap();
@@ -249,7 +257,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_publication_begins_behind_the_last_one_and_as_much_later_as_the_pause_was() {
-        let (stage, _programme) = stage();
+        let (stage, _programme) = stage(Secret::default());
         let first = stage.go_on_air(named("one", false)).unwrap();
         assert_eq!(first.start_us(), 0);
         first.send(unit(7_000_000)).await.unwrap();
@@ -261,7 +269,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_end_of_the_broadcast_is_the_end_of_the_publication() {
-        let (stage, programme) = stage();
+        let (stage, programme) = stage(Secret::default());
         let first = stage.go_on_air(named("one", false)).unwrap();
         drop(programme);
         assert_eq!(first.off_air().await, OffAir::Closed);

@@ -26,6 +26,7 @@ mod entrance;
 mod equip;
 mod failure;
 mod health;
+mod inputs;
 mod inspect;
 mod lab;
 mod libraries;

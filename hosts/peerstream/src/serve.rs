@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use peerstream::broadcast::{self, Broadcast, State};
 use peerstream::key::Publisher;
+use peerstream::traits::Secret;
 use peerstream::traits::ingest::{BoxedIngest, Instruction};
 use peerstream_registry::Layers;
 use serde_json::json;
@@ -19,6 +20,7 @@ use crate::assembly::{Assembly, Instance};
 use crate::cli::{DemoArgs, HostArgs, KindArg, ServeArgs};
 use crate::config::{Ice, Limits, Serve, Source};
 use crate::failure::Failure;
+use crate::inputs::Inputs;
 use crate::reload::{MakeLayers, Reload};
 use crate::server::{self, Shared};
 use crate::setup::Setup;
@@ -93,9 +95,10 @@ fn inputs(args: &ServeArgs, layers: &mut Layers) {
 async fn broadcast(setup: Setup, layers: MakeLayers, publisher: Publisher) -> Result<ExitCode, Failure> {
     let Setup { config, assembly } = setup;
     let (serve, limits) = (config.section::<Serve>("serve"), config.section::<Limits>("limits"));
-    let instructions = ready(&assembly.ingests).await?;
+    let instructions = ready(&assembly.ingests, &publisher.stream_key()).await?;
     let plugins = equip::plugins(&assembly, &publisher)?;
     let plugins = Arc::new(plugins.start().await.map_err(anyhow::Error::from)?);
+    let inputs = Inputs::of(&assembly.ingests);
     let Assembly { strategy, fallback, ladder, transport, ingests, .. } = assembly;
     let deciders = broadcast::Deciders {
         name: strategy.spec.plugin,
@@ -127,7 +130,7 @@ async fn broadcast(setup: Setup, layers: MakeLayers, publisher: Publisher) -> Re
         limits: bounds,
     };
     let broadcast = Broadcast::start_with(broadcast, extras);
-    let shared = Arc::new(Shared::new(broadcast, serve.title, limits.connections_per_address, counters));
+    let shared = Arc::new(Shared::new(broadcast, serve.title, inputs, limits.connections_per_address, counters));
     let reload = Reload::new(layers, config, plugins.clone());
     banner::show(listen, shared.broadcast.publisher(), &instructions);
     let linger = Duration::from_secs(serve.linger_s);
@@ -153,13 +156,13 @@ async fn reread(reload: &Reload, shared: &Shared) -> Infallible {
 }
 
 /// An input that is not there is told before anything is opened. Gives what streamers are to type.
-async fn ready(ingests: &[Instance<BoxedIngest>]) -> Result<Vec<Instruction>, Failure> {
+async fn ready(ingests: &[Instance<BoxedIngest>], key: &Secret) -> Result<Vec<Instruction>, Failure> {
     let mut instructions = Vec::new();
     for Instance { spec, it, .. } in ingests {
         let input = &spec.instance;
         it.probe().await.map_err(|error| anyhow!("input {input}: {error}"))?;
         it.start().await.map_err(|error| Failure::Usage(anyhow!("input {input}: {error}")))?;
-        instructions.extend(it.instructions());
+        instructions.extend(it.instructions(key));
     }
     Ok(instructions)
 }

@@ -12,11 +12,12 @@ use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, X_CO
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use peerstream::broadcast::Broadcast;
 use peerstream::plugins::compliance::NOTICE_BYTES_MAX;
+use peerstream::traits::ingest::WEB_BODY_BYTES_MAX;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::debug;
@@ -24,6 +25,7 @@ use tracing::debug;
 use crate::admission::Admission;
 use crate::allowance::Allowance;
 use crate::config::Limits;
+use crate::inputs::{self, Inputs};
 use crate::{api, assets, control, entrance, health, metrics, takedown};
 
 /// A request's head must arrive, and an idle connection say something, within this time.
@@ -38,6 +40,8 @@ pub struct Shared {
     pub broadcast: Broadcast,
     /// Shown above the player.
     pub title: Option<String>,
+    /// What answers for inputs.
+    pub inputs: Inputs,
     /// Who may open control connections.
     pub admission: Admission,
     /// What is counted.
@@ -53,12 +57,14 @@ impl Shared {
     pub fn new(
         broadcast: Broadcast,
         title: Option<String>,
+        inputs: Inputs,
         connections_per_address: usize,
         counters: Arc<metrics::Counters>,
     ) -> Self {
         Self {
             broadcast,
             title,
+            inputs,
             admission: Admission::new(connections_per_address),
             counters,
             questions: Allowance::new(entrance::QUESTIONS.0, entrance::QUESTIONS.1),
@@ -79,6 +85,8 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/admission", get(entrance::ask))
         .route("/api/v1/plugins", get(health::plugins))
         .route("/api/v1/takedown", post(takedown::submit).layer(DefaultBodyLimit::max(NOTICE_BYTES_MAX)))
+        .route("/ingest/{name}", any(inputs::answer).layer(DefaultBodyLimit::max(WEB_BODY_BYTES_MAX)))
+        .route("/ingest/{name}/{*path}", any(inputs::answer).layer(DefaultBodyLimit::max(WEB_BODY_BYTES_MAX)))
         .fallback(asset)
         .layer(middleware::from_fn(common_headers))
         .with_state(shared)
@@ -101,7 +109,7 @@ async fn common_headers(request: Request, next: Next) -> Response {
         return response;
     }
     let headers = response.headers_mut();
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.entry(ACCESS_CONTROL_ALLOW_ORIGIN).or_insert(HeaderValue::from_static("*"));
     headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::assembly::Assembly;
 use crate::config::Limits;
+use crate::inputs::Inputs;
 use crate::metrics;
 use crate::server::{self, Shared};
 use crate::setup::Setup;
@@ -54,7 +55,7 @@ impl Host {
         let more_figures: peerstream::MoreFigures = Arc::new(move || counted.figures());
         let extras = broadcast::Extras { plugins: Some(plugins), title: None, more_figures: Some(more_figures) };
         let broadcast = Broadcast::start_with(broadcast, extras);
-        let shared = Arc::new(Shared::new(broadcast, None, 100, counters));
+        let shared = Arc::new(Shared::new(broadcast, None, Inputs::default(), 100, counters));
         let listener = server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let serving = shared.clone();

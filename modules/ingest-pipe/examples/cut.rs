@@ -6,6 +6,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use peerstream_ingest_pipe::{Config, Pipe};
+use peerstream_sdk::traits::Secret;
 use peerstream_sdk::traits::ingest::{Ingest, IngestEvent, Programme, stage};
 
 #[tokio::main]
@@ -16,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let config = Config { input: input.clone(), looped: input != "-", ..Config::default() };
     let limit = Duration::from_secs_f64(seconds.parse()?);
-    let (stage, programme) = stage();
+    let (stage, programme) = stage(Secret::default());
     tokio::select! {
         ended = Box::new(Pipe::new(config)?).run(stage) => ended?,
         written = write(programme, std::fs::File::create(output)?) => written?,

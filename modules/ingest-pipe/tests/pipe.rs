@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use peerstream_ingest_pipe::{Config, DATA_UNIT_BYTES, InputKind, Pipe};
+use peerstream_sdk::traits::Secret;
 use peerstream_sdk::traits::ingest::{Ingest, IngestError, IngestEvent, Programme, Unit, stage};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -25,7 +26,7 @@ struct World {
 
 impl World {
     fn start(pipe: Pipe) -> Self {
-        let (stage, programme) = stage();
+        let (stage, programme) = stage(Secret::default());
         Self { programme, run: tokio::spawn(Box::new(pipe).run(stage)) }
     }
 
