@@ -31,11 +31,12 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     files.iter().map(|(name, bytes)| Asset { name, bytes, tag: tag(bytes) }).collect()
 });
 
-/// The file of a path such as `/peerstream.js`; `/` and `/dashboard` have pages of their own.
+/// The file of a path such as `/peerstream.js`; `/`, `/dashboard` and `/live` have pages of their own.
 pub fn find(path: &str) -> Option<&'static Asset> {
     let name = match path {
         "/" => "index.html",
         "/dashboard" => "dashboard.html",
+        "/live" => "live.html",
         path => path.strip_prefix('/')?,
     };
     let named = |name: &str| ASSETS.iter().find(|asset| asset.name == name);

@@ -19,17 +19,22 @@ export const binary = [process.env.PEERSTREAM_BIN, ...places].find((path) => pat
  * Starts the demo with this config. `url` is the host; `key` its publisher; `restart()` ends it and starts it anew on the same port with
  * the same key, as a new broadcast; `configure(text)` gives it another config while it runs. With an `input` it serves that file instead.
  */
-export async function startDemo(config = "", input = undefined) {
+export const startDemo = (config = "", input = undefined) =>
+  start(config, input ? ["serve", "--input", input, "--loop"] : ["demo"]);
+
+/** The same with the inputs of the config. */
+export const startHost = (config) => start(config, ["serve"]);
+
+async function start(config, command) {
   const folder = await mkdtemp(join(tmpdir(), "peerstream-demo-"));
   const file = join(folder, "config.toml");
   await writeFile(file, config);
   let child;
   let url;
-  const start = async (port) => {
-    const command = input ? ["serve", "--input", input, "--loop"] : ["demo"];
+  const begin = async (port) => {
     const args = [...command, "--listen", `127.0.0.1:${port}`, "--key", join(folder, "key"), "--config", file];
     child = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"] });
-    url = await said(child, /http:\/\/127\.0\.0\.1:\d+\//);
+    url = await said(child, /http:\/\/127\.0\.0\.1:\d+\/(?=\s)/);
   };
   const stop = () =>
     new Promise((done) => {
@@ -38,11 +43,11 @@ export async function startDemo(config = "", input = undefined) {
       child.kill("SIGKILL");
     });
   process.once("exit", () => child?.kill("SIGKILL"));
-  await start(0);
+  await begin(0);
   const { publisher } = await (await fetch(`${url}api/v1/stream`)).json();
   const restart = async () => {
     await stop();
-    await start(new URL(url).port);
+    await begin(new URL(url).port);
   };
   const configure = async (text) => {
     await writeFile(file, text);
