@@ -19,14 +19,18 @@ export const binary = [process.env.PEERSTREAM_BIN, ...places].find((path) => pat
  * Starts the demo with this config. `url` is the host; `key` its publisher; `restart()` ends it and starts it anew on the same port with
  * the same key, as a new broadcast; `configure(text)` gives it another config while it runs. With an `input` it serves that file instead.
  */
-export async function startDemo(config = "", input = undefined) {
+export const startDemo = (config = "", input = undefined) => startHost(config, input ? ["serve", "--input", input, "--loop"] : ["demo"]);
+
+/** Starts a host with the inputs of this config. */
+export const startServe = (config) => startHost(config, ["serve"]);
+
+async function startHost(config, command) {
   const folder = await mkdtemp(join(tmpdir(), "peerstream-demo-"));
   const file = join(folder, "config.toml");
   await writeFile(file, config);
   let child;
   let url;
   const start = async (port) => {
-    const command = input ? ["serve", "--input", input, "--loop"] : ["demo"];
     const args = [...command, "--listen", `127.0.0.1:${port}`, "--key", join(folder, "key"), "--config", file];
     child = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"] });
     url = await said(child, /http:\/\/127\.0\.0\.1:\d+\//);
