@@ -173,6 +173,14 @@ impl OnAir {
         self.start_us
     }
 
+    /// Calls the publication otherwise, now that more is known about it; no secrets.
+    pub fn rename(&self, name: String) {
+        let state = self.shared.state();
+        if state.turn == self.turn {
+            self.shared.billing.send_modify(|billing| billing.on_air = Some(name));
+        }
+    }
+
     /// Sends an event; waits while [`UNIT_QUEUE_MAX`] wait.
     pub async fn send(&self, event: IngestEvent) -> Result<(), OffAir> {
         let permit = self.events.reserve().await.map_err(|_| OffAir::Closed)?;
@@ -265,6 +273,17 @@ mod tests {
         assert_eq!(stage.go_on_air(named("ahead of time", false)).unwrap().start_us(), 7_100_000);
         tokio::time::advance(Duration::from_secs(30)).await;
         assert_eq!(stage.go_on_air(named("after a pause", false)).unwrap().start_us(), 30_000_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_who_is_on_air_can_take_another_name() {
+        let (stage, programme) = stage(Secret::default());
+        let first = stage.go_on_air(named("one", false)).unwrap();
+        first.rename("first".into());
+        assert_eq!(programme.billing().borrow().on_air.as_deref(), Some("first"));
+        let _second = stage.go_on_air(named("two", true)).unwrap();
+        first.rename("one again".into());
+        assert_eq!(programme.billing().borrow().on_air.as_deref(), Some("two"));
     }
 
     #[tokio::test(start_paused = true)]

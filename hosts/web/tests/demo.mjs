@@ -19,19 +19,18 @@ export const binary = [process.env.PEERSTREAM_BIN, ...places].find((path) => pat
  * Starts the demo with this config. `url` is the host; `key` its publisher; `restart()` ends it and starts it anew on the same port with
  * the same key, as a new broadcast; `configure(text)` gives it another config while it runs. With an `input` it serves that file instead.
  */
-export const startDemo = (config = "", input = undefined) =>
-  start(config, input ? ["serve", "--input", input, "--loop"] : ["demo"]);
+export const startDemo = (config = "", input = undefined) => startHost(config, input ? ["serve", "--input", input, "--loop"] : ["demo"]);
 
-/** The same with the inputs of the config. */
-export const startHost = (config) => start(config, ["serve"]);
+/** Starts a host with the inputs of this config. */
+export const startServe = (config) => startHost(config, ["serve"]);
 
-async function start(config, command) {
+async function startHost(config, command) {
   const folder = await mkdtemp(join(tmpdir(), "peerstream-demo-"));
   const file = join(folder, "config.toml");
   await writeFile(file, config);
   let child;
   let url;
-  const begin = async (port) => {
+  const start = async (port) => {
     const args = [...command, "--listen", `127.0.0.1:${port}`, "--key", join(folder, "key"), "--config", file];
     child = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"] });
     url = await said(child, /http:\/\/127\.0\.0\.1:\d+\/(?=\s)/);
@@ -43,11 +42,11 @@ async function start(config, command) {
       child.kill("SIGKILL");
     });
   process.once("exit", () => child?.kill("SIGKILL"));
-  await begin(0);
+  await start(0);
   const { publisher } = await (await fetch(`${url}api/v1/stream`)).json();
   const restart = async () => {
     await stop();
-    await begin(new URL(url).port);
+    await start(new URL(url).port);
   };
   const configure = async (text) => {
     await writeFile(file, text);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { hasChromium, launch, openPages, status, until, untilPlaying } from "./browser.mjs";
-import { binary, startHost } from "./demo.mjs";
+import { binary, startServe } from "./demo.mjs";
 
 const missing = !binary ? "the host is not built: cargo build -p peerstream-host" : !hasChromium() && "no Chromium here";
 const options = { skip: missing || false, timeout: 120_000 };
@@ -13,7 +13,7 @@ let browser;
 
 before(async () => {
   if (missing) return;
-  host = await startHost(CONFIG);
+  host = await startServe(CONFIG);
   // Chromium's own camera: a green picture that beeps once a second.
   browser = await launch({ flags: ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"] });
 });
