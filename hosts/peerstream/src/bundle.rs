@@ -4,6 +4,7 @@ use peerstream_admission as _;
 use peerstream_archive_fs as _;
 use peerstream_compliance_queue as _;
 use peerstream_dumbbell as _;
+use peerstream_ingest_ffmpeg as _;
 use peerstream_ingest_pipe as _;
 use peerstream_proximity as _;
 use peerstream_registry::{Registry, RegistryError};
@@ -49,6 +50,7 @@ mod tests {
         "admission/token",
         "transport/webrtc",
         "ingest/clip",
+        "ingest/ffmpeg",
         "ingest/pipe",
     ];
 
