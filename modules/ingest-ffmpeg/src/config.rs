@@ -218,7 +218,7 @@ fn range(violations: &mut Violations, path: &str, value: u32, min: u32, max: u32
 /// Two even numbers.
 fn size(text: &str) -> Option<(u32, u32)> {
     let (width, height) = text.split_once('x')?;
-    let side = |text: &str| text.parse().ok().filter(|side: &u32| side % 2 == 0 && (16..=7680).contains(side));
+    let side = |text: &str| text.parse().ok().filter(|side: &u32| side.is_multiple_of(2) && (16..=7680).contains(side));
     Some((side(width)?, side(height)?))
 }
 

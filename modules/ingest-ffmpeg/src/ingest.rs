@@ -93,7 +93,7 @@ impl Ingest for Ffmpeg {
         Kind::Media
     }
 
-    fn instructions(&self) -> Vec<Instruction> {
+    fn instructions(&self, _: &Secret) -> Vec<Instruction> {
         let Input::Url { url, .. } = &self.input else { return Vec::new() };
         let Some((scheme, rest)) = url.split_once("://") else { return Vec::new() };
         if !self.input.listens(&self.config.input_options) || scheme != "srt" {
@@ -152,7 +152,7 @@ mod tests {
             secret: Secret::new("0123456789"),
             ..Config::default()
         };
-        let said = built(config).unwrap().instructions();
+        let said = built(config).unwrap().instructions(&Secret::default());
         assert!(said[0].text.starts_with("server srt://HOST:9000?passphrase=0123456789, "), "{said:?}");
         assert!(
             built(Config { input: "srt://elsewhere:9000".into(), ..Config::default() })

@@ -39,7 +39,7 @@ pub struct World {
 impl World {
     pub fn start(config: Config) -> Self {
         let ingest = Ffmpeg::build(config, &BuildContext::new("x")).unwrap();
-        let (stage, programme) = stage();
+        let (stage, programme) = stage(Secret::default());
         let run = tokio::spawn(Box::new(ingest).run(stage.clone()));
         Self { stage, programme, run }
     }
