@@ -5,6 +5,7 @@ use peerstream_archive_fs as _;
 use peerstream_compliance_queue as _;
 use peerstream_dumbbell as _;
 use peerstream_ingest_ffmpeg as _;
+use peerstream_ingest_icecast as _;
 use peerstream_ingest_pipe as _;
 use peerstream_proximity as _;
 use peerstream_registry::{Registry, RegistryError};
@@ -51,6 +52,7 @@ mod tests {
         "transport/webrtc",
         "ingest/clip",
         "ingest/ffmpeg",
+        "ingest/icecast",
         "ingest/pipe",
     ];
 
