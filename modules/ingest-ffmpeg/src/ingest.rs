@@ -157,7 +157,7 @@ mod tests {
         assert!(
             built(Config { input: "srt://elsewhere:9000".into(), ..Config::default() })
                 .unwrap()
-                .instructions()
+                .instructions(&Secret::default())
                 .is_empty()
         );
     }
