@@ -7,6 +7,7 @@ mod common;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use common::{Script, World, fixture, free_udp_port, has_tools, publish, within};
@@ -221,22 +222,62 @@ async fn garbage_is_never_on_air_and_tried_again() {
     assert!(!world.run.is_finished(), "{}", log.text());
 }
 
-/// A server that answers every request with a playlist naming `segment`.
-fn playlist_server(segment: &str) -> u16 {
+/// A web server for the files of a folder.
+fn web_server(folder: PathBuf) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let list = format!("#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{segment}\n#EXT-X-ENDLIST\n");
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            let _ = stream.read(&mut [0; 4096]);
-            let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.apple.mpegurl\r\nContent-Length: {}\r\n\r\n",
-                list.len()
-            );
-            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(list.as_bytes()));
+            let mut request = [0; 4096];
+            let len = stream.read(&mut request).unwrap_or(0);
+            let text = String::from_utf8_lossy(&request[..len]);
+            let path = text.split([' ', '?']).nth(1).unwrap_or_default();
+            let body = std::fs::read(folder.join(path.trim_start_matches('/')));
+            let status = if body.is_ok() { "200 OK" } else { "404 Not Found" };
+            let body = body.unwrap_or_default();
+            let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
         }
     });
     port
+}
+
+/// A web server with a playlist that names `segment`.
+fn playlist_server(segment: &str) -> (tempfile::TempDir, u16) {
+    let folder = tempfile::tempdir().unwrap();
+    let list = format!("#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{segment}\n#EXT-X-ENDLIST\n");
+    std::fs::write(folder.path().join("live.m3u8"), list).unwrap();
+    let port = web_server(folder.path().into());
+    (folder, port)
+}
+
+#[tokio::test]
+async fn a_playlist_over_http_is_played_in_its_own_time_and_its_end_is_the_end() {
+    if !has_tools() {
+        return;
+    }
+    let (folder, port) = playlist_server("part.ts");
+    std::fs::copy(fixture("transport.ts"), folder.path().join("part.ts")).unwrap();
+    let mut world = World::start(Config { input: format!("http://127.0.0.1:{port}/live.m3u8"), ..Config::default() });
+    let mime = world.init().await;
+    assert!(mime.contains("avc1."), "{mime}");
+    while world.next_unit().await.is_some() {}
+    assert!(world.result().await.is_ok());
+}
+
+#[tokio::test]
+async fn an_rtsp_encoder_that_announces_itself_is_on_air() {
+    if !has_tools() {
+        return;
+    }
+    let port = free_udp_port();
+    let url = format!("rtsp://127.0.0.1:{port}/live");
+    let input_options = ["-rtsp_flags", "listen", "-rtsp_transport", "tcp"].map(String::from).to_vec();
+    let mut world = World::start(Config { input: url.clone(), input_options, ..Config::default() });
+    let _caller = publish(&["-c", "copy", "-f", "rtsp", "-rtsp_transport", "tcp", &url], true);
+    let mime = world.init().await;
+    assert!(mime.contains("avc1.") && mime.contains("mp4a.40.2"), "{mime}");
+    world.unit().await;
 }
 
 #[tokio::test]
@@ -245,7 +286,7 @@ async fn a_playlist_from_a_network_cannot_read_files() {
         return;
     }
     let segment = format!("file://{}", fixture("transport.ts").display());
-    let port = playlist_server(&segment);
+    let (_folder, port) = playlist_server(&segment);
     let input = format!("http://127.0.0.1:{port}/live.m3u8?token=geheim");
     let log = common::Log::begin();
     // Both with ffprobe and without.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use peerstream_sdk::traits::Secret;
-use peerstream_sdk::traits::ingest::{OffAir, Publication, Stage};
+use peerstream_sdk::traits::ingest::{OffAir, OnAir, Publication, Stage};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -154,37 +154,40 @@ impl Server {
     }
 
     async fn source(&self, stream: TcpStream, pending: BytesMut, head: &Head, from: SocketAddr) -> io::Result<()> {
-        if let Some(answer) = self.denied(head).await {
-            warn!(%from, "a source client with a wrong user or password");
-            return refuse(stream, answer).await;
-        }
-        if head.path != self.config.mount {
-            let text = format!("there is no mount point {}, use {}", shown(&head.path), self.config.mount);
-            return refuse(stream, Answer::new("404 Not Found", text)).await;
-        }
-        let framing = match Framing::of(head) {
-            Ok(framing) => framing,
-            Err(why) => return refuse(stream, Answer::new("400 Bad Request", why)).await,
-        };
         let name = publication(head, from);
-        let air = match self.stage.go_on_air(Publication { name: name.clone(), takeover: self.config.takeover }) {
-            Ok(air) => air,
-            Err(OffAir::Closed) => {
-                return refuse(stream, Answer::new("503 Service Unavailable", OffAir::Closed.to_string())).await;
-            }
-            Err(off) => {
-                info!(source = name, why = %off, "a source client was refused");
-                return refuse(stream, Answer::new("403 Mountpoint in use", format!("Mountpoint in use: {off}"))).await;
-            }
+        let (framing, air) = match self.admit(head, &name, from).await {
+            Ok(admitted) => admitted,
+            Err(answer) => return refuse(stream, answer).await,
         };
-        let mut titles = self.titles.subscribe();
-        titles.mark_unchanged();
+        let titles = self.titles.subscribe();
         let stream = welcome(stream, head, &framing).await?;
         let mut body = Body::new(stream, pending, framing, self.config.idle());
         let he = head.header("content-type").starts_with("audio/aacp");
         let source = Source { config: &self.config, air, titles, he, pace: Pace::begin() };
         let end = source.run(&mut body, &shown(head.header("ice-name"))).await;
         farewell(body, &name, end).await
+    }
+
+    /// Lets a source on air, or says why not.
+    async fn admit(&self, head: &Head, name: &str, from: SocketAddr) -> Result<(Framing, OnAir), Answer> {
+        if let Some(answer) = self.denied(head).await {
+            warn!(%from, "a source client with a wrong user or password");
+            return Err(answer);
+        }
+        if head.path != self.config.mount {
+            let text = format!("there is no mount point {}, use {}", shown(&head.path), self.config.mount);
+            return Err(Answer::new("404 Not Found", text));
+        }
+        let framing = Framing::of(head).map_err(|why| Answer::new("400 Bad Request", why))?;
+        let publication = Publication { name: name.into(), takeover: self.config.takeover };
+        match self.stage.go_on_air(publication) {
+            Ok(air) => Ok((framing, air)),
+            Err(OffAir::Closed) => Err(Answer::new("503 Service Unavailable", OffAir::Closed.to_string())),
+            Err(off) => {
+                info!(source = name, why = %off, "a source client was refused");
+                Err(Answer::new("403 Mountpoint in use", format!("Mountpoint in use: {off}")))
+            }
+        }
     }
 }
 

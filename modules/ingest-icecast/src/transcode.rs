@@ -30,34 +30,36 @@ pub async fn run(source: Source<'_>, body: &mut Body, first: Bytes, demuxer: &st
         End::Unusable(format!("this stream needs ffmpeg, and `{}` cannot be started: {error}", source.config.program))
     })?;
     let Some(input) = child.take_input() else { return Err(End::Unusable("ffmpeg cannot be fed".into())) };
-    let mut titles = source.titles.clone();
-    let told = async {
-        loop {
-            source.send(IngestEvent::Title(changed(&mut titles).await)).await?;
-        }
-    };
-    let result = {
-        let (fed, written) = (feed(&source, body, first, input), write(&source, &mut child));
-        let both = async {
-            tokio::pin!(fed, written);
-            tokio::select! {
-                result = &mut fed => {
-                    result?;
-                    // What is left in it.
-                    timeout(STALL, written).await.unwrap_or(Ok(()))
-                }
-                result = &mut written => result.and(Err(End::Unusable("ffmpeg has ended".into()))),
-            }
-        };
-        tokio::select! {
-            off = source.air.off_air() => Err(End::OffAir(off)),
-            result = both => result,
-            result = told => result,
-        }
+    let result = tokio::select! {
+        off = source.air.off_air() => Err(End::OffAir(off)),
+        result = tell(&source) => result,
+        result = through(feed(&source, body, first, input), write(&source, &mut child)) => result,
     };
     match result {
         Err(End::Unusable(why)) => Err(End::Unusable(format!("{why}; {}", child.end().await))),
         result => result,
+    }
+}
+
+/// Waits for both sides of the child: when nothing more comes in, for what is left in it.
+async fn through(
+    fed: impl Future<Output = Result<(), End>>,
+    written: impl Future<Output = Result<(), End>>,
+) -> Result<(), End> {
+    tokio::pin!(fed, written);
+    let fed = tokio::select! {
+        result = &mut fed => result,
+        result = &mut written => return result.and(Err(End::Unusable("ffmpeg has ended".into()))),
+    };
+    // What came in before is heard, however it ended.
+    fed.and(timeout(STALL, written).await.unwrap_or(Ok(())))
+}
+
+/// Sends the titles that come beside the stream.
+async fn tell(source: &Source<'_>) -> Result<(), End> {
+    let mut titles = source.titles.clone();
+    loop {
+        source.send(IngestEvent::Title(changed(&mut titles).await)).await?;
     }
 }
 
