@@ -150,6 +150,13 @@ impl Stage {
         &self.key
     }
 
+    /// Waits until nobody is on air.
+    pub async fn vacant(&self) {
+        let mut billing = self.shared.billing.subscribe();
+        // It cannot fail: the sender is held here.
+        let _ = billing.wait_for(|billing| billing.on_air.is_none()).await;
+    }
+
     /// Waits until the broadcast takes no input any more.
     pub async fn closed(&self) {
         self.events.closed().await;
@@ -247,6 +254,19 @@ mod tests {
         stage.go_on_air(named("two", false)).unwrap();
         let billing = programme.billing().borrow().clone();
         assert_eq!((billing.publications, billing.refused), (2, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_can_wait_is_told_when_nobody_is_on_air() {
+        let (stage, _programme) = stage(Secret::default());
+        stage.vacant().await;
+        let first = stage.go_on_air(named("one", false)).unwrap();
+        let waiting = stage.clone();
+        let waits = tokio::spawn(async move { waiting.vacant().await });
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(!waits.is_finished());
+        drop(first);
+        waits.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

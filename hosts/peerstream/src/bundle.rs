@@ -4,6 +4,8 @@ use peerstream_admission as _;
 use peerstream_archive_fs as _;
 use peerstream_compliance_queue as _;
 use peerstream_dumbbell as _;
+use peerstream_ingest_ffmpeg as _;
+use peerstream_ingest_icecast as _;
 use peerstream_ingest_pipe as _;
 use peerstream_ingest_rtmp as _;
 use peerstream_ingest_whip as _;
@@ -51,6 +53,8 @@ mod tests {
         "admission/token",
         "transport/webrtc",
         "ingest/clip",
+        "ingest/ffmpeg",
+        "ingest/icecast",
         "ingest/pipe",
         "ingest/rtmp",
     ];

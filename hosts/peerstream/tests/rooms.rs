@@ -37,6 +37,11 @@ fn allowed(package: &str, folder: &str) -> Option<Vec<&'static str>> {
         }
         "peerstream-web" => vec!["peerstream-protocol", "peerstream-node"],
         "peerstream-proximity" => vec!["peerstream-sdk", "peerstream-dumbbell"],
+        // One way to start, bound and end ffmpeg, for all inputs that need it.
+        "peerstream-ffmpeg-child" => vec![],
+        "peerstream-ingest-ffmpeg" | "peerstream-ingest-icecast" => {
+            vec!["peerstream-sdk", "peerstream-media", "peerstream-ffmpeg-child"]
+        }
         _ if folder.starts_with("strategies/") || folder.starts_with("modules/") => {
             vec!["peerstream-sdk", "peerstream-media"]
         }
