@@ -141,6 +141,11 @@ impl Publisher {
         Secret::new(secret.iter().take(24).map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect::<String>())
     }
 
+    /// A secret for logins to the dashboard that outlives a restart.
+    pub fn dashboard_secret(&self) -> [u8; 32] {
+        self.secret.derive("peerstream 2026 dashboard secret")
+    }
+
     /// Begins an epoch: its number is the wall clock, or one more than the last one when the clock was set back.
     pub fn begin_epoch(&self) -> EpochKey {
         let wall = clock::wall();

@@ -22,6 +22,7 @@ mod cli;
 mod clip;
 mod config;
 mod control;
+mod dashboard;
 mod entrance;
 mod equip;
 mod failure;

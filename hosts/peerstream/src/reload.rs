@@ -10,7 +10,7 @@ use peerstream_sdk::traits::{Kind, PluginConfig};
 use tracing::{error, info, warn};
 
 use crate::assembly::{Assembly, Instance};
-use crate::config::{Ice, Limits, Serve, Source, Stun};
+use crate::config::{Dashboard, Ice, Limits, Serve, Source, Stun};
 use crate::equip::{at_work, identity};
 use crate::setup::{self, Checked};
 
@@ -30,7 +30,11 @@ fn fixed(before: &Config, after: &Config, changes: &[Change]) -> Vec<String> {
         let value = |config: &Config| serde_json::to_value(config.section::<T>(name)).ok();
         (value(before) != value(after)).then(|| format!("[{name}]"))
     }
+    // Secrets look alike when they are written.
+    let password = |config: &Config| config.section::<Dashboard>("dashboard").password;
     let sections = [
+        differs::<Dashboard>(before, after, "dashboard")
+            .or_else(|| (password(before) != password(after)).then(|| "[dashboard]".to_owned())),
         differs::<Serve>(before, after, "serve"),
         differs::<Source>(before, after, "source"),
         differs::<Ice>(before, after, "ice"),

@@ -19,6 +19,7 @@ use tracing::info;
 use crate::assembly::{Assembly, Instance};
 use crate::cli::{DemoArgs, HostArgs, KindArg, ServeArgs};
 use crate::config::{Ice, Limits, Serve, Source};
+use crate::dashboard::Dashboard;
 use crate::failure::Failure;
 use crate::inputs::Inputs;
 use crate::reload::{MakeLayers, Reload};
@@ -112,6 +113,13 @@ async fn broadcast(setup: Setup, layers: MakeLayers, publisher: Publisher) -> Re
     let ice = stun.iter().map(Stun::url).chain(config.section::<Ice>("ice").servers).collect();
     let mut bounds = limits.coordinator();
     bounds.source_bits_per_second = u64::from(config.section::<Source>("source").budget_mbps) * 1_000_000;
+    let dashboard = Dashboard::new(
+        config.section("dashboard"),
+        &publisher.dashboard_secret(),
+        publisher.public(),
+        &config.section("source"),
+        &limits,
+    );
     let term = publisher.begin_term();
     let counters = Arc::<metrics::Counters>::default();
     let counted = counters.clone();
@@ -130,9 +138,10 @@ async fn broadcast(setup: Setup, layers: MakeLayers, publisher: Publisher) -> Re
         limits: bounds,
     };
     let broadcast = Broadcast::start_with(broadcast, extras);
-    let shared = Arc::new(Shared::new(broadcast, serve.title, inputs, limits.connections_per_address, counters));
+    let shared =
+        Arc::new(Shared::new(broadcast, serve.title, inputs, limits.connections_per_address, counters, dashboard));
     let reload = Reload::new(layers, config, plugins.clone());
-    banner::show(listen, shared.broadcast.publisher(), &instructions);
+    banner::show(listen, shared.broadcast.publisher(), &shared.dashboard.login, &instructions);
     let linger = Duration::from_secs(serve.linger_s);
     let result = tokio::select! {
         result = server::serve(listener, shared.clone(), &limits) => result,
