@@ -1,0 +1,192 @@
+// The dashboard before a real host with real pages, and before one that tells of two thousand nodes.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, afterEach, before, test } from "node:test";
+
+import { crash, hasChromium, launch, openPages, status, untilLive } from "./browser.mjs";
+import { binary, startDemo } from "./demo.mjs";
+import { host } from "./server.mjs";
+
+const missing = !binary ? "the host is not built: cargo build -p peerstream-host" : !hasChromium() && "no Chromium here";
+const options = { skip: missing || false, timeout: 120_000 };
+const PASSWORD = "correct horse battery";
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+let demo;
+let browser;
+
+before(async () => {
+  if (missing) return;
+  demo = await startDemo(`[source]\nbudget_mbps = 4\n[dashboard]\npassword = "${PASSWORD}"\n`);
+  browser = await launch();
+});
+
+afterEach(async () => {
+  await browser?.context.clearCookies();
+  for (const page of browser?.context.pages() ?? []) await page.close({ runBeforeUnload: false });
+});
+
+after(async () => {
+  await browser?.close();
+  await demo?.close();
+});
+
+async function logIn(page, secret = PASSWORD) {
+  await page.getByLabel(/Password/).fill(secret);
+  await page.getByRole("button", { name: "Log in" }).click();
+}
+
+async function openBoard(url = `${demo.url}dashboard`) {
+  const [page] = await openPages(browser.context, url, 1);
+  await page.locator("form.login, .board").locator("visible=true").first().waitFor();
+  if (await page.locator("form.login").isVisible()) await logIn(page);
+  await page.locator(".totals dd").first().waitFor();
+  return page;
+}
+
+const nodeCount = (page) => page.locator("canvas").getAttribute("aria-label").then((text) => Number(/(\d+) nodes/.exec(text)?.[1]));
+
+async function untilNodes(page, count) {
+  await page.waitForFunction((wanted) => document.querySelector("canvas").getAttribute("aria-label").includes(`: ${wanted} nodes`), count);
+}
+
+/** What axe finds wrong, as text. */
+async function faults(page) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`);
+}
+
+test("nobody sees the dashboard without the password", options, async () => {
+  const [page] = await openPages(browser.context, `${demo.url}dashboard`, 1);
+  await page.locator("form.login").waitFor();
+  assert.deepEqual(await faults(page), []);
+  await logIn(page, "wrong password");
+  await page.getByText("That is not the password").waitFor();
+  assert.equal(await page.locator(".board").isVisible(), false);
+  const outside = async (path) => (await fetch(`${demo.url}${path}`, { headers: { "x-forwarded-for": "192.0.2.1" } })).status;
+  for (const path of ["api/v1/overlay", "api/v1/nodes/source", "api/v1/plugins", "metrics", "api/v1/dashboard/feed"]) {
+    assert.equal(await outside(path), 401, path);
+  }
+  assert.equal(await outside("api/v1/stream"), 200);
+});
+
+test("viewers come, are looked at, and crash before the streamer's eyes", options, async () => {
+  const board = await openBoard();
+  const pages = await openPages(browser.context, demo.url, 4, { apart_ms: 200 });
+  await untilLive(pages, { timeout_ms: 60_000 });
+  await board.bringToFront();
+  await untilNodes(board, 5);
+  const { node } = await status(pages[1]);
+  await board.locator("details.all summary").click();
+  await board.getByRole("button", { name: node, exact: true }).click();
+  await board.locator(".node h2", { hasText: node }).waitFor();
+  await board.getByText("nothing against it").waitFor();
+  await board.getByRole("button", { name: "Its story" }).click();
+  await board.locator(".story li", { hasText: "joined" }).waitFor();
+  assert.deepEqual(await faults(board), []);
+  await crash(pages[1]);
+  await board.locator(".moments li.trouble", { hasText: node }).first().waitFor({ timeout: 30_000 });
+  await untilNodes(board, 4).catch(async () => assert.ok((await nodeCount(board)) < 5));
+  assert.match(await board.locator(".room-budget").innerText(), /budget of 4 Mbit\/s/);
+  assert.deepEqual(board.errors, []);
+});
+
+test("a login outlives a reload, and ends", options, async () => {
+  const board = await openBoard();
+  await board.reload();
+  await board.locator(".totals dd").first().waitFor();
+  await board.getByRole("button", { name: "Log out" }).click();
+  await board.locator("form.login").waitFor();
+  await board.reload();
+  await board.locator("form.login").waitFor();
+});
+
+test("the read-only link shows everything and commands nothing", options, async () => {
+  const board = await openBoard();
+  const link = await board.evaluate(async () => (await (await fetch("./api/v1/dashboard/session")).json()).link);
+  await board.getByRole("button", { name: "Log out" }).click();
+  await board.locator("form.login").waitFor();
+  const [guest] = await openPages(browser.context, `${demo.url}dashboard#token=${link}`, 1);
+  await guest.locator(".totals dd").first().waitFor();
+  assert.equal(new URL(guest.url()).hash, "", "the token is gone from the address");
+  for (const name of ["End broadcast", "Restart", "Copy a read-only link"]) {
+    assert.equal(await guest.getByRole("button", { name }).isVisible(), false, name);
+  }
+  const told = await guest.evaluate(async () => {
+    const own = { "x-peerstream-dashboard": "1" };
+    const command = (name, headers) => fetch(`./api/v1/dashboard/${name}`, { method: "POST", headers });
+    const { link } = await (await fetch("./api/v1/dashboard/session")).json();
+    return { link, statuses: [(await command("end", own)).status, (await command("restart", own)).status] };
+  });
+  assert.deepEqual(told, { link: null, statuses: [403, 403] });
+});
+
+test("without a password the printed link lets the streamer in", options, async (t) => {
+  const other = await startDemo();
+  t.after(other.close);
+  const [page] = await openPages(browser.context, other.dashboard(), 1);
+  await page.locator(".totals dd").first().waitFor();
+  assert.ok(await page.getByRole("button", { name: "End broadcast" }).isVisible());
+});
+
+/** A host's feed of so many nodes, of which all have another lag every second. */
+function feedOf(count) {
+  const put = [[0, "s", null, 0, [], null, null, 2, 7, 0]];
+  for (let name = 1; name < count; name += 1) {
+    const position = Math.ceil(name / 2);
+    const above = Math.floor(position / 2);
+    const parent = above === 0 ? 0 : 2 * above - (name % 2);
+    put.push([name, "v", `${name % 2 ? "A" : "B"}${position}`, Math.floor(Math.log2(position)) + 1, [parent], null, null, 2, 7, 0]);
+  }
+  return (response) => {
+    response.setHeader("content-type", "text/event-stream");
+    const send = (message) => response.write(`data: ${JSON.stringify(message)}\n\n`);
+    let second = 0;
+    const sums = () => ({ now_ms: second * 1000, viewers: count - 1, depth: 10, listed: true, lag_p50: 700, levels: [], state: "live" });
+    const lags = () => put.map(([name]) => [name, 600 + ((name * 7 + second * 131) % 400)]);
+    send({ all: true, put, sums: sums(), lag: lags(), course: [], moments: { rows: [], more: 0 } });
+    const timer = setInterval(() => {
+      second += 1;
+      const name = 1 + ((second * 37) % (count - 1));
+      send({ sums: sums(), lag: lags(), put: [put[name]], moments: { rows: [[second * 1000, name, "rescued", 1]], more: 0 } });
+    }, 1_000);
+    response.on("close", () => clearInterval(timer));
+  };
+}
+
+test("two thousand nodes are drawn and the page stays usable", options, async () => {
+  const session = { role: "owner", title: "Many", publisher: "ab", epoch: 1, mime: null, budget_mbps: 0, problem: null, link: "x" };
+  const answers = { "/api/v1/dashboard/session": session, "/api/v1/dashboard/feed": feedOf(2_000) };
+  const many = await host(answers);
+  try {
+    const [page] = await openPages(browser.context, `${many.url}dashboard`, 1);
+    await untilNodes(page, 2_000);
+    await page.evaluate(() => {
+      window.slow = [];
+      new PerformanceObserver((list) => window.slow.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: "longtask" });
+    });
+    await page.waitForTimeout(4_000);
+    const slow = await page.evaluate(() => window.slow);
+    console.log(`2,000 nodes, 4 s: ${slow.length} tasks above 50 ms, the longest ${Math.round(Math.max(0, ...slow))} ms`);
+    await page.locator("canvas").focus();
+    for (const key of ["ArrowUp", "ArrowDown", "ArrowRight", "ArrowDown"]) await page.keyboard.press(key);
+    await page.locator(".node h2", { hasText: "n4" }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByText("No node is chosen").waitFor();
+    assert.deepEqual(page.errors, []);
+  } finally {
+    many.close();
+  }
+});
+
+test("on a phone everything is in one column and nothing is cut off", options, async () => {
+  const board = await openBoard();
+  await board.setViewportSize({ width: 390, height: 800 });
+  const wide = await board.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.ok(wide <= 0, `${wide} pixels too wide`);
+  for (const colorScheme of ["light", "dark"]) {
+    await board.emulateMedia({ colorScheme });
+    assert.deepEqual(await faults(board), [], colorScheme);
+  }
+});
