@@ -82,6 +82,9 @@ pub struct HostArgs {
     /// The publisher's key file, created on first use
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
+    /// Record to this file, which can be played at any moment; a number is added when there is one already
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     #[command(flatten)]
     pub config: ConfigArgs,
 }
@@ -139,9 +142,12 @@ pub struct StreamArgs {
 pub struct WatchArgs {
     #[command(flatten)]
     pub stream: StreamArgs,
-    /// `-` for standard output, or a file
-    #[arg(short, long, value_name = "FILE", default_value = "-")]
-    pub output: String,
+    /// `-` for standard output, or a file [default: -, or nothing with --record]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<String>,
+    /// Record to this file, which can be played at any moment; a number is added when there is one already
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// What to do about bytes of a data stream that are lost for good
     #[arg(long, default_value = "fail")]
     pub gaps: Gaps,

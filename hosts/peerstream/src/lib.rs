@@ -36,6 +36,7 @@ mod metrics;
 mod paths;
 mod plugins;
 mod porter;
+mod recording;
 mod relay;
 mod reload;
 mod serve;

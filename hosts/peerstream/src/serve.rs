@@ -71,6 +71,10 @@ fn layers(args: &HostArgs) -> Layers {
     if let Some(key) = &args.key {
         layers.flag("--key", &["serve", "key"], key.to_string_lossy());
     }
+    if let Some(file) = &args.record {
+        layers.flag("--record", &["archive", "record", "use"], "file");
+        layers.flag("--record", &["archive", "record", "config", "path"], file.to_string_lossy());
+    }
     layers
 }
 
