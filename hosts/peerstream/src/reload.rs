@@ -18,8 +18,8 @@ use crate::setup::{self, Checked};
 pub type MakeLayers = Box<dyn Fn() -> Layers + Send + Sync>;
 
 /// What a broadcast runs with, and how its config is read again.
-pub struct Reload {
-    layers: MakeLayers,
+pub struct Reload<'a> {
+    layers: &'a MakeLayers,
     config: Mutex<Config>,
     plugins: Arc<Running>,
 }
@@ -63,9 +63,9 @@ fn section(spec: &Spec) -> String {
     if spec.kind.is_many() { format!("[{}.{}]", spec.kind, spec.instance) } else { format!("[{}]", spec.kind) }
 }
 
-impl Reload {
+impl<'a> Reload<'a> {
     /// For a broadcast that runs with this config.
-    pub fn new(layers: MakeLayers, config: Config, plugins: Arc<Running>) -> Self {
+    pub fn new(layers: &'a MakeLayers, config: Config, plugins: Arc<Running>) -> Self {
         Self { layers, config: Mutex::new(config), plugins }
     }
 

@@ -19,7 +19,8 @@ use peerstream::broadcast::Broadcast;
 use peerstream::plugins::compliance::NOTICE_BYTES_MAX;
 use peerstream::traits::ingest::WEB_BODY_BYTES_MAX;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 use tracing::debug;
 
 use crate::admission::Admission;
@@ -53,6 +54,8 @@ pub struct Shared {
     pub complaints: Allowance,
     /// What the streamer sees.
     pub dashboard: Dashboard,
+    /// True when the broadcast is over and control connections are to end.
+    pub over: watch::Sender<bool>,
 }
 
 impl Shared {
@@ -74,6 +77,7 @@ impl Shared {
             questions: Allowance::new(entrance::QUESTIONS.0, entrance::QUESTIONS.1),
             complaints: Allowance::new(takedown::COMPLAINTS.0, takedown::COMPLAINTS.1),
             dashboard,
+            over: watch::Sender::new(false),
         }
     }
 }
@@ -144,8 +148,8 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
     })
 }
 
-/// Serves until it is dropped.
-pub async fn serve(listener: TcpListener, shared: Arc<Shared>, limits: &Limits) -> Result<()> {
+/// Serves until it is dropped; then all connections but those of nodes end, see [`Shared::over`].
+pub async fn serve(listener: &TcpListener, shared: Arc<Shared>, limits: &Limits) -> Result<()> {
     let app = router(shared.clone());
     let accepting = accept(listener, &shared, limits, app);
     tokio::select! {
@@ -154,10 +158,13 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, limits: &Limits) 
     }
 }
 
-async fn accept(listener: TcpListener, shared: &Shared, limits: &Limits, app: Router) -> Result<()> {
+async fn accept(listener: &TcpListener, shared: &Shared, limits: &Limits, app: Router) -> Result<()> {
     let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
+    let mut connections = JoinSet::new();
     loop {
         let place = places.clone().acquire_owned().await.context("semaphore is never closed")?;
+        // Those that have ended are forgotten.
+        while connections.try_join_next().is_some() {}
         let (socket, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -168,7 +175,7 @@ async fn accept(listener: TcpListener, shared: &Shared, limits: &Limits, app: Ro
             }
         };
         let app = app.clone();
-        tokio::spawn(async move {
+        connections.spawn(async move {
             connection(socket, address, app).await;
             drop(place);
         });

@@ -38,12 +38,14 @@ impl Host {
         let Setup { config, assembly } = Setup::of(layers).unwrap();
         let limits: Limits = config.section("limits");
         let publisher = Publisher::ephemeral();
+        let (wishes, _) = tokio::sync::mpsc::channel(1);
         let dashboard = Dashboard::new(
             config.section("dashboard"),
             &publisher.dashboard_secret(),
             publisher.public(),
             &config.section("source"),
             &limits,
+            wishes,
         );
         let mut plugins = Plugins::none(publisher.public());
         equip(&mut plugins);
@@ -67,7 +69,7 @@ impl Host {
         let listener = server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let serving = shared.clone();
-        let task = tokio::spawn(async move { drop(server::serve(listener, serving, &limits).await) });
+        let task = tokio::spawn(async move { drop(server::serve(&listener, serving, &limits).await) });
         Self { url, shared, task }
     }
 

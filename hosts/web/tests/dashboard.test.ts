@@ -41,7 +41,8 @@ test("everything is told once and then what has changed", () => {
 });
 
 test("what is of an unknown shape is survived", () => {
-  const model = modelOf({ put: [7, [], [1], row(2, [0])], lag: "x", figures: [[2, "a", null]], gone: 3, moments: 4, course: [5], sums: [] });
+  const strange = { lag: "x", figures: [[2, "a", null]], gone: 3, moments: 4, course: [5], sums: [] };
+  const model = modelOf({ put: [7, [], [1], row(2, [0])], ...strange });
   assert.equal(model.nodes.get("2")?.received_kb, 0);
   assert.equal(model.sums.number("rates", "sent_bps"), 0);
   assert.throws(() => model.take("nonsense"));
@@ -97,7 +98,8 @@ test("nodes are called as in the log", () => {
 });
 
 test("numbers are written for people", () => {
-  assert.deepEqual([rate(640_000), rate(2_540_000), rate(43e6), rate(2.5e9)], ["640 kbit/s", "2.5 Mbit/s", "43 Mbit/s", "2.50 Gbit/s"]);
+  const rates = [640_000, 2_540_000, 43e6, 2.5e9].map(rate);
+  assert.deepEqual(rates, ["640 kbit/s", "2.5 Mbit/s", "43 Mbit/s", "2.50 Gbit/s"]);
   assert.deepEqual([percent(1), percent(0.99987), percent(0.5), percent(0)], ["100 %", "99.99 %", "50.0 %", "0 %"]);
 });
 

@@ -41,6 +41,13 @@ struct Session {
     problem: Option<String>,
     /// The token of the read-only link, for the streamer.
     link: Option<String>,
+    /// Who is on air, for the streamer: it names addresses.
+    on_air: Option<String>,
+    /// Publications so far, and those refused because another one was on air.
+    publications: u64,
+    refused: u64,
+    /// What the streamer was told about the input.
+    advice: Vec<String>,
 }
 
 /// `POST /api/v1/dashboard/login` with `{"secret": "..."}`: a cookie, and the role.
@@ -93,6 +100,7 @@ pub async fn session(State(shared): State<Arc<Shared>>, Extension(role): Extensi
         broadcast::State::Failed(why) | broadcast::State::TakenDown(why) if owner => Some(why.clone()),
         _ => None,
     };
+    let billing = broadcast.billing();
     Json(Session {
         role,
         title: shared.title.clone(),
@@ -106,6 +114,10 @@ pub async fn session(State(shared): State<Arc<Shared>>, Extension(role): Extensi
         budget_mbps: shared.dashboard.budget_mbps,
         problem,
         link: owner.then(|| shared.dashboard.login.guest_token().to_owned()),
+        on_air: billing.on_air.filter(|_| owner),
+        publications: billing.publications,
+        refused: billing.refused,
+        advice: if owner { broadcast.advice() } else { Vec::new() },
     })
     .into_response()
 }
@@ -172,7 +184,14 @@ mod tests {
     async fn without_a_login_nothing_is_told_and_guesses_are_bounded() {
         let host = Host::start(|_| {}).await;
         for path in ["session", "feed", "nodes/source"] {
-            assert_eq!(host.get(&format!("api/v1/dashboard/{path}"), &[]).await.0, 401, "{path}");
+            let path = format!("api/v1/dashboard/{path}");
+            for header in [("x-forwarded-for", "192.0.2.1"), ("sec-fetch-site", "same-origin")] {
+                assert_eq!(host.get(&path, &[header]).await.0, 401, "{path} {header:?}");
+            }
+        }
+        assert_eq!(session(&host, &[]).await["role"], "guest", "a program on this machine");
+        for path in ["end", "restart"] {
+            assert_eq!(host.post_with(&format!("api/v1/dashboard/{path}"), &[OWN], vec![]).await.0, 401);
         }
         for _ in 0..super::super::login::TRIES.0 {
             assert_eq!(log_in(&host, "guess").await.0, 401);

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::moments::Moments;
-use super::outlook::{Level, Outlook, outlook};
+use super::outlook::{Level, Outlook, outlook, upload_advice};
 use super::rows::{NODES_MAX, Rows, lag, levels, quantile};
 use super::tally::{Point, Rates, Tally};
 use crate::server::Shared;
@@ -47,6 +47,8 @@ struct Inner {
     sums: Value,
     term: u32,
     level: Level,
+    /// Whether the streamer was told that the bitrate is too much for many.
+    advised: bool,
 }
 
 /// What one look has brought.
@@ -73,6 +75,7 @@ impl Board {
             sums: Value::Null,
             term: 0,
             level: Level::Roomy,
+            advised: false,
         };
         let (messages, _) = broadcast::channel(MESSAGES_MAX);
         Self { inner: Mutex::new(inner), messages, come: Notify::new(), start: Instant::now() }
@@ -138,6 +141,24 @@ async fn look(shared: &Shared) -> Option<Look> {
     if let State::TakenDown(_) = state {
         facts.insert("state".into(), "taken-down".into());
     }
+    let input = broadcast.input();
+    let health = input.current;
+    facts.insert(
+        "input".into(),
+        json!({
+            "units": health.units,
+            "bytes": health.bytes,
+            "held_ms": health.held_us / 1000,
+            "join_distance_ms": health.join_distance_us / 1000,
+            "discontinuities": health.discontinuities,
+            "pauses": health.pauses,
+            "oversized": health.oversized,
+            "silence_ms": input.last.map(|last| last.elapsed().as_millis() as u64),
+            "since_ms": input.since.map(|since| since.elapsed().as_millis() as u64),
+            "waiting": input.waiting,
+        }),
+    );
+    facts.insert("playing".into(), broadcast.playing().into());
     Some(Look { overview, produced: source.produced, sent, facts })
 }
 
@@ -154,12 +175,14 @@ impl Inner {
 
     /// Takes a look in and says what has changed.
     fn take(&mut self, look: Look, shared: &Shared, since: Duration) -> Message {
-        let Look { overview, produced, sent, facts } = look;
+        let Look { overview, produced, sent, mut facts } = look;
         self.term = overview.term.0 as u32;
         let now_s = since.as_secs_f64();
         let rates = self.tally.look(&overview, produced, sent, now_s);
         let room = outlook(&overview, shared.dashboard.nodes_max);
         self.tell_level(&room);
+        let advice = upload_advice(&room, rates.stream_bps);
+        self.tell_advice(advice.as_deref());
         let mut lags: Vec<_> = overview
             .nodes
             .iter()
@@ -169,6 +192,7 @@ impl Inner {
             .collect();
         let median = quantile(&mut lags, 50);
         let point = self.tally.point(&rates, overview.members, median, now_s);
+        facts.insert("upload_advice".into(), advice.into());
         self.sums = self.sums(&overview, &rates, &room, [median, quantile(&mut lags, 95)], facts);
         let mut message = Map::new();
         message.insert("sums".into(), self.sums.clone());
@@ -229,6 +253,15 @@ impl Inner {
             std::cmp::Ordering::Less if room.level == Level::Roomy => info!("{}", room.sentence()),
             _ => {}
         }
+    }
+
+    /// The log says once that the bitrate is too much for many.
+    fn tell_advice(&mut self, advice: Option<&str>) {
+        match advice {
+            Some(advice) if !self.advised => warn!("{advice}"),
+            _ => {}
+        }
+        self.advised |= advice.is_some();
     }
 
     fn everything(&self) -> Message {

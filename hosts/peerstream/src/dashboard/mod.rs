@@ -2,6 +2,7 @@
 
 mod answers;
 mod board;
+mod command;
 mod feed;
 pub mod login;
 mod moments;
@@ -11,6 +12,7 @@ mod tally;
 pub mod visitor;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -18,13 +20,14 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Router, extract::Request, middleware::Next};
 use peerstream::protocol::crypto::PublicKey;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::api;
 use crate::config::{Dashboard as Options, Limits, Source};
 use crate::server::Shared;
 
 pub use board::Board;
+pub use command::{Command, Wish};
 pub use login::Login;
 
 /// What is shown as a password or token comes in a body of this size at most, in bytes.
@@ -44,11 +47,22 @@ pub struct Dashboard {
     /// Nodes that the host takes.
     nodes_max: usize,
     budget_mbps: u32,
+    /// Where the streamer's wishes go.
+    wishes: mpsc::Sender<Wish>,
+    /// Whether the streamer has ended the broadcast, so that the host waits for a restart.
+    pub closed: AtomicBool,
 }
 
 impl Dashboard {
     /// With a secret of the publisher, see [`Login::new`].
-    pub fn new(options: Options, secret: &[u8; 32], stream: PublicKey, source: &Source, limits: &Limits) -> Self {
+    pub fn new(
+        options: Options,
+        secret: &[u8; 32],
+        stream: PublicKey,
+        source: &Source,
+        limits: &Limits,
+        wishes: mpsc::Sender<Wish>,
+    ) -> Self {
         Self {
             login: Login::new(secret, stream, &options),
             options,
@@ -56,6 +70,8 @@ impl Dashboard {
             places: Arc::new(Semaphore::new(feed::WATCHERS_MAX)),
             nodes_max: limits.nodes,
             budget_mbps: source.budget_mbps,
+            wishes,
+            closed: AtomicBool::new(false),
         }
     }
 }
@@ -71,7 +87,11 @@ pub fn routes(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/api/v1/dashboard/login", post(answers::login))
         .route("/api/v1/dashboard/logout", post(answers::logout))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
-    behind.merge(before).layer(from_fn(private))
+    let commands = Router::new()
+        .route("/api/v1/dashboard/end", post(command::end))
+        .route("/api/v1/dashboard/restart", post(command::restart))
+        .route_layer(from_fn_with_state(shared.clone(), visitor::command));
+    behind.merge(before).merge(commands).layer(from_fn(private))
 }
 
 /// Marks an answer as one that pages of others may not read.

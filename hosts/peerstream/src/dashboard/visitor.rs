@@ -41,7 +41,7 @@ pub async fn look(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let here = shared.dashboard.options.open_to_this_machine && is_here(address, request.headers());
+    let here = may_look(&shared, address, request.headers());
     match role(&shared, address, request.headers()) {
         Ok(Some(role)) => request.extensions_mut().insert(Visitor::LoggedIn(role)),
         Ok(None) if here => request.extensions_mut().insert(Visitor::Here),
@@ -51,7 +51,7 @@ pub async fn look(
     next.run(request).await
 }
 
-/// Lets those through that are logged in. Handlers find a [`Role`].
+/// Lets those through that are logged in; a program on this machine looks as a guest. Handlers find a [`Role`].
 pub async fn enter(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(address): ConnectInfo<SocketAddr>,
@@ -60,6 +60,9 @@ pub async fn enter(
 ) -> Response {
     match role(&shared, address, request.headers()) {
         Ok(Some(role)) => request.extensions_mut().insert(role),
+        Ok(None) if may_look(&shared, address, request.headers()) && !is_browser(request.headers()) => {
+            request.extensions_mut().insert(Role::Guest)
+        }
         Ok(None) => return refuse(Refused::Wrong),
         Err(refused) => return refuse(refused),
     };
@@ -80,6 +83,15 @@ pub async fn command(
         Ok(None) => refuse(Refused::Wrong),
         Err(refused) => refuse(refused),
     }
+}
+
+fn may_look(shared: &Shared, address: SocketAddr, headers: &HeaderMap) -> bool {
+    shared.dashboard.options.open_to_this_machine && is_here(address, headers)
+}
+
+/// Whether a page asks, which can show a login.
+fn is_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key("sec-fetch-site")
 }
 
 /// As whom somebody is logged in: by a bearer token, else by a cookie.

@@ -4,6 +4,7 @@ import { bytes, span } from "../words.ts";
 import { definitions, element, find, say } from "./dom.ts";
 import { byName, called, isInTrouble, type Model, type Moment, type Name, type Node, SOURCE } from "./model.ts";
 import { colour, happening, judged, percent, rate } from "./sentences.ts";
+import type { Session } from "./session.ts";
 
 const DASH = "–";
 /** Rows of the table of all nodes. */
@@ -29,6 +30,39 @@ export function showTotals(model: Model): void {
     ["Stream", rate(number("rates", "stream_bps")), sums.text("state") || DASH],
   ]);
 }
+
+/** How the input is. */
+export function showInput(model: Model, session: Session | null): void {
+  const { sums } = model;
+  const number = (name: string): number => sums.number("input", name);
+  const seconds = (name: string): string => (number(name) > 0 ? span(number(name)) : DASH);
+  const state = sums.text("state");
+  const silence = sums.maybe("input", "silence_ms");
+  const held = number("held_ms") / 1000;
+  const entries: [string, string][] = [
+    ["State", STATES[state] ?? (state || DASH)],
+    ["Playing", sums.text("playing") || DASH],
+    ["Bitrate", rate(sums.number("rates", "stream_bps"))],
+    ["Segments", held > 0 ? `${(number("units") / held).toFixed(1)} a second, ${number("waiting")} waiting` : DASH],
+    ["Key frames every", seconds("join_distance_ms")],
+    ["Last segment", silence === null ? DASH : `${span(silence)} ago`],
+    ["Interruptions", `${number("discontinuities")} gaps, ${number("pauses")} pauses, ${number("oversized")} too large`],
+  ];
+  if (session?.role === "owner") {
+    const refused = session.refused > 0 ? `, ${session.refused} refused` : "";
+    entries.splice(1, 0, ["On air", session.on_air ?? "nobody"], ["Publications", `${session.publications}${refused}`]);
+  }
+  definitions(find(".input dl"), entries);
+}
+
+const STATES: Record<string, string> = {
+  waiting: "waiting for the first input",
+  live: "live",
+  away: "nobody is on air; the stream goes on when an input comes back",
+  ended: "ended",
+  failed: "failed",
+  "taken-down": "taken down",
+};
 
 /** Lag by depth, as bars that a table holds. */
 export function showLevels(model: Model): void {
@@ -59,8 +93,10 @@ function bar(share: number, kind: string): HTMLElement {
 /** The last hour: viewers, and what this machine sent beside what a server would have sent. */
 export function showCourse(model: Model): void {
   const { course } = model;
-  const line = (values: number[], most: number): string =>
-    values.map((value, index) => `${(index / Math.max(1, values.length - 1)) * 100},${30 - (value / Math.max(1, most)) * 28}`).join(" ");
+  const line = (values: number[], most: number): string => {
+    const x = (index: number): number => (index / Math.max(1, values.length - 1)) * 100;
+    return values.map((value, index) => `${x(index)},${30 - (value / Math.max(1, most)) * 28}`).join(" ");
+  };
   const draw = (selector: string, values: number[], most = Math.max(...values)): void =>
     document.querySelector(selector)?.setAttribute("points", line(values, most));
   const sent = course.map((point) => point.sent_bps);

@@ -54,16 +54,19 @@ export function helperSentence(sums: Sums): string {
 }
 
 /** What is not as it should be, the gravest first. */
-export function warnings(sums: Sums, problem: string | null): string[] {
+export function warnings(sums: Sums, problem: string | null, advice: readonly string[] = []): string[] {
   const found: string[] = [];
   const state = sums.text("state");
   if (state === "failed") found.push(`The input has failed${problem ? `: ${problem}` : "."}`);
+  if (state === "away") found.push("Nobody is on air; viewers wait until an input comes back.");
   if (state === "taken-down") found.push(`The stream was taken down${problem ? `: ${problem}` : "."}`);
   if (sums.is("overloaded")) found.push("More than half of the viewers cannot keep up with the bitrate.");
   if (sums.text("outlook", "level") !== "roomy" && sums.text("outlook", "level") !== "") found.push(roomSentence(sums));
+  const upload = sums.text("upload_advice");
+  if (upload !== "") found.push(upload);
   const struggling = sums.number("struggling");
   if (struggling > 0) found.push(`${viewers(struggling)} ${struggling === 1 ? "does" : "do"} not get the stream as they should.`);
-  return found;
+  return [...found, ...advice];
 }
 
 const HAPPENINGS: Record<string, (about: string) => string> = {

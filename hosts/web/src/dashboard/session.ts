@@ -15,6 +15,12 @@ export interface Session {
   budget_mbps: number;
   problem: string | null;
   link: string | null;
+  /** Who is on air; guests are not told. */
+  on_air: string | null;
+  publications: number;
+  refused: number;
+  /** What the streamer was told about the input. */
+  advice: string[];
 }
 
 /** Where changes come from. */

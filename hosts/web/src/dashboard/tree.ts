@@ -25,6 +25,27 @@ interface Colours {
   warn: string;
 }
 
+/** What a frame is drawn with. */
+interface Picture {
+  context: CanvasRenderingContext2D;
+  colours: Colours;
+  /** Where each spot is, in pixels. */
+  places: [number, number][];
+  /** Spots that stand out. */
+  marked: ReadonlySet<number>;
+  size: number;
+}
+
+/** What a node looks like. */
+interface Look {
+  fill: keyof Colours;
+  ring: keyof Colours | null;
+  hole: boolean;
+  square: boolean;
+  large: boolean;
+  pale: boolean;
+}
+
 interface Drawn extends Spot {
   /** Where it was when the layout changed. */
   fromX: number;
@@ -43,9 +64,13 @@ export class TreeView {
   private below: number[][] = [];
   private changed = 0;
   private ripples: Ripple[] = [];
+  private places: [number, number][] = [];
   private hovered: Name | null = null;
   private chosen: Name | null = null;
   private scheduled = false;
+  /** The trees without what moves, drawn when something has changed. */
+  private readonly still = document.createElement("canvas");
+  private stale = true;
   private readonly calm = matchMedia("(prefers-reduced-motion: reduce)");
 
   /** `choose` is told when another node is looked at. */
@@ -54,8 +79,8 @@ export class TreeView {
     private readonly model: Model,
     private readonly choose: (name: Name | null) => void,
   ) {
-    new ResizeObserver(() => this.draw()).observe(canvas);
-    matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => this.draw());
+    new ResizeObserver(() => this.redraw()).observe(canvas);
+    matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => this.redraw());
     canvas.addEventListener("pointermove", (event) => this.hover(this.at(event)));
     canvas.addEventListener("pointerleave", () => this.hover(null));
     canvas.addEventListener("click", (event) => this.select(this.at(event)));
@@ -71,17 +96,17 @@ export class TreeView {
   select(name: Name | null): void {
     this.chosen = name;
     this.choose(name);
-    this.draw();
+    this.redraw();
   }
 
   /** The model has changed. */
   update(shape: boolean, moments: Moment[]): void {
     const now = performance.now();
     if (shape) this.arrange(now);
-    const fresh = this.calm.matches ? [] : moments.map((moment) => ({ name: moment.node, began: now, colour: colour(moment) }));
+    const ripple = (moment: Moment): Ripple => ({ name: moment.node, began: now, colour: colour(moment) });
+    const fresh = this.calm.matches ? [] : moments.map(ripple);
     this.ripples = [...this.ripples, ...fresh].slice(-RIPPLES_MAX);
-    if (this.chosen !== null && this.chosen !== SOURCE && !this.model.nodes.has(this.chosen)) this.choose(this.chosen);
-    this.draw();
+    this.redraw();
   }
 
   private arrange(now: number): void {
@@ -101,15 +126,22 @@ export class TreeView {
     return [spot.fromX + (spot.x - spot.fromX) * eased, spot.fromY + (spot.y - spot.fromY) * eased];
   }
 
-  /** Draws with the next frame. */
-  draw(): void {
+  /** Draws everything with the next frame. */
+  private redraw(): void {
+    this.stale = true;
+    this.draw();
+  }
+
+  private draw(): void {
     if (this.scheduled) return;
     this.scheduled = true;
     requestAnimationFrame((now) => {
       this.scheduled = false;
-      this.paint(now);
       const moving = !this.calm.matches && now - this.changed < MOVE_MS;
-      if (moving || this.ripples.length > 0) this.draw();
+      this.paint(now);
+      // Once more when all have arrived.
+      if (moving) this.redraw();
+      if (this.ripples.length > 0) this.draw();
     });
   }
 
@@ -124,19 +156,27 @@ export class TreeView {
     if (!context || width === 0) return;
     const scale = devicePixelRatio || 1;
     const [pixelsX, pixelsY] = [Math.round(width * scale), Math.round(height * scale)];
-    if (this.canvas.width !== pixelsX || this.canvas.height !== pixelsY) [this.canvas.width, this.canvas.height] = [pixelsX, pixelsY];
-    context.setTransform(scale, 0, 0, scale, 0, 0);
-    context.clearRect(0, 0, width, height);
+    const places = (this.places = this.stale || this.places.length === 0 ? this.placesAt(now, radius, middle) : this.places);
+    const size = Math.max(1.6, Math.min(8, (radius * 1.1) / Math.sqrt(this.spots.length + 1)));
     const colours = coloursOf(this.canvas);
-    const places = this.spots.map((spot): [number, number] => {
+    if (this.stale) {
+      const still = sized(this.still, pixelsX, pixelsY, scale);
+      const picture = { context: still, colours, places, marked: this.marked(), size };
+      this.paintEdges(picture);
+      this.paintNodes(picture);
+      this.stale = false;
+    }
+    sized(this.canvas, pixelsX, pixelsY, 1);
+    context.drawImage(this.still, 0, 0);
+    context.setTransform(scale, 0, 0, scale, 0, 0);
+    this.paintRipples({ context, colours, places, marked: new Set(), size }, now);
+  }
+
+  private placesAt(now: number, radius: number, middle: [number, number]): [number, number][] {
+    return this.spots.map((spot) => {
       const [x, y] = this.where(spot, now);
       return [middle[0] + x * radius, middle[1] + y * radius];
     });
-    const size = Math.max(1.6, Math.min(8, (radius * 1.1) / Math.sqrt(this.spots.length + 1)));
-    const marked = this.marked();
-    this.paintEdges(context, colours, places, marked, size);
-    this.paintNodes(context, colours, places, marked, size);
-    this.paintRipples(context, colours, places, size, now);
   }
 
   /** The spots on the way from the looked-at node up to the source, and all below it. */
@@ -156,7 +196,7 @@ export class TreeView {
     return marked;
   }
 
-  private paintEdges(context: CanvasRenderingContext2D, colours: Colours, places: [number, number][], marked: Set<number>, size: number): void {
+  private paintEdges({ context, colours, places, marked, size }: Picture): void {
     const stroke = (style: string, width: number, wanted: (index: number) => boolean): void => {
       context.beginPath();
       this.spots.forEach((spot, index) => {
@@ -173,49 +213,56 @@ export class TreeView {
     if (marked.size > 0) stroke(colours.accent, size > 4 ? 2.5 : 1.6, (index) => marked.has(index));
   }
 
-  private paintNodes(context: CanvasRenderingContext2D, colours: Colours, places: [number, number][], marked: Set<number>, size: number): void {
+  /** Nodes that look alike are drawn together: a change of colour costs more than a node. */
+  private paintNodes({ context, colours, places, marked, size }: Picture): void {
     const median = this.model.sums.number("lag_p50");
+    const looks = new Map<string, Look & { indices: number[] }>();
     this.spots.forEach((spot, index) => {
-      const place = places[index];
-      const node = this.model.nodes.get(spot.name);
-      if (!place) return;
-      const source = spot.name === SOURCE;
-      const trouble = node !== undefined && isInTrouble(node);
-      const behind = node !== undefined && node.lag_ms > Math.max(median + BEHIND_MS, median * 1.5);
-      const fill = source ? colours.accent : trouble ? colours.paper : behind ? colours.warn : colours.live;
-      const reach = (source ? size * 1.7 : size) * (trouble ? 1.3 : 1);
-      context.beginPath();
-      if (node?.role === "helper") context.rect(place[0] - reach, place[1] - reach, 2 * reach, 2 * reach);
-      else context.arc(place[0], place[1], reach, 0, 2 * Math.PI);
-      context.fillStyle = fill;
+      const look = this.lookOf(spot.name, median, marked.size > 0 && !marked.has(index));
+      const id = JSON.stringify(look);
+      const known = looks.get(id);
+      if (known) known.indices.push(index);
+      else looks.set(id, { ...look, indices: [index] });
+    });
+    for (const { fill, ring, hole, square, large, pale, indices } of looks.values()) {
+      const reach = size * (large ? 1.7 : ring ? 1.3 : 1);
+      context.globalAlpha = pale ? 0.4 : 1;
+      context.fillStyle = colours[fill];
+      shapes(context, indices.flatMap((index) => places[index] ?? []), reach, square || reach < 2.2);
       context.fill();
-      if (trouble || spot.name === this.chosen) {
-        context.strokeStyle = trouble ? colours.warn : colours.ink;
+      if (ring) {
+        context.strokeStyle = colours[ring];
         context.lineWidth = 2;
         context.stroke();
-      } else if (node && !node.relay) {
-        // A leaf that does not pass on has a hole.
-        context.beginPath();
-        context.arc(place[0], place[1], size * 0.45, 0, 2 * Math.PI);
+      }
+      if (hole) {
         context.fillStyle = colours.paper;
+        shapes(context, indices.flatMap((index) => places[index] ?? []), size * 0.45, size < 4);
         context.fill();
       }
-      if (marked.size > 0 && !marked.has(index) && !trouble) {
-        context.globalAlpha = 0.55;
-        context.fillStyle = colours.paper;
-        context.beginPath();
-        context.arc(place[0], place[1], reach + 0.5, 0, 2 * Math.PI);
-        context.fill();
-        context.globalAlpha = 1;
-      }
-    });
+      context.globalAlpha = 1;
+    }
   }
 
-  private paintRipples(context: CanvasRenderingContext2D, colours: Colours, places: [number, number][], size: number, now: number): void {
+  private lookOf(name: Name, median: number, pale: boolean): Look {
+    const node = this.model.nodes.get(name);
+    const large = name === SOURCE;
+    const trouble = node !== undefined && isInTrouble(node);
+    const behind = node !== undefined && node.lag_ms > Math.max(median + BEHIND_MS, median * 1.5);
+    return {
+      fill: large ? "accent" : trouble ? "paper" : behind ? "warn" : "live",
+      ring: trouble ? "warn" : name === this.chosen ? "ink" : null,
+      hole: !large && !trouble && node?.relay === false,
+      square: node?.role === "helper",
+      large,
+      pale: pale && !trouble,
+    };
+  }
+
+  private paintRipples({ context, colours, places, size }: Picture, now: number): void {
     this.ripples = this.ripples.filter((ripple) => now - ripple.began < RIPPLE_MS);
     for (const ripple of this.ripples) {
-      const index = this.spots.findIndex((spot) => spot.name === ripple.name);
-      const place = places[index];
+      const place = places[this.spots.findIndex((spot) => spot.name === ripple.name)];
       if (!place) continue;
       const age = Math.max(0, (now - ripple.began) / RIPPLE_MS);
       context.globalAlpha = 1 - age;
@@ -244,7 +291,7 @@ export class TreeView {
     if (name === this.hovered) return;
     this.hovered = name;
     this.canvas.style.cursor = name === null ? "" : "pointer";
-    this.draw();
+    this.redraw();
   }
 
   /** Arrows go along the tree: to whoever feeds, to the first who is fed, to those beside. */
@@ -267,6 +314,32 @@ export class TreeView {
     const index = beside.indexOf(name);
     const next = beside[(index + (pressed === "ArrowLeft" ? -1 : 1) + beside.length) % Math.max(1, beside.length)];
     return next ?? name;
+  }
+}
+
+/** Clears a canvas and gives it this size. */
+function sized(canvas: HTMLCanvasElement, width: number, height: number, scale: number): CanvasRenderingContext2D {
+  const context = canvas.getContext("2d");
+  if (!context) throw new Error("no canvas to draw on");
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.clearRect(0, 0, width, height);
+  context.setTransform(scale, 0, 0, scale, 0, 0);
+  return context;
+}
+
+/** A path of circles or squares around places: x, y, x, y and so on. */
+function shapes(context: CanvasRenderingContext2D, places: number[], reach: number, square: boolean): void {
+  context.beginPath();
+  for (let index = 0; index + 1 < places.length; index += 2) {
+    const [x, y] = [places[index] ?? 0, places[index + 1] ?? 0];
+    if (square) {
+      context.rect(x - reach, y - reach, 2 * reach, 2 * reach);
+      continue;
+    }
+    context.moveTo(x + reach, y);
+    context.arc(x, y, reach, 0, 2 * Math.PI);
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { element, find, say } from "../dashboard/dom.ts";
 import { called, Model, type Moment, type Name, type News } from "../dashboard/model.ts";
-import { showCourse, showLevels, showMoments, showNode, showTable, showTotals } from "../dashboard/panels.ts";
+import { showCourse, showInput, showLevels, showMoments, showNode, showTable, showTotals } from "../dashboard/panels.ts";
 import { budgetSentence, happening, helperSentence, roomSentence, warnings } from "../dashboard/sentences.ts";
 import { command, FEED, logIn, logOut, type Session, session, story, takeToken } from "../dashboard/session.ts";
 import { TreeView } from "../dashboard/tree.ts";
@@ -11,7 +11,7 @@ import { span } from "../words.ts";
 /** After a failure the host is asked again in this time, in milliseconds. */
 const AGAIN_MS = 2_000;
 /** What does not change every second is asked this often, in milliseconds. */
-const SESSION_MS = 15_000;
+const SESSION_MS = 5_000;
 /** Nothing from the host for this long is trouble, in milliseconds. */
 const SILENCE_MS = 20_000;
 
@@ -81,6 +81,7 @@ function hear(text: string): void {
 
 function show(news: News): void {
   showTotals(model);
+  showInput(model, current);
   showLevels(model);
   showCourse(model);
   showMoments(model, news.more);
@@ -99,7 +100,7 @@ function showSentences(): void {
   const listed = sums.is("listed");
   find(".many").hidden = listed;
   say(find(".many"), listed ? "" : "There are too many nodes to draw each; see the levels below.");
-  const wanted = warnings(sums, current?.problem ?? null);
+  const wanted = warnings(sums, current?.problem ?? null, current?.advice);
   const list = find(".warnings");
   if (list.dataset["shown"] !== wanted.join("\n")) {
     list.dataset["shown"] = wanted.join("\n");
@@ -114,10 +115,16 @@ function choose(name: Name | null): void {
   showNode(model, name);
 }
 
+/** A story as the host tells it. */
+interface Told {
+  place?: string;
+  moments?: Record<string, unknown>[];
+}
+
 async function showStory(): Promise<void> {
   const name = tree.selected;
   if (name === null) return;
-  const told = (await story(called(name)).catch(() => null)) as { place?: string; moments?: Record<string, unknown>[] } | null;
+  const told = (await story(called(name)).catch(() => null)) as Told | null;
   const rows = (told?.moments ?? []).map((moment) => {
     const about = ["to", "by", "with", "fault", "death", "reason"].map((key) => moment[key]).find((value) => value !== undefined);
     const text = happening({ at_ms: 0, node: name, what: String(moment["what"]), about: aboutOf(about) });
@@ -134,7 +141,7 @@ function aboutOf(value: unknown): Moment["about"] {
 
 const QUESTIONS = {
   end: ["End the broadcast?", "Viewers see that the stream has ended; the input is refused until you restart.", "End broadcast"],
-  restart: ["Restart the broadcast?", "The config is read again and a new broadcast begins; pages join it by themselves.", "Restart"],
+  restart: ["Restart the broadcast?", "The config is read again, a new broadcast begins, pages join it by themselves.", "Restart"],
 } as const;
 
 function ask(name: "end" | "restart"): void {
