@@ -44,6 +44,7 @@ mod tests {
         "telemetry/jsonl",
         "telemetry/otlp",
         "telemetry/prometheus",
+        "archive/file",
         "archive/fs",
         "compliance/queue",
         "admission/open",

@@ -37,6 +37,8 @@ pub enum Command {
     Relay(RelayArgs),
     /// Tell why a node is where it is, and what has happened to it lately
     Why(WhyArgs),
+    /// The dashboard in the terminal: viewers, lag, what happens
+    Top(TopArgs),
     /// Check a config without a start, and tell all that is wrong with it
     Check(CheckArgs),
     /// Make, show and describe configs
@@ -183,6 +185,20 @@ pub struct WhyArgs {
     /// The stream's page
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/")]
     pub url: String,
+    /// The dashboard's password or a token of it; on the host's own machine none is needed
+    #[arg(long, value_name = "TOKEN", env = "PEERSTREAM_DASHBOARD_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+}
+
+/// Options of `top`.
+#[derive(Args, Debug)]
+pub struct TopArgs {
+    /// The stream's page
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/")]
+    pub url: String,
+    /// The dashboard's password or a token of it; on the host's own machine none is needed
+    #[arg(long, value_name = "TOKEN", env = "PEERSTREAM_DASHBOARD_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
 }
 
 fn listen(text: &str) -> Result<SocketAddr, String> {
