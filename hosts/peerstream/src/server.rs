@@ -184,9 +184,11 @@ async fn accept(listener: &TcpListener, shared: &Shared, limits: &Limits, app: R
 
 async fn connection(socket: TcpStream, address: SocketAddr, app: Router) {
     let _ = socket.set_nodelay(true);
+    let near = socket.local_addr().ok().and_then(|here| visitor::FromThisMachine::of(here, address));
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(address));
+        near.map(|near| request.extensions_mut().insert(near));
         let mut app = app.clone();
         async move { tower_service::Service::call(&mut app, request).await }
     });

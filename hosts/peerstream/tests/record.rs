@@ -6,7 +6,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::{Process, command, get, until};
+use common::{Process, Server, command, get, until};
 
 fn has(tool: &str) -> bool {
     let there = Command::new(tool).arg("-version").output().is_ok();
@@ -34,25 +34,9 @@ fn size(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |facts| facts.len())
 }
 
-/// A demo that records; its address.
-fn demo(folder: &Path, wrap: &[&str]) -> (Process, String) {
-    use std::io::{BufRead, BufReader};
-    let plain = command();
-    let mut demo = match wrap {
-        [] => plain,
-        [program, arguments @ ..] => {
-            let mut wrapped = Command::new(program);
-            wrapped.env_remove("RUST_LOG").env("NO_COLOR", "1").args(arguments).arg(plain.get_program());
-            wrapped
-        }
-    };
-    demo.args(["demo", "--listen", "127.0.0.1:0", "--set", "stun.enabled=false", "--record"]);
-    let mut process = Process::start(demo.arg(folder.join("show.mp4")));
-    let mut lines = BufReader::new(process.child.stdout.take().unwrap()).lines();
-    let first = lines.next().and_then(Result::ok);
-    let first = first.unwrap_or_else(|| panic!("no address is shown; log:\n{}", process.log()));
-    std::thread::spawn(move || lines.for_each(drop));
-    (process, first.strip_prefix("watch at ").unwrap().to_owned())
+/// A demo that records to `show.mp4` in this folder.
+fn demo(folder: &Path) -> Server {
+    Server::demo(&["--record", folder.join("show.mp4").to_str().unwrap()])
 }
 
 #[test]
@@ -62,11 +46,11 @@ fn a_recording_is_clean_after_the_process_is_killed_and_the_next_one_has_a_numbe
     }
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in [("show.mp4", 600_000), ("show-2.mp4", 350_000)] {
-        let (mut process, _) = demo(folder.path(), &[]);
+        let mut server = demo(folder.path());
         let path = folder.path().join(name);
         until("something is recorded", || size(&path) > bytes);
-        process.child.kill().unwrap();
-        process.child.wait().unwrap();
+        server.process.child.kill().unwrap();
+        server.process.child.wait().unwrap();
         let seconds = clean_seconds(&path);
         assert!(seconds > 0.4, "{name} has {seconds} s");
     }
@@ -78,9 +62,9 @@ fn what_is_watched_is_recorded_too() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let (_demo, url) = demo(folder.path(), &[]);
+    let server = demo(folder.path());
     let path = folder.path().join("watched.mp4");
-    let mut watch = Process::start(command().args(["watch", &url, "--record"]).arg(&path));
+    let mut watch = Process::start(command().args(["watch", &server.url, "--record"]).arg(&path));
     until("something is recorded", || size(&path) > 400_000);
     watch.child.kill().unwrap();
     watch.child.wait().unwrap();
@@ -97,11 +81,13 @@ fn a_full_disk_is_told_and_the_broadcast_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().to_str().unwrap();
     let mount = "mount -t tmpfs -o size=400k none \"$0\" && exec \"$@\"";
-    let (process, url) = demo(folder.path(), &["unshare", "-rm", "sh", "-c", mount, place]);
-    until("it is told", || process.log().contains("the disk is full; the broadcast goes on"));
-    let seen = format!("/proc/{}/root{place}/show.mp4", process.child.id());
+    let mut wrapped = Command::new("unshare");
+    wrapped.args(["-rm", "sh", "-c", mount, place]).env("NO_COLOR", "1").arg(command().get_program());
+    let server = Server::demo_by(wrapped, &["--record", &format!("{place}/show.mp4")]);
+    until("it is told", || server.process.log().contains("the disk is full; the broadcast goes on"));
+    let seen = format!("/proc/{}/root{place}/show.mp4", server.process.child.id());
     let kept = clean_seconds(Path::new(&seen));
     assert!(kept > 0.1, "{kept} s are kept");
-    assert!(get(&format!("{url}api/v1/stream")).1.contains("\"live\""));
-    assert_eq!(process.log().matches("the disk is full").count(), 1);
+    assert!(get(&format!("{}api/v1/stream", server.url)).1.contains("\"live\""));
+    assert_eq!(server.process.log().matches("the disk is full").count(), 1);
 }

@@ -41,7 +41,7 @@ pub async fn look(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let here = may_look(&shared, address, request.headers());
+    let here = may_look(&shared, &request);
     match role(&shared, address, request.headers()) {
         Ok(Some(role)) => request.extensions_mut().insert(Visitor::LoggedIn(role)),
         Ok(None) if here => request.extensions_mut().insert(Visitor::Here),
@@ -60,7 +60,7 @@ pub async fn enter(
 ) -> Response {
     match role(&shared, address, request.headers()) {
         Ok(Some(role)) => request.extensions_mut().insert(role),
-        Ok(None) if may_look(&shared, address, request.headers()) && !is_browser(request.headers()) => {
+        Ok(None) if may_look(&shared, &request) && !is_browser(request.headers()) => {
             request.extensions_mut().insert(Role::Guest)
         }
         Ok(None) => return refuse(Refused::Wrong),
@@ -85,8 +85,9 @@ pub async fn command(
     }
 }
 
-fn may_look(shared: &Shared, address: SocketAddr, headers: &HeaderMap) -> bool {
-    shared.dashboard.options.open_to_this_machine && is_here(address, headers)
+fn may_look(shared: &Shared, request: &Request) -> bool {
+    let near = request.extensions().get::<FromThisMachine>().is_some();
+    shared.dashboard.options.open_to_this_machine && near && is_for_itself(request.headers())
 }
 
 /// Whether a page asks, which can show a login.
@@ -129,13 +130,25 @@ pub fn is_own_page(headers: &HeaderMap) -> bool {
     headers.contains_key(OWN_PAGE) && (origin.is_none() || origin == text(HOST.as_str()))
 }
 
-/// Whether a program on this machine asks, for itself: not a proxy that passes a request on, nor a page in a browser.
-pub fn is_here(address: SocketAddr, headers: &HeaderMap) -> bool {
+/// A request that came over a connection from this machine.
+#[derive(Clone, Copy, Debug)]
+pub struct FromThisMachine;
+
+impl FromThisMachine {
+    /// Of a connection between these addresses.
+    pub fn of(here: SocketAddr, there: SocketAddr) -> Option<Self> {
+        let [here, there] = [here, there].map(|address| address.ip().to_canonical());
+        (there.is_loopback() || here == there).then_some(Self)
+    }
+}
+
+/// Whether a program asks for itself: not a proxy that passes a request on, nor a page in a browser.
+fn is_for_itself(headers: &HeaderMap) -> bool {
     const PASSED_ON: [&str; 7] =
         ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip", "via", "origin"];
     let from_page = headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none");
     let passed_on = PASSED_ON.iter().any(|name| headers.contains_key(*name));
-    address.ip().to_canonical().is_loopback() && !passed_on && !from_page && is_literal(headers)
+    !passed_on && !from_page && is_literal(headers)
 }
 
 /// Whether the host was named by its address: a page could have its own name lead to this machine.
@@ -161,17 +174,18 @@ mod tests {
 
     #[test]
     fn only_a_program_on_this_machine_that_asks_for_itself_is_here() {
-        let (local, far): (SocketAddr, SocketAddr) =
-            ("127.0.0.1:4000".parse().unwrap(), "192.0.2.1:4000".parse().unwrap());
+        let near =
+            |here: &str, there: &str| FromThisMachine::of(here.parse().unwrap(), there.parse().unwrap()).is_some();
+        assert!(near("127.0.0.1:80", "127.0.0.1:4000") && near("[::1]:80", "[::1]:4000"));
+        assert!(near("[::ffff:192.0.2.1]:80", "192.0.2.1:4000") && !near("192.0.2.1:80", "192.0.2.2:4000"));
         let host = ("host", "127.0.0.1:8080");
-        assert!(is_here(local, &headers(&[host])));
-        assert!(is_here("[::1]:1".parse().unwrap(), &headers(&[("host", "[::1]:8080")])));
-        assert!(is_here(local, &headers(&[("host", "localhost:8080"), ("sec-fetch-site", "same-origin")])));
-        assert!(!is_here(far, &headers(&[host])));
-        assert!(!is_here(local, &headers(&[host, ("x-forwarded-for", "192.0.2.1")])));
-        assert!(!is_here(local, &headers(&[host, ("origin", "https://elsewhere.example")])));
-        assert!(!is_here(local, &headers(&[host, ("sec-fetch-site", "cross-site")])));
-        assert!(!is_here(local, &headers(&[("host", "rebound.example:8080")])));
+        assert!(is_for_itself(&headers(&[host])));
+        assert!(is_for_itself(&headers(&[("host", "[::1]:8080")])));
+        assert!(is_for_itself(&headers(&[("host", "localhost:8080"), ("sec-fetch-site", "same-origin")])));
+        assert!(!is_for_itself(&headers(&[host, ("x-forwarded-for", "192.0.2.1")])));
+        assert!(!is_for_itself(&headers(&[host, ("origin", "https://elsewhere.example")])));
+        assert!(!is_for_itself(&headers(&[host, ("sec-fetch-site", "cross-site")])));
+        assert!(!is_for_itself(&headers(&[("host", "rebound.example:8080")])));
     }
 
     #[test]

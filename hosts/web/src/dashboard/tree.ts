@@ -6,6 +6,8 @@ import { colour } from "./sentences.ts";
 
 /** Nodes move to a new place in this time, in milliseconds. */
 const MOVE_MS = 500;
+/** Of more spots than this none moves: each frame would cost too much. */
+const MOVING_MAX = 600;
 /** A ring around a node to which something has happened grows for this time. */
 const RIPPLE_MS = 1_600;
 /** Rings at once. */
@@ -120,8 +122,12 @@ export class TreeView {
     this.changed = now;
   }
 
+  private moves(): boolean {
+    return !this.calm.matches && this.spots.length <= MOVING_MAX;
+  }
+
   private where(spot: Drawn, now: number): [number, number] {
-    const done = this.calm.matches ? 1 : Math.min(1, (now - this.changed) / MOVE_MS);
+    const done = this.moves() ? Math.min(1, (now - this.changed) / MOVE_MS) : 1;
     const eased = 1 - (1 - done) ** 3;
     return [spot.fromX + (spot.x - spot.fromX) * eased, spot.fromY + (spot.y - spot.fromY) * eased];
   }
@@ -137,7 +143,7 @@ export class TreeView {
     this.scheduled = true;
     requestAnimationFrame((now) => {
       this.scheduled = false;
-      const moving = !this.calm.matches && now - this.changed < MOVE_MS;
+      const moving = this.moves() && now - this.changed < MOVE_MS;
       this.paint(now);
       // Once more when all have arrived.
       if (moving) this.redraw();
@@ -219,7 +225,7 @@ export class TreeView {
     const looks = new Map<string, Look & { indices: number[] }>();
     this.spots.forEach((spot, index) => {
       const look = this.lookOf(spot.name, median, marked.size > 0 && !marked.has(index));
-      const id = JSON.stringify(look);
+      const id = Object.values(look).join();
       const known = looks.get(id);
       if (known) known.indices.push(index);
       else looks.set(id, { ...look, indices: [index] });
