@@ -6,7 +6,7 @@ import { after, afterEach, before, test } from "node:test";
 
 import { crash, hasChromium, launch, openPages, status, until, untilLive } from "./browser.mjs";
 import { binary, startDemo } from "./demo.mjs";
-import { host } from "./server.mjs";
+import { manyNodes } from "./many.mjs";
 
 const missing = !binary ? "the host is not built: cargo build -p peerstream-host" : !hasChromium() && "no Chromium here";
 const options = { skip: missing || false, timeout: 120_000 };
@@ -45,7 +45,7 @@ async function openBoard(url = `${demo.url}dashboard`) {
 }
 
 async function untilNodes(page, count) {
-  const shown = (wanted) => document.querySelector("canvas").getAttribute("aria-label").includes(`: ${wanted} nodes`);
+  const shown = (wanted) => document.querySelector("canvas")?.getAttribute("aria-label").includes(`: ${wanted} nodes`);
   await page.waitForFunction(shown, count);
 }
 
@@ -130,39 +130,8 @@ test("without a password the printed link lets the streamer in", options, async 
   assert.ok(await page.getByRole("button", { name: "End broadcast" }).isVisible());
 });
 
-/** A host's feed of so many nodes, of which all have another lag every second. */
-function feedOf(count) {
-  const put = [[0, "s", null, 0, [], null, null, 2, 7, 0]];
-  for (let name = 1; name < count; name += 1) {
-    const position = Math.ceil(name / 2);
-    const above = Math.floor(position / 2);
-    const parent = above === 0 ? 0 : 2 * above - (name % 2);
-    const place = `${name % 2 ? "A" : "B"}${position}`;
-    put.push([name, "v", place, Math.floor(Math.log2(position)) + 1, [parent], null, null, 2, 7, 0]);
-  }
-  return (response) => {
-    response.setHeader("content-type", "text/event-stream");
-    const send = (message) => response.write(`data: ${JSON.stringify(message)}\n\n`);
-    let second = 0;
-    const fixed = { viewers: count - 1, depth: 10, listed: true, lag_p50: 700, levels: [], state: "live" };
-  const sums = () => ({ now_ms: second * 1000, ...fixed });
-    const lags = () => put.map(([name]) => [name, 600 + ((name * 7 + second * 131) % 400)]);
-    send({ all: true, put, sums: sums(), lag: lags(), course: [], moments: { rows: [], more: 0 } });
-    const timer = setInterval(() => {
-      second += 1;
-      const name = 1 + ((second * 37) % (count - 1));
-      send({ sums: sums(), lag: lags(), put: [put[name]], moments: { rows: [[second * 1000, name, "rescued", 1]], more: 0 } });
-    }, 1_000);
-    response.on("close", () => clearInterval(timer));
-  };
-}
-
 test("two thousand nodes are drawn and the page stays usable", options, async () => {
-  const input = { on_air: null, publications: 1, refused: 0, advice: [] };
-  const stream = { title: "Many", publisher: "ab", epoch: 1, mime: null };
-  const session = { role: "owner", budget_mbps: 0, problem: null, link: "x", ...stream, ...input };
-  const answers = { "/api/v1/dashboard/session": session, "/api/v1/dashboard/feed": feedOf(2_000) };
-  const many = await host(answers);
+  const many = await manyNodes(2_000);
   try {
     const [page] = await openPages(browser.context, `${many.url}dashboard`, 1);
     await untilNodes(page, 2_000);
