@@ -28,8 +28,8 @@ use crate::enforcement::Enforcement;
 use crate::feed::{self, Figures, MoreFigures};
 use crate::guarded::Guarded;
 use crate::hub::{Connection, Hub, Origin};
-pub use crate::intake::ADVICE_MAX;
 use crate::intake::{self, Intake};
+pub use crate::intake::{ADVICE_MAX, Health, Input, PAUSE};
 use crate::key::{EpochKey, Publisher};
 use crate::output::Reader;
 use crate::peer::{self, CAPACITY, Gone, Peer, Production};
@@ -118,6 +118,8 @@ pub struct Broadcast {
     hub: Hub,
     source: Arc<Peer>,
     state: watch::Receiver<State>,
+    /// For an end that the streamer wishes.
+    verdict: watch::Sender<State>,
     intake: intake::Watched,
     pump: JoinHandle<()>,
     figures: Figures,
@@ -187,11 +189,13 @@ impl Broadcast {
         let source = Arc::new(source);
         let (state_tx, state) = watch::channel(State::Waiting);
         let (intake, watched) = Intake::new(source.clone(), state_tx.clone(), plugins.clone());
+        let verdict = state_tx.clone();
         let pump = tokio::spawn(intake.run(publisher.stream_key(), ingests));
         let figures = Figures {
             hub: hub.clone(),
             source: source.clone(),
             state: state.clone(),
+            input: watched.input.clone(),
             statuses: plugins.as_ref().map(|plugins| plugins.statuses().clone()).unwrap_or_default(),
             more: more_figures,
         };
@@ -208,6 +212,7 @@ impl Broadcast {
             hub,
             source,
             state,
+            verdict,
             intake: watched,
             pump,
             figures,
@@ -262,6 +267,11 @@ impl Broadcast {
         self.intake.advice.borrow().clone()
     }
 
+    /// How the input is, in numbers.
+    pub fn input(&self) -> Input {
+        *self.intake.input.borrow()
+    }
+
     /// Opens a viewer's control connection; `address` is an IPv6 or IPv4-mapped address.
     pub async fn connect(&self, address: [u8; 16]) -> Option<Connection> {
         self.hub.connect(Origin::Address(address)).await
@@ -280,6 +290,22 @@ impl Broadcast {
     /// All numbers of the broadcast and its plug-ins. Costs time in proportion to the members; about once a second is fine.
     pub async fn figures(&self) -> Vec<Figure> {
         self.figures.take().await.0
+    }
+
+    /// Ends the stream because its streamer wishes it: no input is taken any more, viewers stay and see that it has ended, archives
+    /// finish their recordings. Does nothing when it has ended already.
+    pub async fn end(&self) {
+        if !matches!(*self.state.borrow(), State::Waiting | State::Live | State::Away) {
+            return;
+        }
+        self.pump.abort();
+        let _ = self.source.produce(Production::End).await;
+        self.verdict.send_replace(State::Ended);
+        if let Some(plugins) = &self.plugins {
+            // The answer comes when all that was produced has been handled.
+            let _ = self.source.snapshot().await;
+            plugins.archives().end(true).await;
+        }
     }
 
     /// Ends the epoch politely: viewers get the end of the stream, then the source leaves and archives finish their recordings.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::broadcast::State;
+use crate::broadcast::{Input, State};
 use crate::clock::{Clock, wall};
 use crate::figures;
 use crate::hub::Hub;
@@ -27,6 +27,7 @@ pub(crate) struct Figures {
     pub(crate) hub: Hub,
     pub(crate) source: Arc<Peer>,
     pub(crate) state: watch::Receiver<State>,
+    pub(crate) input: watch::Receiver<Input>,
     pub(crate) statuses: Statuses,
     pub(crate) more: Option<MoreFigures>,
 }
@@ -36,6 +37,7 @@ impl Figures {
     pub(crate) async fn take(&self) -> (Vec<Figure>, Option<Overview>) {
         let live = *self.state.borrow() == State::Live;
         let mut all = vec![figures::gauge("live", "1 while input comes in", u64::from(live))];
+        all.extend(figures::input(&self.input.borrow()));
         all.extend(self.more.iter().flat_map(|more| more()));
         all.extend(figures::hub(self.hub.counters()));
         let overview = self.hub.overview().await;

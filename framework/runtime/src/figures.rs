@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use peerstream_coordinator::{NodeOverview, Overview};
+use peerstream_protocol::control::Role;
 use peerstream_traits::telemetry::{Figure, FigureKind, Report};
 
+use crate::broadcast::Input;
 use crate::{hub, peer};
 
 /// A number that goes up and down.
@@ -20,6 +22,27 @@ pub fn counter(name: &str, help: &str, value: u64) -> Figure {
 
 fn figure(name: &str, help: &str, kind: FigureKind, value: u64) -> Figure {
     Figure { name: name.to_owned(), help: help.to_owned(), kind, value: value as f64, labels: BTreeMap::new() }
+}
+
+/// The input's.
+pub(crate) fn input(input: &Input) -> Vec<Figure> {
+    let Input { total, current, last, waiting, .. } = input;
+    let silence = last.map_or(0, |last| last.elapsed().as_millis() as u64);
+    vec![
+        counter("input_units", "units that have come in", total.units),
+        counter("input_bytes", "bytes of units that have come in", total.bytes),
+        counter("input_join_points", "units at which a viewer can begin", total.join_points),
+        counter("input_discontinuities", "units before which something is missing", total.discontinuities),
+        counter("input_pauses", "times that no unit came for two seconds", total.pauses),
+        counter("input_oversized", "units and codec headers that were too large and dropped", total.oversized),
+        gauge(
+            "input_join_distance_ms",
+            "milliseconds between the last two join points",
+            current.join_distance_us / 1000,
+        ),
+        gauge("input_silence_ms", "milliseconds since the last unit", silence),
+        gauge("input_waiting", "events that wait to be taken in", *waiting as u64),
+    ]
 }
 
 /// The hub's.
@@ -38,6 +61,11 @@ pub(crate) fn overview(overview: &Overview) -> Vec<Figure> {
         gauge("nodes_waiting", "nodes whose parent cannot be issued yet", overview.waiting as u64),
         gauge("nodes_without_backup", "nodes with nobody to take over", overview.without_backup as u64),
         gauge("nodes_without_parent", "nodes without a place", overview.without_parent as u64),
+        gauge(
+            "nodes_relaying",
+            "nodes that pass the stream on or could",
+            overview.nodes.iter().filter(|node| node.role != Role::Source && node.relay).count() as u64,
+        ),
         gauge("depth", "most hops from the source", u64::from(overview.depth_max)),
     ];
     // The counters' names are the coordinator's own; they tell more than a help text here could.

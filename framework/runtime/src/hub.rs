@@ -7,12 +7,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use peerstream_coordinator::{ConnId, Coordinator, Input, Output, Overview, Story, Trial};
+use peerstream_coordinator::{ConnId, Coordinator, Happened, Input, Output, Overview, Story, Trial};
 use peerstream_protocol::time::Micros;
 use peerstream_traits::ladder::BoxedLadder;
 use peerstream_traits::strategy::BoxedStrategy;
 use peerstream_traits::telemetry::Event;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tracing::{debug, error, info, warn};
 
 pub use peerstream_coordinator::Origin;
@@ -26,6 +26,9 @@ use crate::plugins::telemetry::Telemetry;
 pub const HUB_QUEUE_MAX: usize = 1024;
 /// Messages that wait for one node to read them.
 pub const SESSION_QUEUE_MAX: usize = 128;
+
+/// Happenings that wait for whoever follows along; a slow one misses the oldest and is told how many.
+pub const HAPPENINGS_MAX: usize = 1024;
 
 /// Counters of a hub since its start.
 #[derive(Debug, Default)]
@@ -63,6 +66,7 @@ pub struct Hub {
     closed: mpsc::UnboundedSender<ConnId>,
     next: Arc<AtomicU64>,
     counters: Arc<Counters>,
+    happenings: broadcast::Sender<Happened>,
 }
 
 /// One control connection, as the host's side of a socket sees it. Dropping it tells the coordinator.
@@ -81,14 +85,22 @@ impl Hub {
 
     /// Starts the task, with sinks that are told what happens.
     pub(crate) fn spawn_with(coordinator: Coordinator, clock: Clock, telemetry: Option<Telemetry>) -> Self {
-        let coordinator = if telemetry.is_some() { coordinator.with_happened() } else { coordinator };
+        let coordinator = coordinator.with_happened();
+        let (happenings, _) = broadcast::channel(HAPPENINGS_MAX);
         let (requests, inbox) = mpsc::channel(HUB_QUEUE_MAX);
         let (closed, closings) = mpsc::unbounded_channel();
         let counters = Arc::new(Counters::default());
-        let task =
-            Task { coordinator, clock, sessions: HashMap::new(), timer: None, counters: counters.clone(), telemetry };
+        let task = Task {
+            coordinator,
+            clock,
+            sessions: HashMap::new(),
+            timer: None,
+            counters: counters.clone(),
+            telemetry,
+            happenings: happenings.clone(),
+        };
         tokio::spawn(task.run(inbox, closings));
-        Self { requests, closed, next: Arc::default(), counters }
+        Self { requests, closed, next: Arc::default(), counters, happenings }
     }
 
     /// Opens a connection for a node; `None` when the coordinator has stopped.
@@ -111,6 +123,11 @@ impl Hub {
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request::Story(name, reply)).await.ok()?;
         answer.await.ok().flatten()
+    }
+
+    /// What happens to nodes from now on.
+    pub fn happenings(&self) -> broadcast::Receiver<Happened> {
+        self.happenings.subscribe()
     }
 
     /// Lets another strategy take over the running overlay, unless its plan would be rejected; then nothing changes, and the
@@ -180,6 +197,8 @@ struct Task {
     counters: Arc<Counters>,
     /// Told what happens.
     telemetry: Option<Telemetry>,
+    /// Those who follow along.
+    happenings: broadcast::Sender<Happened>,
 }
 
 impl Task {
@@ -279,9 +298,10 @@ impl Task {
             let Some(conn) = slow.pop() else { break };
             self.coordinator.handle(self.clock.now(), Input::Closed(conn));
         }
-        if let Some(telemetry) = &self.telemetry {
-            let happened = self.coordinator.take_happened();
-            happened.iter().for_each(|happened| feed::happened(telemetry, &self.clock, happened));
+        for happened in self.coordinator.take_happened() {
+            self.telemetry.iter().for_each(|telemetry| feed::happened(telemetry, &self.clock, &happened));
+            // Nobody may be listening.
+            let _ = self.happenings.send(happened);
         }
     }
 

@@ -1,14 +1,16 @@
 //! Runs the ingests and hands what is on air to the source's node.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use peerstream_protocol::segment::{Init, MIME_BYTES_MAX};
 use peerstream_traits::Secret;
 use peerstream_traits::ingest::{
-    Billing, BoxedIngest, INIT_BYTES_MAX, IngestError, IngestEvent, TITLE_BYTES_MAX, UNIT_BYTES_MAX, stage,
+    Billing, BoxedIngest, INIT_BYTES_MAX, IngestError, IngestEvent, TITLE_BYTES_MAX, UNIT_BYTES_MAX, Unit, stage,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::broadcast::State;
@@ -27,6 +29,81 @@ pub(crate) struct Watched {
     pub(crate) advice: watch::Receiver<Vec<String>>,
     /// Who is on air.
     pub(crate) billing: watch::Receiver<Billing>,
+    /// How the input is.
+    pub(crate) input: watch::Receiver<Input>,
+}
+
+/// How the input is, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Units that have come in.
+    pub units: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Microseconds of the stream that they hold.
+    pub held_us: u64,
+    /// Units at which a viewer can begin: key frames.
+    pub join_points: u64,
+    /// Microseconds between the last two of them; 0 before there were two.
+    pub join_distance_us: u64,
+    /// Units before which something is missing.
+    pub discontinuities: u64,
+    /// Times that nothing came for longer than [`PAUSE`].
+    pub pauses: u64,
+    /// Units and codec headers that were too large and dropped.
+    pub oversized: u64,
+}
+
+/// How the input is since the start of the broadcast, and since the publication on air began.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Input {
+    /// Of all publications.
+    pub total: Health,
+    /// Of the one on air, or of the last one.
+    pub current: Health,
+    /// When the one on air, or the last one, began.
+    pub since: Option<Instant>,
+    /// When the last unit came.
+    pub last: Option<Instant>,
+    /// Events that wait to be taken, of at most [`UNIT_QUEUE_MAX`](peerstream_traits::ingest::UNIT_QUEUE_MAX).
+    pub waiting: usize,
+    /// The last join point's time.
+    join_at_us: Option<u64>,
+}
+
+/// Nothing for longer than this is a pause in the input.
+pub const PAUSE: Duration = Duration::from_secs(2);
+
+impl Health {
+    fn add(&mut self, unit: &Unit, join_distance_us: Option<u64>, pause: bool) {
+        self.units += 1;
+        self.bytes += unit.payload.len() as u64;
+        self.held_us += u64::from(unit.duration_us);
+        self.join_points += u64::from(unit.join_point);
+        self.join_distance_us = join_distance_us.unwrap_or(self.join_distance_us);
+        self.discontinuities += u64::from(unit.discontinuity);
+        self.pauses += u64::from(pause);
+    }
+}
+
+impl Input {
+    fn begin(&mut self, now: Instant) {
+        (self.current, self.since, self.last, self.join_at_us) = (Health::default(), Some(now), None, None);
+    }
+
+    fn unit(&mut self, unit: &Unit, now: Instant) {
+        let pause = self.last.is_some_and(|last| now.duration_since(last) > PAUSE);
+        let before = if unit.join_point { self.join_at_us.replace(unit.pts_us) } else { None };
+        let distance = before.map(|before| unit.pts_us.saturating_sub(before));
+        self.total.add(unit, distance, pause);
+        self.current.add(unit, distance, pause);
+        self.last = Some(now);
+    }
+
+    fn oversized(&mut self) {
+        self.total.oversized += 1;
+        self.current.oversized += 1;
+    }
 }
 
 /// Takes what is on air and hands it to the source's node.
@@ -36,6 +113,7 @@ pub(crate) struct Intake {
     init: watch::Sender<Option<Init>>,
     advice: watch::Sender<Vec<String>>,
     billing: watch::Sender<Billing>,
+    input: watch::Sender<Input>,
     plugins: Option<Arc<Running>>,
 }
 
@@ -48,8 +126,9 @@ impl Intake {
         let (init, init_seen) = watch::channel(None);
         let (advice, advice_seen) = watch::channel(Vec::new());
         let (billing, billing_seen) = watch::channel(Billing::default());
-        let watched = Watched { init: init_seen, advice: advice_seen, billing: billing_seen };
-        (Self { source, state, init, advice, billing, plugins }, watched)
+        let (input, input_seen) = watch::channel(Input::default());
+        let watched = Watched { init: init_seen, advice: advice_seen, billing: billing_seen, input: input_seen };
+        (Self { source, state, init, advice, billing, input, plugins }, watched)
     }
 
     /// Takes input until every ingest has ended; then the stream has ended, or failed if none ended well.
@@ -81,6 +160,7 @@ impl Intake {
                     }
                 };
                 let Some(event) = event else { return };
+                self.input.send_modify(|input| input.waiting = programme.waiting());
                 if self.take(event).await.is_err() {
                     return;
                 }
@@ -100,7 +180,10 @@ impl Intake {
 
     fn on_billing(&self, billing: Billing) {
         match &billing.on_air {
-            Some(name) => info!(publication = name, "on air"),
+            Some(name) => {
+                info!(publication = name, "on air");
+                self.input.send_modify(|input| input.begin(Instant::now()));
+            }
             None => {
                 info!("nobody is on air");
                 self.state.send_if_modified(|state| {
@@ -122,6 +205,7 @@ impl Intake {
                 self.begin(Init { mime, title, bytes: bytes.into() }).await
             }
             IngestEvent::Init { bytes, .. } => {
+                self.input.send_modify(Input::oversized);
                 warn!(bytes = bytes.len(), max = INIT_BYTES_MAX, "init is too large and dropped");
                 Ok(())
             }
@@ -138,10 +222,12 @@ impl Intake {
                 self.begin(Init { title, ..init }).await
             }
             IngestEvent::Unit(unit) if unit.payload.len() <= UNIT_BYTES_MAX => {
+                self.input.send_modify(|input| input.unit(&unit, Instant::now()));
                 self.state.send_if_modified(|state| std::mem::replace(state, State::Live) != State::Live);
                 self.source.produce(Production::Unit(unit)).await
             }
             IngestEvent::Unit(unit) => {
+                self.input.send_modify(Input::oversized);
                 warn!(bytes = unit.payload.len(), max = UNIT_BYTES_MAX, "unit is too large and dropped");
                 Ok(())
             }
@@ -205,6 +291,29 @@ mod tests {
         assert_eq!(shown("  Miles\tDavis -\r\n So  What "), "Miles Davis - So What");
         assert_eq!(shown(&"word ".repeat(100)).len(), 254);
         assert_eq!(shown("\0\u{1b}[2J"), "[2J");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_health_of_an_input_is_counted_anew_for_each_publication() {
+        let unit = |pts_s: u64, join_point| Unit {
+            payload: bytes::Bytes::from_static(&[0; 100]),
+            pts_us: pts_s * 1_000_000,
+            duration_us: 1_000_000,
+            join_point,
+            discontinuity: pts_s == 3,
+        };
+        let mut input = Input::default();
+        for pts_s in 0..5 {
+            input.unit(&unit(pts_s, pts_s % 2 == 0), Instant::now());
+            tokio::time::advance(Duration::from_secs(if pts_s == 1 { 3 } else { 1 })).await;
+        }
+        let Health { units, bytes, join_points, join_distance_us, discontinuities, pauses, .. } = input.current;
+        assert_eq!((units, bytes, join_points, discontinuities, pauses), (5, 500, 3, 1, 1));
+        assert_eq!(join_distance_us, 2_000_000);
+        input.begin(Instant::now());
+        input.unit(&unit(60, true), Instant::now());
+        assert_eq!((input.current.units, input.current.join_distance_us, input.total.units), (1, 0, 6));
+        assert_eq!(input.total.join_distance_us, 2_000_000, "a pause between publications is none between key frames");
     }
 
     #[test]

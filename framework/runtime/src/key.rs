@@ -6,6 +6,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use peerstream_protocol::cert::EpochCert;
@@ -67,11 +68,11 @@ pub enum KeyError {
     InUse(PathBuf),
 }
 
-/// The publisher's key, and where it remembers its epochs.
-#[derive(Debug)]
+/// The publisher's key, and where it remembers its epochs. Cheap to clone; the file stays locked until the last clone is gone.
+#[derive(Clone, Debug)]
 pub struct Publisher {
-    secret: SecretKey,
-    file: Option<Locked>,
+    secret: Arc<SecretKey>,
+    file: Option<Arc<Locked>>,
 }
 
 #[derive(Debug)]
@@ -93,7 +94,7 @@ pub struct EpochKey {
 impl Publisher {
     /// A throw-away key that exists in memory only.
     pub fn ephemeral() -> Self {
-        Self { secret: SecretKey::from_seed(&crate::random_seed()), file: None }
+        Self { secret: Arc::new(SecretKey::from_seed(&crate::random_seed())), file: None }
     }
 
     /// Reads the key file, which is created when it is not there, and locks it.
@@ -110,7 +111,7 @@ impl Publisher {
                 warn!(path = %path.display(), %error, "key file cannot be locked; do not serve it twice");
             }
         }
-        Ok(Self { secret, file: Some(Locked { path: path.to_owned(), _lock: file }) })
+        Ok(Self { secret: Arc::new(secret), file: Some(Arc::new(Locked { path: path.to_owned(), _lock: file })) })
     }
 
     /// The public half, which names the stream.
@@ -139,6 +140,11 @@ impl Publisher {
         const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
         let secret = self.secret.derive("peerstream 2026 stream key");
         Secret::new(secret.iter().take(24).map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect::<String>())
+    }
+
+    /// A secret for logins to the dashboard that outlives a restart.
+    pub fn dashboard_secret(&self) -> [u8; 32] {
+        self.secret.derive("peerstream 2026 dashboard secret")
     }
 
     /// Begins an epoch: its number is the wall clock, or one more than the last one when the clock was set back.

@@ -110,6 +110,11 @@ impl Programme {
         self.events.recv().await
     }
 
+    /// Events that wait to be read.
+    pub fn waiting(&self) -> usize {
+        self.events.len()
+    }
+
     /// Who is on air, and its changes.
     pub fn billing(&self) -> watch::Receiver<Billing> {
         self.billing.clone()

@@ -41,6 +41,13 @@ impl Allowance {
         may
     }
 
+    /// What was taken was not needed.
+    pub fn give_back(&self, network: &str) {
+        if let Some((left, _)) = self.left.lock().expect("no holder panics").get_mut(network) {
+            *left = (*left + 1.0).min(self.burst);
+        }
+    }
+
     fn refilled(&self, left: f64, at: Instant, now: Instant) -> f64 {
         (left + now.saturating_duration_since(at).as_secs_f64() * self.per_second).min(self.burst)
     }

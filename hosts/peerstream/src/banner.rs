@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use peerstream::protocol::crypto::PublicKey;
 use peerstream::traits::ingest::Instruction;
 
+use crate::dashboard::Login;
+
 /// Addresses of other networks that are shown.
 const LAN_URLS_MAX: usize = 4;
 
@@ -16,7 +18,7 @@ pub fn line(text: &str) {
 }
 
 /// What to type to go on air, where to watch, how to pin, how to stop.
-pub fn show(listen: SocketAddr, publisher: PublicKey, instructions: &[Instruction]) {
+pub fn show(listen: SocketAddr, publisher: PublicKey, login: &Login, instructions: &[Instruction]) {
     for Instruction { program, text } in instructions {
         line(&format!("{program}: {}", text.replace("HOST", &host(listen))));
     }
@@ -26,7 +28,10 @@ pub fn show(listen: SocketAddr, publisher: PublicKey, instructions: &[Instructio
     for url in &urls[1..] {
         line(&format!("      or {url}  (from other devices)"));
     }
-    line(&format!("dashboard {first}dashboard"));
+    match login.owner_token() {
+        Some(token) => line(&format!("dashboard {first}dashboard#token={token}  (for you alone)")),
+        None => line(&format!("dashboard {first}dashboard  (with your password)")),
+    }
     line(&format!("publisher {publisher}"));
     line(&format!("in a terminal: peerstream watch '{first}#{publisher}' -o - | vlc -"));
     line("stop with Ctrl-C");

@@ -1,6 +1,7 @@
 //! What is linked into this binary: the only place that names plug-in crates.
 
 use peerstream_admission as _;
+use peerstream_archive_file as _;
 use peerstream_archive_fs as _;
 use peerstream_compliance_queue as _;
 use peerstream_dumbbell as _;
@@ -46,6 +47,7 @@ mod tests {
         "telemetry/jsonl",
         "telemetry/otlp",
         "telemetry/prometheus",
+        "archive/file",
         "archive/fs",
         "compliance/queue",
         "admission/open",

@@ -37,6 +37,8 @@ pub enum Command {
     Relay(RelayArgs),
     /// Tell why a node is where it is, and what has happened to it lately
     Why(WhyArgs),
+    /// The dashboard in the terminal: viewers, lag, what happens
+    Top(TopArgs),
     /// Check a config without a start, and tell all that is wrong with it
     Check(CheckArgs),
     /// Make, show and describe configs
@@ -82,6 +84,9 @@ pub struct HostArgs {
     /// The publisher's key file, created on first use
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
+    /// Record to this file, which can be played at any moment; a number is added when there is one already
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     #[command(flatten)]
     pub config: ConfigArgs,
 }
@@ -139,9 +144,12 @@ pub struct StreamArgs {
 pub struct WatchArgs {
     #[command(flatten)]
     pub stream: StreamArgs,
-    /// `-` for standard output, or a file
-    #[arg(short, long, value_name = "FILE", default_value = "-")]
-    pub output: String,
+    /// `-` for standard output, or a file [default: -, or nothing with --record]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<String>,
+    /// Record to this file, which can be played at any moment; a number is added when there is one already
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// What to do about bytes of a data stream that are lost for good
     #[arg(long, default_value = "fail")]
     pub gaps: Gaps,
@@ -177,6 +185,20 @@ pub struct WhyArgs {
     /// The stream's page
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/")]
     pub url: String,
+    /// The dashboard's password or a token of it; on the host's own machine none is needed
+    #[arg(long, value_name = "TOKEN", env = "PEERSTREAM_DASHBOARD_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+}
+
+/// Options of `top`.
+#[derive(Args, Debug)]
+pub struct TopArgs {
+    /// The stream's page
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/")]
+    pub url: String,
+    /// The dashboard's password or a token of it; on the host's own machine none is needed
+    #[arg(long, value_name = "TOKEN", env = "PEERSTREAM_DASHBOARD_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
 }
 
 fn listen(text: &str) -> Result<SocketAddr, String> {

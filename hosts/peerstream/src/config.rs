@@ -20,6 +20,7 @@ pub fn layout() -> Layout {
     Layout::new()
         .section::<Serve>("serve")
         .slot::<NoOptions>(Kind::Ingest, None)
+        .section::<Dashboard>("dashboard")
         .section::<Source>("source")
         .slot::<StrategyOptions>(Kind::Strategy, Some(STRATEGY))
         .slot::<NoOptions>(Kind::Ladder, None)
@@ -58,6 +59,43 @@ impl Default for Serve {
 }
 
 impl PluginConfig for Serve {}
+
+/// Who may look at the dashboard and end a broadcast.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dashboard {
+    /// Lets the streamer in, at least 8 characters; not set: a token that `serve` prints at its start.
+    pub password: Secret,
+    /// Another number makes all links, tokens and logins given out so far worthless.
+    pub links: u32,
+    /// Whether programs on this machine may read figures without a login: `peerstream why`, Prometheus. Turn it off behind a
+    /// proxy on this machine that does not say for whom it asks.
+    pub open_to_this_machine: bool,
+    /// Whether everybody may read `/metrics`.
+    pub open_metrics: bool,
+}
+
+impl Default for Dashboard {
+    fn default() -> Self {
+        Self { password: Secret::default(), links: 1, open_to_this_machine: true, open_metrics: false }
+    }
+}
+
+/// The shortest password, in characters.
+const PASSWORD_MIN: usize = 8;
+/// The longest one, in bytes.
+const PASSWORD_BYTES_MAX: usize = 200;
+
+impl PluginConfig for Dashboard {
+    fn validate(&self, violations: &mut Violations) {
+        let password = self.password.reveal();
+        let count = password.chars().count();
+        let message = format!("has {count} characters, expected at least {PASSWORD_MIN}");
+        violations.push_if((1..PASSWORD_MIN).contains(&count), "password", message);
+        let message = format!("has {} bytes, expected at most {PASSWORD_BYTES_MAX}", password.len());
+        violations.push_if(password.len() > PASSWORD_BYTES_MAX, "password", message);
+    }
+}
 
 /// How much the source itself sends.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]

@@ -67,9 +67,11 @@ async fn session(socket: WebSocket, address: SocketAddr, shared: Arc<Shared>, _p
     let Some(mut connection) = shared.broadcast.connect(mapped(address.ip()).octets()).await else { return };
     let (sink, stream) = socket.split();
     let (sender, messages) = connection.split();
+    let mut over = shared.over.subscribe();
     tokio::select! {
         () = read(stream, sender) => {}
         () = write(sink, messages) => {}
+        _ = over.wait_for(|over| *over) => {}
     }
 }
 

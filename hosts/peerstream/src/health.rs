@@ -1,14 +1,14 @@
 //! How the plug-ins stand.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use peerstream::plugins::Statuses;
 
+use crate::dashboard::visitor::Visitor;
 use crate::server::Shared;
 
 /// `GET /healthz`: `ok`, or `degraded` with the names of those that are not well. Status 503 only when one is required and has failed.
@@ -21,26 +21,16 @@ pub async fn respond(State(shared): State<Arc<Shared>>) -> Response {
     (status, lines.map(|line| line + "\n").collect::<String>()).into_response()
 }
 
-/// `GET /api/v1/plugins`: all instances. Why one is not well, and where it comes from, is told on this machine alone.
-pub async fn plugins(
-    State(shared): State<Arc<Shared>>,
-    ConnectInfo(address): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-) -> Response {
+/// `GET /api/v1/plugins`: all instances. Why one is not well, and where it comes from, is not told to guests.
+pub async fn plugins(State(shared): State<Arc<Shared>>, Extension(visitor): Extension<Visitor>) -> Response {
     let mut all = statuses(&shared).shown();
-    if !is_local(address, &headers) {
+    if !visitor.sees_all() {
         for shown in &mut all {
             shown.why = None;
             shown.identity.origin.clear();
         }
     }
     Json(all).into_response()
-}
-
-/// Whether a request comes from this machine and was not passed on by a proxy.
-fn is_local(address: SocketAddr, headers: &HeaderMap) -> bool {
-    let passed_on = ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
-    address.ip().to_canonical().is_loopback() && !passed_on
 }
 
 fn statuses(shared: &Shared) -> Statuses {
@@ -117,8 +107,11 @@ mod tests {
         assert!(
             one["since_us"].as_u64().unwrap() > 0 && one["origin"] == "/secret/place" && one["counters"].is_object()
         );
-        let (_, elsewhere) = host.get("api/v1/plugins", &[("x-forwarded-for", "192.0.2.1")]).await;
-        assert!(elsewhere.contains("\"failed\"") && !elsewhere.contains("secret"), "{elsewhere}");
+        let (status, elsewhere) = host.get("api/v1/plugins", &[("x-forwarded-for", "192.0.2.1")]).await;
+        assert!(status == 401 && !elsewhere.contains("failed"), "{elsewhere}");
+        let token = format!("Bearer {}", host.shared.dashboard.login.guest_token());
+        let (_, guest) = host.get("api/v1/plugins", &[("authorization", &token)]).await;
+        assert!(guest.contains("\"failed\"") && !guest.contains("secret"), "{guest}");
         let (_, metrics) = host.get("metrics", &[]).await;
         let line = "peerstream_plugin_state{kind=\"telemetry\",name=\"sink\",state=\"failed\"} 1\n";
         assert!(metrics.contains(line) && metrics.contains("\npeerstream_accept_failures_total 0\n"), "{metrics}");

@@ -22,6 +22,7 @@ mod cli;
 mod clip;
 mod config;
 mod control;
+mod dashboard;
 mod entrance;
 mod equip;
 mod failure;
@@ -35,6 +36,7 @@ mod metrics;
 mod paths;
 mod plugins;
 mod porter;
+mod recording;
 mod relay;
 mod reload;
 mod serve;
@@ -43,6 +45,7 @@ mod setup;
 mod signals;
 mod stun;
 mod takedown;
+mod top;
 mod watch;
 mod why;
 #[cfg(test)]
@@ -96,6 +99,7 @@ fn run_async(command: Command) -> Result<ExitCode, Failure> {
             Command::Watch(args) => watch::run(args).await,
             Command::Relay(args) => relay::run(args).await,
             Command::Why(args) => why::run(args).await,
+            Command::Top(args) => top::run(args).await,
             Command::Check(args) => check::run(args).await,
             Command::Keygen { .. }
             | Command::Lab { .. }

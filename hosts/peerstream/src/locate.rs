@@ -116,14 +116,29 @@ fn address(args: &StreamArgs) -> Result<(Url, Option<PublicKey>)> {
 
 /// Asks a host for a JSON document.
 pub fn ask<T: DeserializeOwned>(url: &Url) -> Result<T> {
+    ask_with(url, None)
+}
+
+/// Speaks to hosts; an answer may take so long as a whole, or for ever once it has begun.
+pub fn agent(timeout: Option<Duration>) -> ureq::Agent {
     // The system's certificates, and one provider of cryptography for the whole process; a second call changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let certs = rustls_native_certs::load_native_certs().certs;
     let certs: Vec<_> = certs.iter().map(|cert| ureq::tls::Certificate::from_der(cert).to_owned()).collect();
     let tls = ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::new_with_certs(&certs)).build();
-    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).tls_config(tls).build().into();
+    let config = ureq::Agent::config_builder().timeout_global(timeout).tls_config(tls);
+    config.timeout_connect(Some(TIMEOUT)).timeout_recv_response(Some(TIMEOUT)).build().into()
+}
+
+/// Asks a host for a JSON document, with a token of its dashboard.
+pub fn ask_with<T: DeserializeOwned>(url: &Url, token: Option<&str>) -> Result<T> {
+    let mut request = agent(Some(TIMEOUT)).get(url.as_str());
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
     let host = url.host_str().unwrap_or_default();
-    let mut response = agent.get(url.as_str()).call().map_err(|error| match error {
+    let mut response = request.call().map_err(|error| match error {
+        ureq::Error::StatusCode(401) => anyhow!("{host} tells that only those who show its dashboard's token: --token"),
         ureq::Error::StatusCode(code) => not_peerstream(url, &format!("it answers {code}")),
         ureq::Error::HostNotFound => anyhow!("host {host} is not known; check the address"),
         error => anyhow!("host {host} cannot be reached: {error}"),

@@ -19,6 +19,8 @@ pub struct Counters {
     address_refused: AtomicU64,
     ticket_refused: AtomicU64,
     questions_refused: AtomicU64,
+    logins_refused: AtomicU64,
+    watchers_refused: AtomicU64,
 }
 
 impl Counters {
@@ -42,6 +44,16 @@ impl Counters {
         self.questions_refused.fetch_add(1, Relaxed);
     }
 
+    /// A password or token for the dashboard was wrong, or came too often.
+    pub fn login_refused(&self) {
+        self.logins_refused.fetch_add(1, Relaxed);
+    }
+
+    /// Too many watched the dashboard.
+    pub fn watcher_refused(&self) {
+        self.watchers_refused.fetch_add(1, Relaxed);
+    }
+
     /// As figures of the broadcast.
     pub fn figures(&self) -> Vec<Figure> {
         let value = |counter: &AtomicU64| counter.load(Relaxed);
@@ -61,6 +73,16 @@ impl Counters {
                 "question_refusals",
                 "admission questions and complaints refused because their address had too many",
                 value(&self.questions_refused),
+            ),
+            counter(
+                "login_refusals",
+                "wrong passwords and tokens for the dashboard, and those that came too often",
+                value(&self.logins_refused),
+            ),
+            counter(
+                "watcher_refusals",
+                "pages refused because too many watch the dashboard",
+                value(&self.watchers_refused),
             ),
         ]
     }

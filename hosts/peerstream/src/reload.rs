@@ -10,7 +10,7 @@ use peerstream_sdk::traits::{Kind, PluginConfig};
 use tracing::{error, info, warn};
 
 use crate::assembly::{Assembly, Instance};
-use crate::config::{Ice, Limits, Serve, Source, Stun};
+use crate::config::{Dashboard, Ice, Limits, Serve, Source, Stun};
 use crate::equip::{at_work, identity};
 use crate::setup::{self, Checked};
 
@@ -18,8 +18,8 @@ use crate::setup::{self, Checked};
 pub type MakeLayers = Box<dyn Fn() -> Layers + Send + Sync>;
 
 /// What a broadcast runs with, and how its config is read again.
-pub struct Reload {
-    layers: MakeLayers,
+pub struct Reload<'a> {
+    layers: &'a MakeLayers,
     config: Mutex<Config>,
     plugins: Arc<Running>,
 }
@@ -30,7 +30,11 @@ fn fixed(before: &Config, after: &Config, changes: &[Change]) -> Vec<String> {
         let value = |config: &Config| serde_json::to_value(config.section::<T>(name)).ok();
         (value(before) != value(after)).then(|| format!("[{name}]"))
     }
+    // Secrets look alike when they are written.
+    let password = |config: &Config| config.section::<Dashboard>("dashboard").password;
     let sections = [
+        differs::<Dashboard>(before, after, "dashboard")
+            .or_else(|| (password(before) != password(after)).then(|| "[dashboard]".to_owned())),
         differs::<Serve>(before, after, "serve"),
         differs::<Source>(before, after, "source"),
         differs::<Ice>(before, after, "ice"),
@@ -59,9 +63,9 @@ fn section(spec: &Spec) -> String {
     if spec.kind.is_many() { format!("[{}.{}]", spec.kind, spec.instance) } else { format!("[{}]", spec.kind) }
 }
 
-impl Reload {
+impl<'a> Reload<'a> {
     /// For a broadcast that runs with this config.
-    pub fn new(layers: MakeLayers, config: Config, plugins: Arc<Running>) -> Self {
+    pub fn new(layers: &'a MakeLayers, config: Config, plugins: Arc<Running>) -> Self {
         Self { layers, config: Mutex::new(config), plugins }
     }
 

@@ -2,33 +2,43 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use peerstream::broadcast::{self, Broadcast, State};
 use peerstream::key::Publisher;
+use peerstream::plugins::Running;
 use peerstream::traits::Secret;
 use peerstream::traits::ingest::{BoxedIngest, Instruction};
-use peerstream_registry::Layers;
+use peerstream_registry::{Config, Layers};
 use serde_json::json;
-use tokio::sync::watch;
-use tracing::info;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tracing::{error, info};
 
 use crate::assembly::{Assembly, Instance};
 use crate::cli::{DemoArgs, HostArgs, KindArg, ServeArgs};
 use crate::config::{Ice, Limits, Serve, Source};
+use crate::dashboard::{Command, Dashboard, Wish};
 use crate::failure::Failure;
 use crate::inputs::Inputs;
 use crate::reload::{MakeLayers, Reload};
 use crate::server::{self, Shared};
-use crate::setup::Setup;
+use crate::setup::{self, Checked, Setup};
 use crate::stun::Stun;
 use crate::{banner, equip, metrics, paths, signals};
 
 /// After this long without input the streamer is told that it is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Wishes of the streamer that wait.
+const WISHES_MAX: usize = 4;
+/// The answer to a wish has this time to reach the page.
+const ANSWER_GRACE: Duration = Duration::from_millis(200);
 
 /// `peerstream serve`
 pub async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
@@ -70,6 +80,10 @@ fn layers(args: &HostArgs) -> Layers {
     if let Some(key) = &args.key {
         layers.flag("--key", &["serve", "key"], key.to_string_lossy());
     }
+    if let Some(file) = &args.record {
+        layers.flag("--record", &["archive", "record", "use"], "file");
+        layers.flag("--record", &["archive", "record", "config", "path"], file.to_string_lossy());
+    }
     layers
 }
 
@@ -92,62 +106,170 @@ fn inputs(args: &ServeArgs, layers: &mut Layers) {
     }
 }
 
+/// Broadcasts until the input ends or somebody wishes it; again and again as long as the streamer restarts it.
 async fn broadcast(setup: Setup, layers: MakeLayers, publisher: Publisher) -> Result<ExitCode, Failure> {
-    let Setup { config, assembly } = setup;
-    let (serve, limits) = (config.section::<Serve>("serve"), config.section::<Limits>("limits"));
-    let instructions = ready(&assembly.ingests, &publisher.stream_key()).await?;
-    let plugins = equip::plugins(&assembly, &publisher)?;
-    let plugins = Arc::new(plugins.start().await.map_err(anyhow::Error::from)?);
-    let inputs = Inputs::of(&assembly.ingests);
-    let Assembly { strategy, fallback, ladder, transport, ingests, .. } = assembly;
-    let deciders = broadcast::Deciders {
-        name: strategy.spec.plugin,
-        strategy: strategy.it,
-        fallback: fallback.map(|fallback| (fallback.spec.plugin, fallback.it)),
-        ladder: ladder.map(|ladder| ladder.it),
-    };
-    let listener = server::bind(serve.listen).await?;
-    let listen = listener.local_addr().context("the port has no address")?;
-    let stun = Stun::start(&config.section("stun")).await?;
-    let ice = stun.iter().map(Stun::url).chain(config.section::<Ice>("ice").servers).collect();
-    let mut bounds = limits.coordinator();
-    bounds.source_bits_per_second = u64::from(config.section::<Source>("source").budget_mbps) * 1_000_000;
-    let term = publisher.begin_term();
-    let counters = Arc::<metrics::Counters>::default();
-    let counted = counters.clone();
-    let extras = broadcast::Extras {
-        plugins: Some(plugins.clone()),
-        title: serve.title.clone(),
-        more_figures: Some(Arc::new(move || counted.figures())),
-    };
-    let broadcast = broadcast::Config {
-        publisher,
-        ingests: ingests.into_iter().map(|ingest| (ingest.spec.instance, ingest.it)).collect(),
-        term,
-        deciders,
-        transport: transport.it,
-        ice,
-        limits: bounds,
-    };
-    let broadcast = Broadcast::start_with(broadcast, extras);
-    let shared = Arc::new(Shared::new(broadcast, serve.title, inputs, limits.connections_per_address, counters));
-    let reload = Reload::new(layers, config, plugins.clone());
-    banner::show(listen, shared.broadcast.publisher(), &instructions);
-    let linger = Duration::from_secs(serve.linger_s);
-    let result = tokio::select! {
-        result = server::serve(listener, shared.clone(), &limits) => result,
-        result = ended(shared.broadcast.state(), listen, linger) => result,
-        () = signals::stop() => Ok(()),
-        never = reread(&reload, &shared) => match never {},
-    };
-    shared.broadcast.stop().await;
-    plugins.stop().await;
-    result?;
+    let mut stop = std::pin::pin!(signals::stop());
+    let mut door: Option<Door> = None;
+    let mut next = Some(setup);
+    while let Some(setup) = next.take() {
+        let listen = setup.config.section::<Serve>("serve").listen;
+        let open = match door.take_if(|door| door.wanted == listen) {
+            Some(door) => door,
+            None => Door { wanted: listen, listener: server::bind(listen).await? },
+        };
+        let on = Stand { layers: &layers, publisher: &publisher, listener: &door.insert(open).listener };
+        next = on.broadcast(setup, stop.as_mut()).await?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
+/// The web server's port, and the address it was opened for.
+struct Door {
+    wanted: SocketAddr,
+    listener: TcpListener,
+}
+
+/// What outlives a restart.
+struct Stand<'a> {
+    layers: &'a MakeLayers,
+    publisher: &'a Publisher,
+    listener: &'a TcpListener,
+}
+
+/// How one broadcast ends.
+enum End {
+    /// For good.
+    Over(Result<()>),
+    /// Another one follows.
+    Restart(Box<Setup>),
+}
+
+impl Stand<'_> {
+    /// One broadcast from its start to its end, and what is to follow.
+    async fn broadcast(
+        &self,
+        setup: Setup,
+        stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Option<Setup>, Failure> {
+        let Setup { config, assembly } = setup;
+        let (serve, limits) = (config.section::<Serve>("serve"), config.section::<Limits>("limits"));
+        let instructions = ready(&assembly.ingests, &self.publisher.stream_key()).await?;
+        let inputs = Inputs::of(&assembly.ingests);
+        let plugins = equip::plugins(&assembly, self.publisher)?;
+        let plugins = Arc::new(plugins.start().await.map_err(anyhow::Error::from)?);
+        let stun = Stun::start(&config.section("stun")).await?;
+        let ice = stun.iter().map(Stun::url).chain(config.section::<Ice>("ice").servers).collect();
+        let counters = Arc::<metrics::Counters>::default();
+        let broadcast = self.start(&config, assembly, ice, &plugins, counters.clone());
+        let (wishes, inbox) = mpsc::channel(WISHES_MAX);
+        let dashboard = self.dashboard(&config, wishes);
+        let connections = limits.connections_per_address;
+        let shared = Shared::new(broadcast, serve.title.clone(), inputs, connections, counters, dashboard);
+        let shared = Arc::new(shared);
+        let reload = Reload::new(self.layers, config, plugins.clone());
+        let listen = self.listener.local_addr().context("the port has no address")?;
+        banner::show(listen, shared.broadcast.publisher(), &shared.dashboard.login, &instructions);
+        let end = tokio::select! {
+            result = server::serve(self.listener, shared.clone(), &limits) => End::Over(result),
+            result = ended(&shared, listen, Duration::from_secs(serve.linger_s)) => End::Over(result),
+            () = stop => End::Over(Ok(())),
+            never = reread(&reload, &shared) => match never {},
+            setup = obey(inbox, &shared, self.layers) => End::Restart(Box::new(setup)),
+        };
+        shared.broadcast.stop().await;
+        shared.over.send_replace(true);
+        plugins.stop().await;
+        match end {
+            End::Over(result) => result.map(|()| None).map_err(Failure::from),
+            End::Restart(setup) => Ok(Some(*setup)),
+        }
+    }
+
+    fn start(
+        &self,
+        config: &Config,
+        assembly: Assembly,
+        ice: Vec<String>,
+        plugins: &Arc<Running>,
+        counters: Arc<metrics::Counters>,
+    ) -> Broadcast {
+        let Assembly { strategy, fallback, ladder, transport, ingests, .. } = assembly;
+        let mut limits = config.section::<Limits>("limits").coordinator();
+        limits.source_bits_per_second = u64::from(config.section::<Source>("source").budget_mbps) * 1_000_000;
+        let extras = broadcast::Extras {
+            plugins: Some(plugins.clone()),
+            title: config.section::<Serve>("serve").title,
+            more_figures: Some(Arc::new(move || counters.figures())),
+        };
+        let broadcast = broadcast::Config {
+            publisher: self.publisher.clone(),
+            ingests: ingests.into_iter().map(|ingest| (ingest.spec.instance, ingest.it)).collect(),
+            term: self.publisher.begin_term(),
+            deciders: broadcast::Deciders {
+                name: strategy.spec.plugin,
+                strategy: strategy.it,
+                fallback: fallback.map(|fallback| (fallback.spec.plugin, fallback.it)),
+                ladder: ladder.map(|ladder| ladder.it),
+            },
+            transport: transport.it,
+            ice,
+            limits,
+        };
+        Broadcast::start_with(broadcast, extras)
+    }
+
+    fn dashboard(&self, config: &Config, wishes: mpsc::Sender<Wish>) -> Dashboard {
+        Dashboard::new(
+            config.section("dashboard"),
+            &self.publisher.dashboard_secret(),
+            self.publisher.public(),
+            &config.section("source"),
+            &config.section("limits"),
+            wishes,
+        )
+    }
+}
+
+/// Does what the streamer wishes; ends with what a restart begins with. A config with errors restarts nothing.
+async fn obey(mut wishes: mpsc::Receiver<Wish>, shared: &Shared, layers: &MakeLayers) -> Setup {
+    while let Some(Wish { command, done }) = wishes.recv().await {
+        match command {
+            Command::End => {
+                info!("the streamer ends the broadcast");
+                shared.dashboard.closed.store(true, Relaxed);
+                shared.broadcast.end().await;
+                let _ = done.send(Ok(()));
+            }
+            Command::Restart => match again(layers) {
+                Ok(setup) => {
+                    info!("the streamer restarts the broadcast");
+                    let _ = done.send(Ok(()));
+                    // The answer should reach the page before its connection ends.
+                    tokio::time::sleep(ANSWER_GRACE).await;
+                    return setup;
+                }
+                Err(why) => {
+                    error!("not restarted, everything goes on as it was: {why}");
+                    let _ = done.send(Err(why));
+                }
+            },
+        }
+    }
+    std::future::pending().await
+}
+
+/// The config as it is by now, or what is wrong with it.
+fn again(layers: &MakeLayers) -> Result<Setup, String> {
+    let Checked { outcome, assembly } = setup::check(layers()).map_err(|failure| format!("{failure:?}"))?;
+    let report = outcome.report.human();
+    match (outcome.into_result(), assembly) {
+        (Ok(config), Some(assembly)) => Ok(Setup { config, assembly }),
+        _ => Err(format!("the config has errors\n{report}")),
+    }
+}
+
 /// Reads the config again whenever that is wished.
-async fn reread(reload: &Reload, shared: &Shared) -> Infallible {
+async fn reread(reload: &Reload<'_>, shared: &Shared) -> Infallible {
     let mut wishes = signals::Reread::new();
     loop {
         wishes.next().await;
@@ -168,7 +290,8 @@ async fn ready(ingests: &[Instance<BoxedIngest>], key: &Secret) -> Result<Vec<In
 }
 
 /// Waits until the input has ended and the time for late viewers is over.
-async fn ended(mut state: watch::Receiver<State>, listen: SocketAddr, linger: Duration) -> Result<()> {
+async fn ended(shared: &Shared, listen: SocketAddr, linger: Duration) -> Result<()> {
+    let mut state = shared.broadcast.state();
     let began = tokio::time::timeout(PATIENCE, state.wait_for(|state| *state != State::Waiting)).await.is_ok();
     if !began {
         info!("no input yet; viewers see that the stream has not begun");
@@ -179,6 +302,8 @@ async fn ended(mut state: watch::Receiver<State>, listen: SocketAddr, linger: Du
         match now {
             State::Waiting | State::Away => {}
             State::Live => live = true,
+            // The streamer has ended it, and may restart it.
+            State::Ended if shared.dashboard.closed.load(Relaxed) => {}
             State::Ended => {
                 info!(%listen, seconds = linger.as_secs(), "input ended; serving on for late viewers, stop with Ctrl-C");
                 tokio::time::sleep(linger).await;

@@ -19,12 +19,14 @@ use peerstream::broadcast::Broadcast;
 use peerstream::plugins::compliance::NOTICE_BYTES_MAX;
 use peerstream::traits::ingest::WEB_BODY_BYTES_MAX;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 use tracing::debug;
 
 use crate::admission::Admission;
 use crate::allowance::Allowance;
 use crate::config::Limits;
+use crate::dashboard::{Dashboard, Private, routes, visitor};
 use crate::inputs::{self, Inputs};
 use crate::{api, assets, control, entrance, health, metrics, takedown};
 
@@ -50,6 +52,10 @@ pub struct Shared {
     pub questions: Allowance,
     /// How often an address may complain.
     pub complaints: Allowance,
+    /// What the streamer sees.
+    pub dashboard: Dashboard,
+    /// True when the broadcast is over and control connections are to end.
+    pub over: watch::Sender<bool>,
 }
 
 impl Shared {
@@ -60,6 +66,7 @@ impl Shared {
         inputs: Inputs,
         connections_per_address: usize,
         counters: Arc<metrics::Counters>,
+        dashboard: Dashboard,
     ) -> Self {
         Self {
             broadcast,
@@ -69,21 +76,29 @@ impl Shared {
             counters,
             questions: Allowance::new(entrance::QUESTIONS.0, entrance::QUESTIONS.1),
             complaints: Allowance::new(takedown::COMPLAINTS.0, takedown::COMPLAINTS.1),
+            dashboard,
+            over: watch::Sender::new(false),
         }
     }
 }
 
-/// The routes of a broadcast.
+/// The routes of a broadcast: what viewers need is open to all, the rest to those who may look.
 pub fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route("/healthz", get(health::respond))
-        .route("/metrics", get(metrics::respond))
-        .route("/api/v1/stream", get(api::stream))
+    let metrics = Router::new().route("/metrics", get(metrics::respond));
+    let looking = Router::new()
         .route("/api/v1/overlay", get(api::overlay))
         .route("/api/v1/nodes/{name}", get(api::node))
+        .route("/api/v1/plugins", get(health::plugins));
+    let (open, looking) = match shared.dashboard.options.open_metrics {
+        true => (metrics, looking),
+        false => (Router::new(), looking.merge(metrics)),
+    };
+    open.merge(looking.route_layer(middleware::from_fn_with_state(shared.clone(), visitor::look)))
+        .merge(routes(&shared))
+        .route("/healthz", get(health::respond))
+        .route("/api/v1/stream", get(api::stream))
         .route("/api/v1/control", get(control::upgrade))
         .route("/api/v1/admission", get(entrance::ask))
-        .route("/api/v1/plugins", get(health::plugins))
         .route("/api/v1/takedown", post(takedown::submit).layer(DefaultBodyLimit::max(NOTICE_BYTES_MAX)))
         .route("/ingest/{name}", any(inputs::answer).layer(DefaultBodyLimit::max(WEB_BODY_BYTES_MAX)))
         .route("/ingest/{name}/{*path}", any(inputs::answer).layer(DefaultBodyLimit::max(WEB_BODY_BYTES_MAX)))
@@ -108,9 +123,12 @@ async fn common_headers(request: Request, next: Next) -> Response {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return response;
     }
+    let private = response.extensions().get::<Private>().is_some();
     let headers = response.headers_mut();
-    headers.entry(ACCESS_CONTROL_ALLOW_ORIGIN).or_insert(HeaderValue::from_static("*"));
-    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
+    if !private {
+        headers.entry(ACCESS_CONTROL_ALLOW_ORIGIN).or_insert(HeaderValue::from_static("*"));
+        headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
+    }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
@@ -130,12 +148,23 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
     })
 }
 
-/// Serves until it is dropped.
-pub async fn serve(listener: TcpListener, shared: Arc<Shared>, limits: &Limits) -> Result<()> {
-    let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
+/// Serves until it is dropped; then all connections but those of nodes end, see [`Shared::over`].
+pub async fn serve(listener: &TcpListener, shared: Arc<Shared>, limits: &Limits) -> Result<()> {
     let app = router(shared.clone());
+    let accepting = accept(listener, &shared, limits, app);
+    tokio::select! {
+        result = accepting => result,
+        () = shared.dashboard.board.run(&shared) => Ok(()),
+    }
+}
+
+async fn accept(listener: &TcpListener, shared: &Shared, limits: &Limits, app: Router) -> Result<()> {
+    let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
+    let mut connections = JoinSet::new();
     loop {
         let place = places.clone().acquire_owned().await.context("semaphore is never closed")?;
+        // Those that have ended are forgotten.
+        while connections.try_join_next().is_some() {}
         let (socket, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -146,7 +175,7 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, limits: &Limits) 
             }
         };
         let app = app.clone();
-        tokio::spawn(async move {
+        connections.spawn(async move {
             connection(socket, address, app).await;
             drop(place);
         });
@@ -155,9 +184,11 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, limits: &Limits) 
 
 async fn connection(socket: TcpStream, address: SocketAddr, app: Router) {
     let _ = socket.set_nodelay(true);
+    let near = socket.local_addr().ok().and_then(|here| visitor::FromThisMachine::of(here, address));
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(address));
+        near.map(|near| request.extensions_mut().insert(near));
         let mut app = app.clone();
         async move { tower_service::Service::call(&mut app, request).await }
     });

@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 use crate::cli::{Gaps, WatchArgs};
 use crate::failure::{EXIT_GAP, Failure};
 use crate::locate::locate;
+use crate::recording::Recording;
 use crate::{assembly, signals};
 
 /// `peerstream watch`
@@ -22,7 +23,8 @@ pub async fn run(args: WatchArgs) -> Result<ExitCode, Failure> {
     if !located.pinned {
         eprintln!("publisher {} (taken from the host; pin it by adding #KEY to the address)", located.publisher);
     }
-    let out = open(&args.output).await?;
+    let name = args.output.unwrap_or_else(|| if args.record.is_some() { String::new() } else { "-".to_owned() });
+    let out = open(&name).await?;
     let (peer, deliveries) = peer::spawn(peer::Config {
         stream: Some(located.publisher),
         role: Role::Viewer,
@@ -31,8 +33,8 @@ pub async fn run(args: WatchArgs) -> Result<ExitCode, Failure> {
         endpoints: vec![located.endpoint],
         transport: assembly::transport()?,
     });
-    let (name, gaps, header) = (args.output, args.gaps, Vec::new());
-    let mut recorder = Recorder { out, name, gaps, kind: Kind::Media, header, bytes: 0 };
+    let tape = args.record.map(Recording::new);
+    let mut recorder = Recorder { out, name, tape, gaps: args.gaps, kind: Kind::Media, header: Vec::new(), bytes: 0 };
     let result = tokio::select! {
         result = recorder.record(deliveries) => result,
         () = signals::stop() => Ok(Outcome::Done),
@@ -46,8 +48,10 @@ pub async fn run(args: WatchArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn open(name: &str) -> Result<Box<dyn AsyncWrite + Send + Unpin>> {
-    if name == "-" {
-        return Ok(Box::new(tokio::io::stdout()));
+    match name {
+        "" => return Ok(Box::new(tokio::io::sink())),
+        "-" => return Ok(Box::new(tokio::io::stdout())),
+        _ => {}
     }
     let file = tokio::fs::File::create(name).await.with_context(|| format!("{name} cannot be written"))?;
     Ok(Box::new(file))
@@ -71,6 +75,7 @@ enum Outcome {
 struct Recorder {
     out: Box<dyn AsyncWrite + Send + Unpin>,
     name: String,
+    tape: Option<Recording>,
     gaps: Gaps,
     kind: Kind,
     /// The codec header written last.
@@ -95,12 +100,14 @@ impl Recorder {
             // A new title comes with the codec header that was written already.
             Delivery::Init(init) if init.bytes == self.header => Ok(None),
             Delivery::Init(init) => {
+                self.tape.iter_mut().for_each(|tape| tape.init(&init));
                 let written = self.write(&init.bytes).await;
                 self.header = init.bytes;
                 written
             }
             Delivery::Segment { bytes, .. } => {
                 self.bytes += bytes.len() as u64;
+                self.tape.iter_mut().for_each(|tape| tape.segment(&bytes));
                 self.write(&bytes).await
             }
             Delivery::Gap { from, to, cause } => {
@@ -124,6 +131,7 @@ impl Recorder {
 
     fn begin(&mut self, kind: Kind) -> Option<Outcome> {
         self.kind = kind;
+        self.tape.iter_mut().for_each(Recording::begin);
         let before = std::mem::take(&mut self.bytes);
         if before == 0 {
             return None;

@@ -8,14 +8,17 @@ use serde_json::Value;
 use crate::banner;
 use crate::cli::WhyArgs;
 use crate::failure::Failure;
-use crate::locate::{ask, folder};
+use crate::locate::{ask_with, folder};
 
 /// `peerstream why`
 pub async fn run(args: WhyArgs) -> Result<ExitCode, Failure> {
     let url = folder(&args.url).map_err(Failure::Usage)?;
     let url =
         url.join("api/v1/nodes/").and_then(|nodes| nodes.join(&args.node)).context("the address takes no path")?;
-    let story = tokio::task::spawn_blocking(move || ask(&url)).await.context("asking was interrupted")?;
+    let token = args.token;
+    let story = tokio::task::spawn_blocking(move || ask_with(&url, token.as_deref()))
+        .await
+        .context("asking was interrupted")?;
     let story: Value = story.with_context(|| format!("nothing is known of node {}", args.node))?;
     lines(&story).iter().for_each(|line| banner::line(line));
     Ok(ExitCode::SUCCESS)

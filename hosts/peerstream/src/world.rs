@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::assembly::Assembly;
 use crate::config::Limits;
+use crate::dashboard::Dashboard;
 use crate::inputs::Inputs;
 use crate::metrics;
 use crate::server::{self, Shared};
@@ -37,6 +38,15 @@ impl Host {
         let Setup { config, assembly } = Setup::of(layers).unwrap();
         let limits: Limits = config.section("limits");
         let publisher = Publisher::ephemeral();
+        let (wishes, _) = tokio::sync::mpsc::channel(1);
+        let dashboard = Dashboard::new(
+            config.section("dashboard"),
+            &publisher.dashboard_secret(),
+            publisher.public(),
+            &config.section("source"),
+            &limits,
+            wishes,
+        );
         let mut plugins = Plugins::none(publisher.public());
         equip(&mut plugins);
         let plugins = Arc::new(plugins.start().await.unwrap());
@@ -55,11 +65,11 @@ impl Host {
         let more_figures: peerstream::MoreFigures = Arc::new(move || counted.figures());
         let extras = broadcast::Extras { plugins: Some(plugins), title: None, more_figures: Some(more_figures) };
         let broadcast = Broadcast::start_with(broadcast, extras);
-        let shared = Arc::new(Shared::new(broadcast, None, Inputs::default(), 100, counters));
+        let shared = Arc::new(Shared::new(broadcast, None, Inputs::default(), 100, counters, dashboard));
         let listener = server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let serving = shared.clone();
-        let task = tokio::spawn(async move { drop(server::serve(listener, serving, &limits).await) });
+        let task = tokio::spawn(async move { drop(server::serve(&listener, serving, &limits).await) });
         Self { url, shared, task }
     }
 
@@ -68,11 +78,11 @@ impl Host {
     }
 
     /// Status and body of a GET, with headers.
-    pub async fn get(&self, path: &str, headers: &[(&'static str, &'static str)]) -> (u16, String) {
-        let (url, headers) = (format!("{}{path}", self.url), headers.to_vec());
+    pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+        let url = format!("{}{path}", self.url);
+        let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let ask = move || {
-            let request =
-                headers.iter().fold(agent().get(&url), |request, (name, value)| request.header(*name, *value));
+            let request = headers.iter().fold(agent().get(&url), |request, (name, value)| request.header(name, value));
             let mut answer = request.call().unwrap();
             (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
         };
@@ -81,10 +91,19 @@ impl Host {
 
     /// Status and body of a POST.
     pub async fn post(&self, path: &str, body: Vec<u8>) -> (u16, String) {
+        let (status, body, _) = self.post_with(path, &[], body).await;
+        (status, body)
+    }
+
+    /// Status, body and cookie of a POST, with headers.
+    pub async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> (u16, String, String) {
         let url = format!("{}{path}", self.url);
+        let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let ask = move || {
-            let mut answer = agent().post(&url).send(&body[..]).unwrap();
-            (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+            let request = headers.iter().fold(agent().post(&url), |request, (name, value)| request.header(name, value));
+            let mut answer = request.send(&body[..]).unwrap();
+            let cookie = answer.headers().get("set-cookie").map(|value| value.to_str().unwrap().to_owned());
+            (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap(), cookie.unwrap_or_default())
         };
         tokio::task::spawn_blocking(ask).await.unwrap()
     }

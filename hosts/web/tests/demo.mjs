@@ -17,7 +17,7 @@ export const binary = [process.env.PEERSTREAM_BIN, ...places].find((path) => pat
 
 /**
  * Starts the demo with this config. `url` is the host; `key` its publisher; `restart()` ends it and starts it anew on the same port with
- * the same key, as a new broadcast; `configure(text)` gives it another config while it runs. With an `input` it serves that file instead.
+ * the same key, as a new broadcast; `dashboard()` is the streamer's link; `configure(text)` gives it another config while it runs. With an `input` it serves that file instead.
  */
 export const startDemo = (config = "", input = undefined) => startHost(config, input ? ["serve", "--input", input, "--loop"] : ["demo"]);
 
@@ -30,10 +30,12 @@ async function startHost(config, command) {
   await writeFile(file, config);
   let child;
   let url;
+  let dashboard;
   const start = async (port) => {
     const args = [...command, "--listen", `127.0.0.1:${port}`, "--key", join(folder, "key"), "--config", file];
     child = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"] });
-    url = await said(child, /http:\/\/127\.0\.0\.1:\d+\/(?=\s)/);
+    const shown = await said(child, /watch at (\S+)[^]*dashboard (\S+)\s/);
+    [, url, dashboard] = shown;
   };
   const stop = () =>
     new Promise((done) => {
@@ -56,17 +58,17 @@ async function startHost(config, command) {
     await stop();
     await rm(folder, { recursive: true, force: true });
   };
-  return { url, key: publisher, restart, stop, configure, close };
+  return { url, key: publisher, dashboard: () => dashboard, restart, stop, configure, close };
 }
 
-/** Waits until a host says what matches, and returns it; fails when the host ends first. */
+/** Waits until a host says what matches, and returns the match; fails when the host ends first. */
 export function said(child, pattern) {
   return new Promise((done, fail) => {
     let text = "";
     const hear = (part) => {
       text += part;
       const found = pattern.exec(text);
-      if (found) done(found[0]);
+      if (found) done(found);
     };
     child.stdout.on("data", hear);
     child.stderr.on("data", hear);

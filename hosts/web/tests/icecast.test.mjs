@@ -45,7 +45,7 @@ async function startClub() {
   await writeFile(file, `[ingest.icecast]\nuse = "icecast"\n[ingest.icecast.config]\nlisten = "127.0.0.1:${port}"\n`);
   const args = ["serve", "--listen", "127.0.0.1:0", "--key", join(folder, "key"), "--config", file];
   const host = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"] });
-  const text = await said(host, /Icecast source client[^]*watch at (http:\/\/127\.0\.0\.1:\d+\/)/);
+  const [text] = await said(host, /Icecast source client[^]*watch at (http:\/\/127\.0\.0\.1:\d+\/)/);
   const [url] = /http:\/\/127\.0\.0\.1:\d+\//.exec(text);
   const [, password] = /mount \/live, user source, password (\w+)/.exec(text);
   const clients = [];

@@ -8,12 +8,16 @@ const DIST = fileURLToPath(new URL("../dist", import.meta.url));
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".wasm": "application/wasm" };
 const PAGES = { "/": "/index.html", "/dashboard": "/dashboard.html" };
 
-/** Starts a host with these JSON answers (by path). `upgrades` lists the paths of attempted WebSockets. */
+/**
+ * Starts a host with these JSON answers (by path); an answer that is a function gets the response and sends what it likes. `upgrades`
+ * lists the paths of attempted WebSockets.
+ */
 export async function host(answers = {}, { files = DIST } = {}) {
   const upgrades = [];
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, "http://host");
     response.setHeader("access-control-allow-origin", "*");
+    if (typeof answers[pathname] === "function") return answers[pathname](response);
     if (pathname in answers) {
       response.setHeader("content-type", "application/json");
       return response.end(JSON.stringify(answers[pathname]));

@@ -14,7 +14,7 @@ let served;
 
 before(async () => {
   if (!hasChromium()) return;
-  served = await host({ "/api/v1/stream": STREAM, "/api/v1/overlay": { nodes: [] } });
+  served = await host({ "/api/v1/stream": STREAM });
   browser = await launch();
 });
 
@@ -72,26 +72,6 @@ test("plain http without WebCrypto is enough", options, async () => {
   await until(page, "waiting", ({ state }) => state === "waiting");
   assert.deepEqual(page.errors.filter((text) => !/WebSocket/.test(text)), []);
   await page.close();
-});
-
-test("the dashboard lists what it knows and survives what it does not", options, async () => {
-  const overlay = {
-    nodes: [
-      { id: "n1", place: "A0", level: 1, parent: "source", children: ["n3"], backup: "n2", age_s: 90, relay: true, figures: { lag_ms: 700, payload_received: 5e6, payload_sent: 9e6, stalls: 1 } },
-      { id: 2, level: 1, parent: 0, surprise: { deep: [1] } },
-      "nonsense",
-      {},
-    ],
-    counters: { joins: 3 },
-  };
-  const other = await host({ "/api/v1/overlay": overlay });
-  const [page] = await openPages(browser.context, `${other.url}dashboard`, 1);
-  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 3);
-  const text = await page.locator("main").innerText();
-  for (const part of ["A0", "0.7 s", "9.0 MB", "source", "n2"]) assert.ok(text.includes(part), `${part} in ${text}`);
-  assert.deepEqual(page.errors, []);
-  await page.close();
-  other.close();
 });
 
 test("leaving the page ends its node", options, async () => {

@@ -4,7 +4,6 @@ import { test } from "node:test";
 import { baseUrl } from "../src/facts.ts";
 import { iceServers } from "../src/ice.ts";
 import { controlUrl } from "../src/control.ts";
-import { COLUMNS, nodesOf, parseOverview, totalsOf } from "../src/pages/overview.ts";
 import { rangeAt } from "../src/ranges.ts";
 import { NO_NODE, stateOf } from "../src/status.ts";
 import { bytes, names, span, unsupportedCodecs } from "../src/words.ts";
@@ -68,21 +67,3 @@ test("states follow from the situation", () => {
   assert.equal(stateOf({ ...refused, running: true }), "live", "neighbours still feed it");
 });
 
-test("an overview with ids beyond exact numbers is read exactly", () => {
-  const id = ((1_700_000_000n << 32n) | 5n).toString();
-  const overview = parseOverview(
-    `{"nodes":[{"id":${id},"level":1,"parent":0,"children":[${id}],"age":61000000},{"id":0,"role":"Source","children":[${id}]}]}`,
-  );
-  const nodes = nodesOf(overview);
-  const cells = (index: number): string[] => COLUMNS.slice(0, 7).map((column) => column.cell(nodes[index]!));
-  assert.deepEqual(cells(0), ["source", "–", "–", "–", "n5", "–", "–"]);
-  assert.deepEqual(cells(1), ["n5", "–", "1", "source", "n5", "–", "1 min 1 s"]);
-  assert.deepEqual(totalsOf(overview, nodes).slice(0, 3), [["Viewers", "1"], ["Source copies", "1"], ["Levels", "1"]]);
-});
-
-test("an overview of another shape is an empty one", () => {
-  for (const overview of [null, 5, "x", [], {}, { nodes: 7 }, { nodes: [null, 3] }]) {
-    assert.deepEqual(nodesOf(overview), []);
-    assert.ok(totalsOf(overview, []).length > 0);
-  }
-});

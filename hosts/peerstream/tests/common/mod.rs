@@ -124,6 +124,23 @@ impl Server {
         Self { process, url, input, folder }
     }
 
+    /// A demo on free ports.
+    pub fn demo(flags: &[&str]) -> Self {
+        Self::demo_by(command(), flags)
+    }
+
+    /// The same, started by this command.
+    pub fn demo_by(mut demo: Command, flags: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        demo.args(["demo", "--listen", "127.0.0.1:0", "--set", "stun.listen=\"127.0.0.1:0\"", "--key"]);
+        let mut process = Process::start(demo.arg(folder.path().join("key")).args(flags));
+        let mut lines = BufReader::new(process.child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let first = lines.find_map(|line| line.strip_prefix("watch at ").map(str::to_owned));
+        let url = first.unwrap_or_else(|| panic!("no address is shown; log:\n{}", process.log()));
+        spawn(move || lines.for_each(drop));
+        Self { process, url, input: None, folder }
+    }
+
     pub fn write(&mut self, bytes: &[u8]) {
         let input = self.input.as_mut().expect("the input is open");
         input.write_all(bytes).and_then(|()| input.flush()).expect("the broadcast takes input");

@@ -16,7 +16,7 @@ export async function serve({ listen = "127.0.0.1:0" } = {}) {
   const start = async (address) => {
     const args = ["serve", "--input", clip, "--loop", "--listen", address, "--key", join(folder, "key"), "--log", "warn"];
     child = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"] });
-    url = await said(child, /http:\/\/127\.0\.0\.1:\d+\//);
+    [url] = await said(child, /http:\/\/127\.0\.0\.1:\d+\//);
   };
   await start(listen);
   const stop = () =>

@@ -1,0 +1,237 @@
+//! The file that is written.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::config::Sync;
+
+/// Names are tried up to this number.
+const NUMBER_MAX: u32 = 10_000;
+/// A box's length and name.
+const BOX_HEADER: u64 = 8;
+/// A box that players skip.
+const FREE: &[u8; 4] = b"free";
+
+/// Writes media to a file, and to the next one when the codec changes.
+#[derive(Debug)]
+pub struct Tape {
+    path: PathBuf,
+    sync: Sync,
+    /// The codec header of what comes next, and whether it is MP4.
+    init: Option<(Vec<u8>, bool)>,
+    open: Option<Open>,
+}
+
+/// A file that is written.
+#[derive(Debug)]
+struct Open {
+    file: File,
+    path: PathBuf,
+    /// All before it is clean.
+    end: u64,
+    is_mp4: bool,
+}
+
+impl Tape {
+    /// Nothing is created before there is something to write.
+    pub fn new(path: impl Into<PathBuf>, sync: Sync) -> Self {
+        Self { path: path.into(), sync, init: None, open: None }
+    }
+
+    /// What comes next does not continue what came before: it goes to the next file.
+    pub fn begin(&mut self) {
+        (self.init, self.open) = (None, None);
+    }
+
+    /// The codec header of what follows. Another one than before means the next file; whether it is.
+    pub fn init(&mut self, bytes: &[u8], mime: &str) -> bool {
+        if self.init.as_ref().is_some_and(|(known, _)| known == bytes) {
+            return false;
+        }
+        let is_mp4 = mime.split(';').next().is_some_and(|kind| kind.trim().ends_with("/mp4"));
+        (self.init, self.open) = (Some((bytes.to_owned(), is_mp4)), None);
+        true
+    }
+
+    /// Writes a segment, or nothing of it. Gives the file if it is a new one.
+    pub fn segment(&mut self, bytes: &[u8]) -> io::Result<Option<&Path>> {
+        let is_new = self.open.is_none();
+        if is_new {
+            let (init, is_mp4) = self.init.as_ref().map_or((&[][..], false), |(init, is_mp4)| (init, *is_mp4));
+            self.open = Some(Open::create(&self.path, init, is_mp4)?);
+        }
+        let Some(open) = &mut self.open else { return Ok(None) };
+        open.append(bytes)?;
+        if self.sync == Sync::Each {
+            open.file.sync_data()?;
+        }
+        Ok(is_new.then_some(open.path.as_path()))
+    }
+
+    /// Everything that was written is on the disk after this.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.open.as_ref().map_or(Ok(()), |open| open.file.sync_all())
+    }
+}
+
+impl Open {
+    fn create(path: &Path, init: &[u8], is_mp4: bool) -> io::Result<Self> {
+        let (mut file, path) = create_new(path)?;
+        if let Err(error) = file.write_all(init) {
+            // A file with half a header is no file.
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
+        Ok(Self { file, path, end: init.len() as u64, is_mp4 })
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let written = if self.is_mp4 { self.append_boxed(bytes) } else { self.append_plain(bytes) };
+        if let Err(error) = written {
+            // What is half there goes; what cannot be taken away is inside a box that is skipped, and is written over.
+            let _ = self.file.set_len(self.end);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    fn append_plain(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(self.end))?;
+        self.file.write_all(bytes)?;
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// The box that holds the segment ends before it as soon as it is complete.
+    fn append_boxed(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let whole = BOX_HEADER + bytes.len() as u64;
+        let length = u32::try_from(whole).map_err(|_| io::Error::other("a segment of 4 GiB"))?;
+        let mut framed = Vec::with_capacity(bytes.len() + BOX_HEADER as usize);
+        framed.extend(length.to_be_bytes());
+        framed.extend(FREE);
+        framed.extend(bytes);
+        self.file.seek(SeekFrom::Start(self.end))?;
+        self.file.write_all(&framed)?;
+        self.file.seek(SeekFrom::Start(self.end))?;
+        self.file.write_all(&(BOX_HEADER as u32).to_be_bytes())?;
+        self.end += whole;
+        Ok(())
+    }
+}
+
+/// The file of this name, or of the first free one with a number.
+fn create_new(path: &Path) -> io::Result<(File, PathBuf)> {
+    for number in 1..=NUMBER_MAX {
+        let numbered = if number == 1 { path.to_owned() } else { numbered(path, number) };
+        match OpenOptions::new().write(true).create_new(true).open(&numbered) {
+            Ok(file) => return Ok((file, numbered)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other(format!("{} and {NUMBER_MAX} more are there already", path.display())))
+}
+
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = path.extension().map(|extension| format!(".{}", extension.to_string_lossy())).unwrap_or_default();
+    path.with_file_name(format!("{stem}-{number}{extension}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MP4: &str = "video/mp4; codecs=\"avc1.64001f\"";
+
+    fn boxed(name: &[u8; 4], payload: &[u8]) -> Vec<u8> {
+        [&(8 + payload.len() as u32).to_be_bytes()[..], name, payload].concat()
+    }
+
+    /// Names and lengths of the boxes of a file; what is cut off is `CUT`.
+    fn boxes(bytes: &[u8]) -> Vec<(String, usize)> {
+        let (mut found, mut rest) = (Vec::new(), bytes);
+        while rest.len() >= 8 {
+            let length = u32::from_be_bytes(rest[..4].try_into().unwrap()) as usize;
+            found.push((String::from_utf8_lossy(&rest[4..8]).into_owned(), length));
+            if length > rest.len() || length < 8 {
+                found.push(("CUT".into(), rest.len()));
+                return found;
+            }
+            rest = &rest[length..];
+        }
+        found
+    }
+
+    fn names(path: &Path) -> String {
+        boxes(&std::fs::read(path).unwrap()).iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
+    fn fragment(fill: u8) -> Vec<u8> {
+        [boxed(b"moof", &[fill; 20]), boxed(b"mdat", &[fill; 100])].concat()
+    }
+
+    #[test]
+    fn a_file_is_the_header_and_whole_fragments() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("show.mp4");
+        let mut tape = Tape::new(&path, Sync::System);
+        tape.init(&boxed(b"moov", b"codec"), MP4);
+        assert_eq!(tape.segment(&fragment(1)).unwrap(), Some(path.as_path()));
+        assert_eq!(tape.segment(&fragment(2)).unwrap(), None);
+        assert_eq!(names(&path), "moov free moof mdat free moof mdat");
+    }
+
+    #[test]
+    fn wherever_writing_breaks_off_players_skip_what_is_half_there() {
+        let (before, fragment) = (boxed(b"moov", b"codec"), fragment(1));
+        let framed = boxed(b"free", &fragment);
+        for cut in 8..framed.len() {
+            let found = boxes(&[&before[..], &framed[..cut]].concat());
+            assert!(found.iter().all(|(name, _)| matches!(name.as_str(), "moov" | "free" | "CUT")), "{cut}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn another_codec_and_another_broadcast_go_to_the_next_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let mut tape = Tape::new(path("show.mp4"), Sync::System);
+        for (init, fill) in [(b"one", 1), (b"one", 2), (b"two", 3)] {
+            tape.init(&boxed(b"moov", init), MP4);
+            tape.segment(&fragment(fill)).unwrap();
+        }
+        tape.begin();
+        tape.init(&boxed(b"moov", b"two"), MP4);
+        tape.segment(&fragment(4)).unwrap();
+        assert_eq!(names(&path("show.mp4")), "moov free moof mdat free moof mdat");
+        assert_eq!(names(&path("show-2.mp4")), "moov free moof mdat");
+        assert_eq!(names(&path("show-3.mp4")), "moov free moof mdat");
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_never_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("show");
+        std::fs::write(&path, "mine").unwrap();
+        let mut tape = Tape::new(&path, Sync::Each);
+        tape.segment(b"bytes").unwrap();
+        tape.segment(b" and more").unwrap();
+        tape.finish().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+        assert_eq!(std::fs::read(folder.path().join("show-2")).unwrap(), b"bytes and more");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_an_error_each_time_and_then_not_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("later/show.mp4");
+        let mut tape = Tape::new(&path, Sync::System);
+        tape.init(&boxed(b"moov", b"codec"), MP4);
+        (0..2).for_each(|_| assert!(tape.segment(&fragment(1)).is_err()));
+        std::fs::create_dir(folder.path().join("later")).unwrap();
+        tape.segment(&fragment(1)).unwrap();
+        assert_eq!(names(&path), "moov free moof mdat");
+    }
+}
