@@ -2,11 +2,12 @@
 
 import { Admission } from "./admission.ts";
 import { type Cancel, pageClock } from "./clock.ts";
-import { Engine, type EngineEvents } from "./engine.ts";
+import { Engine, type EngineEvents, type Playout } from "./engine.ts";
 import { baseUrl, type Facts, fetchFacts } from "./facts.ts";
 import { Panel } from "./panel.ts";
 import { isSupported, Player, type PlayerEvents } from "./player.ts";
 import { consent, setConsent } from "./consent.ts";
+import { watchSleep } from "./sleep.ts";
 import { type ElementStatus, NO_NODE, type NodeStatus, type PlayerStatus, stateOf, type Verdict } from "./status.ts";
 import { NOT_MEDIA, refusal, unsupportedCodecs, WRONG_PUBLISHER } from "./words.ts";
 
@@ -27,7 +28,7 @@ const STILL_MS = 5_000;
  * a stream that is not media.
  */
 export class PeerstreamPlayer extends HTMLElement {
-  static readonly observedAttributes = ["src", "publisher", "endpoints", "token", "muted", "relay"];
+  static readonly observedAttributes = ["src", "publisher", "endpoints", "token", "muted", "relay", "latency", "bridging"];
 
   readonly #panel: Panel;
   #engine: Engine | null = null;
@@ -39,6 +40,7 @@ export class PeerstreamPlayer extends HTMLElement {
   #verdict: Verdict | null = null;
   #ended = false;
   #started = false;
+  #bridges = true;
   #position = 0;
   #moved = 0;
   #state = "";
@@ -77,6 +79,7 @@ export class PeerstreamPlayer extends HTMLElement {
   attributeChangedCallback(name: string): void {
     if (name === "muted") this.video.muted = this.hasAttribute("muted");
     else if (name === "relay") this.#applyRelay();
+    else if (name === "latency" || name === "bridging") this.#engine?.setPlayout(this.#playout());
     else this.#schedule();
   }
 
@@ -98,6 +101,7 @@ export class PeerstreamPlayer extends HTMLElement {
     const { signal } = this.#leaving;
     self.addEventListener("pagehide", () => this.#stop(), { signal });
     self.addEventListener("pageshow", (event) => event.persisted && this.#schedule(), { signal });
+    watchSleep(() => this.#engine?.woke(), signal);
     this.#alarms.push(pageClock().every(RENDER_MS, () => this.#render()));
     this.#alarms.push(pageClock().every(FACTS_MS, () => void this.#askFacts(endpoints, run)));
     this.#render();
@@ -113,7 +117,7 @@ export class PeerstreamPlayer extends HTMLElement {
       return this.#judge({ state: "failed", detail: "The publisher's key is not 64 hexadecimal digits." });
     }
     this.#player = new Player(this.video, this.#playerEvents());
-    const options = { endpoints, publisher, relay: this.#relay(), admission: this.#admission };
+    const options = { endpoints, publisher, relay: this.#relay(), playout: this.#playout(), admission: this.#admission };
     this.#engine = new Engine(options, this.#engineEvents(this.#player));
     void this.#engine.start();
   }
@@ -188,8 +192,19 @@ export class PeerstreamPlayer extends HTMLElement {
       },
       muted: () => this.#panel.ask("unmute"),
       blocked: () => this.#panel.ask("play"),
+      restarted: () => this.#stopBridging(),
       failed: (reason) => this.#judge({ state: "failed", detail: reason }),
     };
+  }
+
+  #playout(): Playout {
+    return { daring: this.getAttribute("latency") === "low", bridges: this.#bridges && this.getAttribute("bridging") !== "off" };
+  }
+
+  /** A browser that has once stumbled over what it was given is not asked to conceal losses any more. */
+  #stopBridging(): void {
+    this.#bridges = false;
+    this.#engine?.setPlayout(this.#playout());
   }
 
   #nowPlaying(): void {

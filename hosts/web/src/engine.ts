@@ -27,6 +27,8 @@ export interface EngineOptions {
   publisher: string | null;
   /** Whether the user lets the page relay. */
   relay: boolean;
+  /** How the stream is to be played. */
+  playout: Playout;
   /** Gets leave from hosts that do not let everybody in. */
   admission: Admission;
 }
@@ -49,6 +51,15 @@ export interface EngineEvents {
   player(): PlayerReport | null;
 }
 
+/** How a stream is to be played. */
+export interface Playout {
+  /** A stall is accepted when a node dies, for less lag. */
+  daring: boolean;
+  /** Lost segments are bridged over instead of waiting for the next key frame. */
+  bridges: boolean;
+}
+
+type Times = [number, number, number, number, number, number, number];
 type Call = (calls: Calls, node: number, now: number) => number;
 
 const microseconds = (): number => performance.now() * 1000;
@@ -61,6 +72,7 @@ export class Engine implements Orders {
   #core: Core | null = null;
   #node = 0;
   #relay: boolean;
+  #playout: Playout;
   #control: Control | null = null;
   #links: Links | null = null;
   #alarms: Cancel[] = [];
@@ -74,6 +86,7 @@ export class Engine implements Orders {
     this.#options = options;
     this.#events = events;
     this.#relay = options.relay;
+    this.#playout = options.playout;
   }
 
   /** Loads the module and starts the node. */
@@ -97,9 +110,27 @@ export class Engine implements Orders {
     const report = this.#events.player();
     if (!report) return;
     const flags = (report.paused ? 1 : 0) + (report.ready ? 2 : 0);
-    const { position, start, end } = report;
-    const next = report.next === null ? -1 : report.next * 1e6;
-    this.#tell((calls, node, now) => calls.ps_player(node, now, position * 1e6, start * 1e6, end * 1e6, next, flags));
+    const { position, start, end, next, nextEnd, latest, ahead } = report;
+    const times = [position, start, end, next ?? -1, nextEnd ?? -1, latest, ahead].map((seconds) => seconds * 1e6) as Times;
+    this.#tell((calls, node, now) => calls.ps_player(node, now, ...times, flags));
+  }
+
+  /** How the stream is to be played from now on. */
+  setPlayout(playout: Playout): void {
+    this.#playout = playout;
+    const flags = (playout.daring ? 1 : 0) + (playout.bridges ? 2 : 0);
+    this.#tell((calls, node, now) => calls.ps_playout(node, now, flags));
+  }
+
+  /** The user wants to be at the live edge. */
+  returnToEdge(): void {
+    this.#tell((calls, node, now) => calls.ps_return_to_edge(node, now));
+    this.reportPlayer();
+  }
+
+  /** The page was frozen or hidden, or its network has changed. */
+  woke(): void {
+    this.#tell((calls, node, now) => calls.ps_woke(node, now));
   }
 
   /** The node's view of itself, or nothing before it started. */
@@ -200,6 +231,7 @@ export class Engine implements Orders {
     const config = { role: "viewer", capacity: CAPACITY, relay: this.#relay, endpoints: endpoints.length } as const;
     this.#node = core.create({ ...config, publisher, seed }, microseconds());
     this.#tell((calls, node) => calls.ps_first(node));
+    this.setPlayout(this.#playout);
   }
 
   #controlEvents(): ConstructorParameters<typeof Control>[3] {

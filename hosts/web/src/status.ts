@@ -30,6 +30,10 @@ export interface NodeStatus {
   relay: boolean;
   /** The source's wall clock at time zero of the media, milliseconds since 1970, once known. */
   zero_ms: number | null;
+  /** How far behind the newest segment the player aims to be. */
+  target_ms: number;
+  /** How much later than others some segments come. */
+  jitter_ms: number;
   figures: Figures;
 }
 
@@ -70,6 +74,8 @@ export const NO_NODE: NodeStatus = {
   links: 0,
   relay: false,
   zero_ms: null,
+  target_ms: 0,
+  jitter_ms: 0,
   figures: {
     next: 0,
     received_lag_ms: 0,

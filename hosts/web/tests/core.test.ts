@@ -76,7 +76,10 @@ test("nonsense from the network and from the driver stops nothing", async () => 
     core.guard((calls) => calls.ps_link_signal(id, length, 4, core.write(bytes)));
     core.expandSignal(bytes);
   }
-  core.guard((calls) => calls.ps_player(id, Number.NaN, -1, Infinity, Number.NaN, -5, 99));
+  core.guard((calls) => calls.ps_player(id, Number.NaN, -1, Infinity, Number.NaN, -5, Number.NaN, -1, Infinity, 99));
+  core.guard((calls) => calls.ps_playout(id, 0, 255));
+  core.guard((calls) => calls.ps_return_to_edge(id, Number.NaN));
+  core.guard((calls) => calls.ps_woke(id, -1));
   assert.equal(core.guard((calls) => calls.ps_control(id, 0, 10_000_000)), -2);
   assert.equal(core.guard((calls) => calls.ps_tick(999, 0)), -1);
   assert.equal(core.stopped, false);

@@ -51,6 +51,7 @@ function player(): { player: Player; log: string[] } {
     unsupported: note("unsupported"),
     muted: note("muted"),
     blocked: note("blocked"),
+    restarted: () => undefined,
     failed: note("failed"),
   };
   const video = document.querySelector("video");

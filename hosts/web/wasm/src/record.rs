@@ -126,7 +126,7 @@ pub trait Source {
     fn init(&self) -> Option<(&str, &str, &[u8])>;
     /// ICE servers, one a line.
     fn ice(&self) -> String;
-    /// Appends a segment's payload; false when it is gone.
+    /// Appends a segment as it is to be played; false when it is gone.
     fn payload(&self, seq: Seq, out: &mut Vec<u8>) -> bool;
 }
 
