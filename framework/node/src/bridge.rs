@@ -91,7 +91,8 @@ fn default_durations(header: &[u8]) -> BTreeMap<u32, u32> {
     let Some(moov) = find(header, 0..header.len(), b"moov") else { return BTreeMap::new() };
     let Some(mvex) = find(header, moov.inner, b"mvex") else { return BTreeMap::new() };
     let all = children(header, mvex.inner).filter(|found| found.kind == *b"trex");
-    all.filter_map(|trex| Some((u32_at(header, trex.inner.start + 4)?, u32_at(header, trex.inner.start + 12)?))).collect()
+    all.filter_map(|trex| Some((u32_at(header, trex.inner.start + 4)?, u32_at(header, trex.inner.start + 12)?)))
+        .collect()
 }
 
 /// One track's part of a `moof`.

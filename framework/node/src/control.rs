@@ -240,7 +240,9 @@ impl<V: Verifier> Node<V> {
     pub(crate) fn on_woke(&mut self) {
         match self.control.state {
             // Who was turned away waits longer than this, and goes on waiting.
-            State::Closed if self.control.retry_at.since(self.now) < RETRY_MAX + RETRY_MAX => self.control.retry_at = self.now,
+            State::Closed if self.control.retry_at.since(self.now) < RETRY_MAX + RETRY_MAX => {
+                self.control.retry_at = self.now
+            }
             State::Opening | State::Greeting | State::Welcomed => {
                 self.control.doubted = Some(self.now);
                 self.control.heard = self.now;
@@ -260,7 +262,9 @@ impl<V: Verifier> Node<V> {
     pub(crate) fn look_after_control(&mut self) {
         match self.control.state {
             State::Closed if self.now >= self.control.retry_at => self.open_control(),
-            State::Welcomed | State::Greeting | State::Opening if self.now.since(self.control.heard) > self.control_silence_max() => {
+            State::Welcomed | State::Greeting | State::Opening
+                if self.now.since(self.control.heard) > self.control_silence_max() =>
+            {
                 self.out.push_back(Output::CloseControl);
                 self.on_control_down();
             }

@@ -148,6 +148,7 @@ impl<V: Verifier> Node<V> {
     pub(crate) fn on_playout(&mut self, playout: Playout) {
         self.live.set_daring(playout.daring);
         self.playout = playout;
+        self.pressing = true;
     }
 
     /// How the stream comes.

@@ -105,6 +105,10 @@ pub struct Playout {
     pub daring: bool,
     /// Bridge over lost segments, so that playing goes on without waiting for a join point; see [`crate::Node::playable`].
     pub bridges: bool,
+    /// The host sends the stream over HTTP when the overlay does not; see [`Output::Fetch`].
+    pub fallback: bool,
+    /// No link can be made here at all.
+    pub linkless: bool,
 }
 
 /// A past or imperative fact told by the driver.
@@ -136,6 +140,10 @@ pub enum Input<'a> {
     Playout(Playout),
     /// The user wants to be at the live edge at once.
     ReturnToEdge,
+    /// The host sent a frame in answer to [`Output::Fetch`].
+    Fetched(&'a [u8]),
+    /// The host sends no more, or did not begin.
+    FetchEnded,
     /// The machine slept, or its network has changed: connections may be dead although nothing was heard of it.
     Woke,
     /// The user's word on relaying.
@@ -187,6 +195,11 @@ pub enum Output {
     Skip(Seq, Seq),
     /// Play at this rate, in thousandths.
     Rate(u16),
+    /// Have the host send the stream over HTTP, from this segment on, or from its newest join point. Comes only if
+    /// [`Playout::fallback`] was told.
+    Fetch(Option<Seq>),
+    /// It need not send any more.
+    EndFetch,
     /// Set the play head, microseconds on the payload's timeline.
     Seek(u64),
     /// The epoch has ended.

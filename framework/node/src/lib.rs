@@ -10,6 +10,7 @@ mod clock;
 mod control;
 mod course;
 mod delivery;
+mod fallback;
 mod feed;
 mod few;
 mod inits;

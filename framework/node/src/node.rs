@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::control::Control;
 use crate::course::Course;
 use crate::delivery::Delivery;
+use crate::fallback::Fallback;
 use crate::few::Few;
 use crate::inits::Inits;
 use crate::intake::Orphans;
@@ -90,6 +91,10 @@ pub struct Counters {
     pub skipped: u64,
     /// Repairs asked for.
     pub repairs: u64,
+    /// Times the host was asked to send the stream itself.
+    pub fallbacks: u64,
+    /// Payload bytes that the host sent then; they are among those received.
+    pub fetched: u64,
     /// Times a helper took over from the parent.
     pub takeovers: u64,
 }
@@ -136,6 +141,7 @@ pub struct Node<V: Verifier = Strict> {
     pub(crate) live: Live,
     pub(crate) jitter: Jitter,
     pub(crate) playout: Playout,
+    pub(crate) fallback: Fallback,
     pub(crate) producer: Option<Producer>,
     pub(crate) counters: Counters,
     upkeep_at: Micros,
@@ -173,6 +179,8 @@ pub struct Status {
     pub figures: Figures,
     /// What it counts besides.
     pub counters: Counters,
+    /// The host sends it the stream over HTTP.
+    pub fallback: bool,
     /// What the player keeps in store: how far behind the newest segment it aims to be.
     pub target: Micros,
     /// How much later than others some segments come.
@@ -233,6 +241,7 @@ impl<V: Verifier> Node<V> {
             live: Live::default(),
             jitter: Jitter::default(),
             playout: Playout::default(),
+            fallback: Fallback::default(),
             producer: config.source.map(Producer::new),
             counters: Counters::default(),
             upkeep_at: now,
@@ -265,6 +274,8 @@ impl<V: Verifier> Node<V> {
             Input::Player(state) => self.on_player(&state),
             Input::Playout(playout) => self.on_playout(playout),
             Input::ReturnToEdge => self.live.return_to_edge(),
+            Input::Fetched(frame) => self.on_fetched(frame),
+            Input::FetchEnded => self.on_fetch_ended(),
             Input::Woke => self.on_woke(),
             Input::Relay(relay) => self.on_relay(relay),
             Input::Leave => self.on_leave(),
@@ -288,6 +299,7 @@ impl<V: Verifier> Node<V> {
         self.look_after_links();
         self.look_for_feeders();
         self.look_for_holes();
+        self.look_after_fallback();
         self.deliver();
         self.pump();
         self.watch_uplink();
@@ -340,6 +352,7 @@ impl<V: Verifier> Node<V> {
     pub(crate) fn begin_epoch(&mut self, stream: Stream) {
         let kind = stream.kind;
         self.close_all_links();
+        self.reset_fallback();
         self.lost.clear();
         self.banned.clear();
         self.lingers.clear();
@@ -432,6 +445,7 @@ impl<V: Verifier> Node<V> {
             weak_uplink: self.uplink.is_weak(),
             figures: self.figures(),
             counters: self.counters,
+            fallback: self.fallback.is_running(),
             target: self.live.target(&self.arrival()),
             jitter: self.jitter.now(self.now),
             hop: self.latency.hop(),
@@ -479,6 +493,7 @@ impl<V: Verifier> Node<V> {
     fn on_leave(&mut self) {
         self.say_goodbye();
         self.close_all_links();
+        self.end_fallback();
         self.reconciler = Reconciler::default();
     }
 }

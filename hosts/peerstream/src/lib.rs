@@ -25,6 +25,7 @@ mod control;
 mod entrance;
 mod equip;
 mod failure;
+mod fallback;
 mod health;
 mod inspect;
 mod lab;

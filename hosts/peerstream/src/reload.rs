@@ -10,7 +10,7 @@ use peerstream_sdk::traits::{Kind, PluginConfig};
 use tracing::{error, info, warn};
 
 use crate::assembly::{Assembly, Instance};
-use crate::config::{Ice, Limits, Serve, Source, Stun};
+use crate::config::{Fallback, Ice, Limits, Serve, Source, Stun};
 use crate::equip::{at_work, identity};
 use crate::setup::{self, Checked};
 
@@ -33,6 +33,7 @@ fn fixed(before: &Config, after: &Config, changes: &[Change]) -> Vec<String> {
     let sections = [
         differs::<Serve>(before, after, "serve"),
         differs::<Source>(before, after, "source"),
+        differs::<Fallback>(before, after, "fallback"),
         differs::<Ice>(before, after, "ice"),
         differs::<Stun>(before, after, "stun"),
         differs::<Limits>(before, after, "limits"),

@@ -17,7 +17,7 @@ use tracing::info;
 
 use crate::assembly::{Assembly, Instance};
 use crate::cli::{DemoArgs, HostArgs, KindArg, ServeArgs};
-use crate::config::{Ice, Limits, Serve, Source};
+use crate::config::{Fallback, Ice, Limits, Serve, Source};
 use crate::failure::Failure;
 use crate::reload::{MakeLayers, Reload};
 use crate::server::{self, Shared};
@@ -110,7 +110,7 @@ async fn broadcast(setup: Setup, layers: MakeLayers, publisher: Publisher) -> Re
     let mut bounds = limits.coordinator();
     bounds.source_bits_per_second = u64::from(config.section::<Source>("source").budget_mbps) * 1_000_000;
     let term = publisher.begin_term();
-    let counters = Arc::<metrics::Counters>::default();
+    let counters = Arc::new(metrics::Counters::new(config.section::<Fallback>("fallback").budget()));
     let counted = counters.clone();
     let extras = broadcast::Extras {
         plugins: Some(plugins.clone()),

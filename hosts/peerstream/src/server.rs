@@ -24,7 +24,8 @@ use tracing::debug;
 use crate::admission::Admission;
 use crate::allowance::Allowance;
 use crate::config::Limits;
-use crate::{api, assets, control, entrance, health, metrics, takedown};
+use crate::fallback::Budget;
+use crate::{api, assets, control, entrance, fallback, health, metrics, takedown};
 
 /// A request's head must arrive, and an idle connection say something, within this time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -42,6 +43,8 @@ pub struct Shared {
     pub admission: Admission,
     /// What is counted.
     pub counters: Arc<metrics::Counters>,
+    /// What may be sent to viewers that nobody feeds.
+    pub fallback: Arc<Budget>,
     /// How often an address may ask to be let in.
     pub questions: Allowance,
     /// How often an address may complain.
@@ -57,6 +60,7 @@ impl Shared {
         counters: Arc<metrics::Counters>,
     ) -> Self {
         Self {
+            fallback: counters.fallback().clone(),
             broadcast,
             title,
             admission: Admission::new(connections_per_address),
@@ -76,6 +80,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/overlay", get(api::overlay))
         .route("/api/v1/nodes/{name}", get(api::node))
         .route("/api/v1/control", get(control::upgrade))
+        .route("/api/v1/live", get(fallback::live))
         .route("/api/v1/admission", get(entrance::ask))
         .route("/api/v1/plugins", get(health::plugins))
         .route("/api/v1/takedown", post(takedown::submit).layer(DefaultBodyLimit::max(NOTICE_BYTES_MAX)))

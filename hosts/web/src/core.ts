@@ -43,6 +43,8 @@ interface Exports {
     flags: number,
   ): number;
   ps_playout(node: number, now: number, flags: number): number;
+  ps_fetched(node: number, now: number, len: number): number;
+  ps_fetch_ended(node: number, now: number): number;
   ps_return_to_edge(node: number, now: number): number;
   ps_woke(node: number, now: number): number;
   ps_relay(node: number, now: number, on: number): number;

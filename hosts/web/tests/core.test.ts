@@ -19,7 +19,7 @@ const CONFIG: NodeConfig = {
   seed: new Uint8Array(32).fill(7),
 };
 const NAMES = ["openControl", "closeControl", "control", "open", "signal", "closeLink", "send", "begin", "init", "deliver"] as const;
-const MORE = ["skip", "rate", "seek", "ended", "refused", "wrongPublisher", "setTimer"] as const;
+const MORE = ["skip", "rate", "seek", "ended", "refused", "wrongPublisher", "setTimer", "fetch", "endFetch"] as const;
 
 /** Notes every order; bytes are copied. */
 function recorder(): { orders: Orders; log: [string, ...unknown[]][] } {

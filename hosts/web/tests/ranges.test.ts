@@ -23,3 +23,14 @@ test("a head in a hole has what is behind the hole ahead of it", () => {
 test("without ranges everything is where the head is", () => {
   assert.deepEqual(rangeAt(ranges(), 7), { start: 7, end: 7, next: null, nextEnd: null, latest: 7, ahead: 0 });
 });
+
+test("the range around the play head is told, or the one before it, or the first one", () => {
+  const seen = (at: number, ...pairs: [number, number][]) => {
+    const { start, end, next } = rangeAt(ranges(...pairs), at);
+    return [start, end, next];
+  };
+  assert.deepEqual(seen(3, [1, 5], [6, 9]), [1, 5, 6]);
+  assert.deepEqual(seen(5.5, [1, 5], [6, 9]), [1, 5, 6]);
+  assert.deepEqual(seen(7, [1, 5], [6, 9]), [6, 9, null]);
+  assert.deepEqual(seen(0, [120, 121]), [120, 121, null]);
+});

@@ -30,7 +30,10 @@ fn tracks(fragment: &[u8], header: &[u8]) -> Vec<Track> {
 
 /// Where the bytes of each track's first run lie.
 fn data_of(fragment: &[u8], header: &[u8]) -> Vec<usize> {
-    tracks(fragment, header).iter().map(|track| u32_at(fragment, track.run.outer.start + 16).unwrap() as usize).collect()
+    tracks(fragment, header)
+        .iter()
+        .map(|track| u32_at(fragment, track.run.outer.start + 16).unwrap() as usize)
+        .collect()
 }
 
 /// Some fragments as one segment.

@@ -4,12 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const ARRIVAL: Arrival = Arrival {
-    hop: Micros::from_millis(100),
-    segment: Micros::from_millis(100),
-    jitter: Micros(0),
-    only_sound: false,
-};
+const ARRIVAL: Arrival =
+    Arrival { hop: Micros::from_millis(100), segment: Micros::from_millis(100), jitter: Micros(0), only_sound: false };
 const STEP: Micros = Micros::from_millis(50);
 
 /// A media element whose data arrives in segments of 100 ms.

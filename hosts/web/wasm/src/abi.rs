@@ -253,10 +253,24 @@ pub extern "C" fn ps_player(
     told(handle, now, Input::Player(state))
 }
 
-/// How it is to be played: bit 0 of `flags` is "daring", bit 1 "bridges".
+/// How it is to be played: the bits of `flags` are, from bit 0 on, "daring", "bridges", "fallback" and "linkless".
 #[unsafe(no_mangle)]
 pub extern "C" fn ps_playout(handle: u32, now: f64, flags: u32) -> i32 {
-    told(handle, now, Input::Playout(Playout { daring: flags & 1 != 0, bridges: flags & 2 != 0 }))
+    let has = |bit: u32| flags & (1 << bit) != 0;
+    let playout = Playout { daring: has(0), bridges: has(1), fallback: has(2), linkless: has(3) };
+    told(handle, now, Input::Playout(playout))
+}
+
+/// The buffer holds a frame that the host sent over HTTP.
+#[unsafe(no_mangle)]
+pub extern "C" fn ps_fetched(handle: u32, now: f64, len: usize) -> i32 {
+    told_bytes(handle, now, len, |bytes| Input::Fetched(bytes))
+}
+
+/// The host sends no more, or did not begin.
+#[unsafe(no_mangle)]
+pub extern "C" fn ps_fetch_ended(handle: u32, now: f64) -> i32 {
+    told(handle, now, Input::FetchEnded)
 }
 
 /// The user wants to be at the live edge.
