@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../modules/ingest-pipe/tests/fixtures/");
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../media/tests/fixtures/");
 
 /// A file's codec header and its fragments.
 fn cut(name: &str) -> (Vec<u8>, Vec<Vec<u8>>) {
