@@ -28,6 +28,9 @@ const PING_EVERY: Micros = Micros::from_secs(3);
 /// A coordinator that does not answer for this long is taken for gone.
 const SILENCE_MAX: Micros = Micros::from_secs(12);
 
+/// The same after a sleep or a change of the network.
+const DOUBT_MAX: Micros = Micros::from_secs(3);
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     /// Waits to try again.
@@ -51,6 +54,8 @@ pub(crate) struct Control {
     failures: u32,
     retry_at: Micros,
     heard: Micros,
+    /// When there was last a reason to think that the connection is dead.
+    doubted: Option<Micros>,
     session: Option<Session>,
     /// Proves this node's age to a later coordinator.
     ticket: Vec<u8>,
@@ -230,10 +235,36 @@ impl<V: Verifier> Node<V> {
         }
     }
 
+    /// Time has jumped or the network has changed: a connection that is waited for is opened now, one that is open has to prove
+    /// itself.
+    pub(crate) fn on_woke(&mut self) {
+        match self.control.state {
+            // Who was turned away waits longer than this, and goes on waiting.
+            State::Closed if self.control.retry_at.since(self.now) < RETRY_MAX + RETRY_MAX => {
+                self.control.retry_at = self.now
+            }
+            State::Opening | State::Greeting | State::Welcomed => {
+                self.control.doubted = Some(self.now);
+                self.control.heard = self.now;
+                self.control.pinged = Micros(0);
+            }
+            State::Closed | State::Ended => {}
+        }
+        self.pressing = true;
+    }
+
+    /// How long the coordinator may be silent.
+    fn control_silence_max(&self) -> Micros {
+        let doubted = self.control.doubted.is_some_and(|at| at >= self.control.heard);
+        if doubted { DOUBT_MAX } else { SILENCE_MAX }
+    }
+
     pub(crate) fn look_after_control(&mut self) {
         match self.control.state {
             State::Closed if self.now >= self.control.retry_at => self.open_control(),
-            State::Welcomed | State::Greeting | State::Opening if self.now.since(self.control.heard) > SILENCE_MAX => {
+            State::Welcomed | State::Greeting | State::Opening
+                if self.now.since(self.control.heard) > self.control_silence_max() =>
+            {
                 self.out.push_back(Output::CloseControl);
                 self.on_control_down();
             }

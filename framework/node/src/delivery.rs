@@ -1,18 +1,27 @@
 //! Playout: what is handed to the player in which order, and what is given up.
 
 use peerstream_protocol::crypto::Verifier;
-use peerstream_protocol::header::Core;
+use peerstream_protocol::header::{Core, Flags};
 use peerstream_protocol::id::Seq;
 use peerstream_protocol::segment::{InitId, Kind};
 use peerstream_protocol::time::Micros;
 
-use crate::io::{Output, PlayerState};
+use std::collections::VecDeque;
+
+use crate::bridge::bridge;
+use crate::io::{Output, PlayerState, Playout};
+use crate::live::Arrival;
 use crate::node::Node;
 
 /// A hole in media is given up after this long: skipping costs a viewer the rest of a group of pictures.
 const PATIENCE_MEDIA: Micros = Micros::from_millis(1_500);
 /// A hole in data is given up after this long, when whoever could have it has forgotten it.
 const PATIENCE_DATA: Micros = Micros::from_secs(10);
+
+/// A hole longer than this is jumped over: a picture that stands still for so long is no better than a jump.
+const BRIDGE_MAX_US: u64 = 2_000_000;
+/// Bridges that are remembered; a driver hands a segment on before the node hears of the next.
+const BRIDGES_MAX: usize = 8;
 
 /// What has been delivered.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +31,8 @@ pub(crate) struct Delivery {
     /// The last segment of the epoch, once known.
     pub(crate) end: Option<Seq>,
     ended: bool,
+    /// The last segments before and the first ones behind holes that are bridged.
+    bridges: VecDeque<(Seq, Seq)>,
     /// The source's wall clock at time zero of the media: the least that any segment says.
     pub(crate) zero_us: Option<u64>,
     pub(crate) received_lag_ms: u32,
@@ -59,6 +70,7 @@ impl<V: Verifier> Node<V> {
             }
             self.out.push_back(if end { Output::Ended } else { Output::Deliver(position) });
             self.counters.delivered += u64::from(!end);
+            self.jitter.on_segment(segment.header.core.wall_us, self.clock.wall_us(self.now), self.now);
             self.delivery.ended |= end;
             position = position.next();
             self.moved = self.now;
@@ -82,8 +94,8 @@ impl<V: Verifier> Node<V> {
             return None;
         }
         let resume = match stream.kind {
-            Kind::Media => self.window.join_point_from(position.next())?,
-            Kind::Data => self.window.from(position.next()).find(|(_, segment)| segment.is_complete())?.0,
+            Kind::Media if !self.playout.bridges => self.window.join_point_from(position.next())?,
+            Kind::Media | Kind::Data => self.window.from(position.next()).find(|(_, segment)| segment.is_complete())?.0,
         };
         Some((position, resume))
     }
@@ -91,6 +103,7 @@ impl<V: Verifier> Node<V> {
     fn give_up(&mut self, from: Seq, to: Seq) {
         self.counters.skipped += to.0 - from.0;
         self.out.push_back(Output::Skip(from, to));
+        self.bridge_over(from, to);
         self.position = Some(to);
         self.moved = self.now;
         self.pass_on_gap(from, to);
@@ -106,9 +119,50 @@ impl<V: Verifier> Node<V> {
         }
     }
 
+    /// Remembers that playing goes on behind a hole without a jump, if that can be.
+    fn bridge_over(&mut self, from: Seq, to: Seq) {
+        let whole = |seq: Seq| self.window.get(seq).filter(|segment| segment.is_complete());
+        let before = from.0.checked_sub(1).map(Seq).and_then(whole);
+        let (Some(before), Some(after)) = (before, whole(to)) else { return };
+        let (before, after) = (&before.header.core, &after.header.core);
+        let ended_us = before.pts_us.saturating_add(before.duration_us.into());
+        let short = after.pts_us.saturating_sub(ended_us) <= BRIDGE_MAX_US;
+        let alike = before.init == after.init && !after.flags.has(Flags::DISCONTINUITY);
+        if self.playout.bridges && short && alike {
+            let bridges = &mut self.delivery.bridges;
+            bridges.push_back((before.seq, to));
+            bridges.drain(..bridges.len().saturating_sub(BRIDGES_MAX));
+        }
+    }
+
+    /// A segment rewritten to follow the last one before a hole; none when it is not bridged.
+    pub(crate) fn bridged(&self, seq: Seq) -> Option<Vec<u8>> {
+        let (before, after) = self.delivery.bridges.iter().rfind(|(_, after)| *after == seq)?;
+        let payload = |seq: Seq| {
+            let mut bytes = Vec::new();
+            self.payload(seq, &mut bytes).then_some(bytes)
+        };
+        bridge(&self.init()?.bytes, &payload(*before)?, &payload(*after)?)
+    }
+
+    pub(crate) fn on_playout(&mut self, playout: Playout) {
+        self.live.set_daring(playout.daring);
+        self.playout = playout;
+        self.pressing = true;
+    }
+
+    /// How the stream comes.
+    pub(crate) fn arrival(&self) -> Arrival {
+        Arrival {
+            hop: self.latency.hop(),
+            segment: self.latency.segment(),
+            jitter: self.jitter.now(self.now),
+            only_sound: self.init().is_some_and(|init| init.mime.starts_with("audio/")),
+        }
+    }
+
     pub(crate) fn on_player(&mut self, state: &PlayerState) {
-        let (now, hop) = (self.now, self.latency.hop());
-        if let Some(order) = self.live.on_state(state, hop, now) {
+        if let Some(order) = self.live.on_state(state, &self.arrival(), self.now) {
             self.out.push_back(order);
         }
         if let Some(lag_ms) = self.lag_at(state.position_us) {

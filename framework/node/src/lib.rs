@@ -4,16 +4,19 @@
 //! global randomness inside, so the same code runs in the native peer, in the browser and in the simulator.
 
 mod ask;
+pub mod bridge;
 mod chance;
 mod clock;
 mod control;
 mod course;
 mod delivery;
+mod fallback;
 mod feed;
 mod few;
 mod inits;
 mod intake;
 mod io;
+mod jitter;
 mod latency;
 mod link;
 mod links;
@@ -27,5 +30,5 @@ mod train;
 mod uplink;
 mod window;
 
-pub use io::{Config, Input, LinkId, Output, Payload, PlayerState, Produced, Side, Source};
+pub use io::{Config, Input, LinkId, Output, Payload, PlayerState, Playout, Produced, Side, Source};
 pub use node::{Counters, Node, Status};

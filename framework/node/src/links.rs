@@ -67,7 +67,7 @@ impl<V: Verifier> Node<V> {
     /// The same after so many offers.
     fn connect_again(&mut self, peer: NodeId, offered: u8) {
         self.reconciler.link_mut(peer);
-        if self.links.len() >= LINKS_MAX || self.is_banned(peer) {
+        if self.links.len() >= LINKS_MAX || self.is_banned(peer) || self.playout.linkless {
             self.lost.insert(peer, self.now);
             return;
         }
@@ -135,6 +135,7 @@ impl<V: Verifier> Node<V> {
         let answers = attempt != 0 && self.id.is_some_and(|id| id < from);
         let strangers = self.links.values().filter(|link| !self.reconciler.names(link.peer)).count();
         if self.is_banned(from)
+            || self.playout.linkless
             || !answers
             || self.links.len() >= LINKS_MAX
             || (!self.reconciler.names(from) && strangers >= STRANGERS_MAX)

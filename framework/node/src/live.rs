@@ -7,10 +7,14 @@ use peerstream_protocol::time::Micros;
 
 use crate::io::{Output, PlayerState};
 
-/// The least playout target.
+/// The least playout target that lets a node go on while its parent is replaced.
 const TARGET_MIN: Micros = Micros::from_millis(400);
-/// The most that jitter may add up to.
+/// The least one where a stall is accepted when a node dies.
+const TARGET_MIN_DARING: Micros = Micros::from_millis(150);
+/// No target is larger, whatever the jitter.
 const TARGET_MAX: Micros = Micros::from_millis(1_000);
+/// Browsers stop up to 90 ms before the end of what they have.
+const BROWSER: Micros = Micros::from_millis(80);
 /// Play as soon as this much is buffered.
 const START_BUFFERED: Micros = Micros::from_millis(100);
 /// No correction within this distance of the target.
@@ -19,6 +23,10 @@ const DEAD_ZONE: Micros = Micros::from_millis(50);
 const LOW: Micros = Micros::from_millis(150);
 /// Catch up faster beyond the target by more than this.
 const FAR: Micros = Micros::from_millis(400);
+/// Behind a hole at least this much waits before it is jumped over, if the target is not twice as much.
+const BEHIND_HOLE_MIN: Micros = Micros::from_millis(100);
+/// What is behind a hole is not waited for longer than this.
+const HOLE_WAIT: Micros = Micros::from_secs(1);
 /// Seek beyond the target by more than this.
 const SEEK: Micros = Micros::from_millis(1_500);
 /// A play head that has not moved for this long stands still.
@@ -34,14 +42,33 @@ const SEEK_PAUSE: Micros = Micros::from_millis(500);
 /// Start-up is over this long after the first seek; stalls before that are part of starting.
 const STARTING: Micros = Micros::from_secs(3);
 
+/// How the stream comes, as far as playing depends on it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Arrival {
+    /// What one hop costs: a viewer notices and mends the loss of a parent in four times that.
+    pub(crate) hop: Micros,
+    /// The mean length of a segment.
+    pub(crate) segment: Micros,
+    /// How much later than others some segments come.
+    pub(crate) jitter: Micros,
+    /// There are no pictures, and whoever listens hears other rates.
+    pub(crate) only_sound: bool,
+}
+
 /// The live-edge control of one player.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Live {
+    /// Stalls are accepted when a node dies, for less lag.
+    daring: bool,
     started: Option<Micros>,
+    /// The user wants to be at the live edge at once.
+    returning: bool,
     rate: u16,
     position_us: u64,
     moved: Micros,
     sought: Micros,
+    /// Since when the head stands before a hole that has something behind it.
+    at_hole: Option<Micros>,
     stalled: bool,
     pub(crate) stalls: u32,
 }
@@ -49,17 +76,29 @@ pub(crate) struct Live {
 impl Live {
     /// The control of the next epoch's player.
     pub(crate) fn after(earlier: &Self) -> Self {
-        Self { stalls: earlier.stalls, ..Self::default() }
+        Self { stalls: earlier.stalls, daring: earlier.daring, ..Self::default() }
     }
 
-    /// How far behind the newest segment to play, for a hop that costs `hop`.
-    pub(crate) fn target(hop: Micros) -> Micros {
-        Micros(hop.0 * 4).clamp(TARGET_MIN, TARGET_MAX)
+    /// Whether a stall is accepted when a node dies, for less lag.
+    pub(crate) fn set_daring(&mut self, daring: bool) {
+        self.daring = daring;
+    }
+
+    /// The user wants to be at the live edge at once.
+    pub(crate) fn return_to_edge(&mut self) {
+        self.returning = true;
+    }
+
+    /// How much of a stream that comes like this is kept in store.
+    pub(crate) fn target(&self, arrival: &Arrival) -> Micros {
+        let safe = Micros(arrival.hop.0.saturating_mul(4)).max(TARGET_MIN);
+        let least = if self.daring { TARGET_MIN_DARING } else { safe };
+        least.max(arrival.segment + arrival.jitter + BROWSER).min(TARGET_MAX)
     }
 
     /// The player told how it stands; at most one order comes back.
-    pub(crate) fn on_state(&mut self, state: &PlayerState, hop: Micros, now: Micros) -> Option<Output> {
-        let target = Self::target(hop);
+    pub(crate) fn on_state(&mut self, state: &PlayerState, arrival: &Arrival, now: Micros) -> Option<Output> {
+        let target = self.target(arrival);
         self.watch(state, now);
         if self.started.is_none() {
             return self.start(state, target, now);
@@ -67,7 +106,7 @@ impl Live {
         if state.paused || now.since(self.sought) < SEEK_PAUSE {
             return None;
         }
-        self.jump(state, target, now).or_else(|| self.nudge(state, target))
+        self.jump(state, target, now).or_else(|| self.nudge(state, target, arrival.only_sound))
     }
 
     fn start(&mut self, state: &PlayerState, target: Micros, now: Micros) -> Option<Output> {
@@ -82,6 +121,8 @@ impl Live {
 
     fn seek(&mut self, to_us: u64, now: Micros) -> Option<Output> {
         self.sought = now;
+        self.at_hole = None;
+        self.returning = false;
         Some(Output::Seek(to_us))
     }
 
@@ -104,25 +145,38 @@ impl Live {
         if state.position_us < state.range_start_us && still {
             return self.seek(state.range_start_us + INTO_RANGE_US, now);
         }
-        let at_the_end = state.position_us + RANGE_END.0 > state.range_end_us;
-        if let Some(next) = state.next_range_start_us.filter(|_| still && at_the_end) {
-            return self.seek(next + INTO_RANGE_US, now);
+        let beyond = if self.returning { Micros(0) } else { SEEK };
+        if Micros(state.ahead_us) > target + beyond {
+            return self.seek(state.latest_us.saturating_sub(target.0), now);
         }
-        let behind = Micros(state.range_end_us).since(Micros(state.position_us));
-        if behind > target + SEEK && state.next_range_start_us.is_none() {
-            return self.seek(state.range_end_us - target.0, now);
-        }
-        None
+        self.returning = false;
+        self.jump_over_hole(state, target, still, now)
     }
 
-    fn nudge(&mut self, state: &PlayerState, target: Micros) -> Option<Output> {
-        let behind = Micros(state.range_end_us).since(Micros(state.position_us));
-        let rate = match behind {
-            _ if behind > target + FAR => 1_100,
-            _ if behind > target + DEAD_ZONE => 1_050,
-            _ if behind + LOW < target => 950,
+    /// A publisher that was away leaves a hole of minutes, a lost segment one of milliseconds: what counts is what is behind it.
+    fn jump_over_hole(&mut self, state: &PlayerState, target: Micros, still: bool, now: Micros) -> Option<Output> {
+        let at_the_end = state.position_us + RANGE_END.0 > state.range_end_us;
+        let Some((start, end)) = state.next_range_us.filter(|_| still && at_the_end) else {
+            self.at_hole = None;
+            return None;
+        };
+        let since = *self.at_hole.get_or_insert(now);
+        let behind_hole = Micros(end).since(Micros(start));
+        let enough = behind_hole >= BEHIND_HOLE_MIN.max(Micros(target.0 / 2));
+        if !enough && now.since(since) < HOLE_WAIT {
+            return None;
+        }
+        self.seek(start.max(end.saturating_sub(target.0)) + INTO_RANGE_US, now)
+    }
+
+    fn nudge(&mut self, state: &PlayerState, target: Micros, only_sound: bool) -> Option<Output> {
+        let ahead = Micros(state.ahead_us);
+        let rate = match ahead {
+            _ if ahead > target + FAR && !only_sound => 1_100,
+            _ if ahead > target + DEAD_ZONE => 1_050,
+            _ if ahead + LOW < target => 950,
             // Once correcting, go on to the target itself: fewer changes of rate.
-            _ if self.rate > 1_000 && behind > target => self.rate.min(1_050),
+            _ if self.rate > 1_000 && ahead > target => self.rate.min(1_050),
             _ => 1_000,
         };
         let changed = rate != self.rate;
@@ -132,136 +186,4 @@ impl Live {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HOP: Micros = Micros::from_millis(100);
-    const STEP: Micros = Micros::from_millis(50);
-
-    /// A media element whose data arrives in segments of 100 ms, `late` behind the live edge.
-    struct Element {
-        live: Live,
-        now: Micros,
-        head_us: f64,
-        rate: f64,
-        started: bool,
-        range: (u64, u64),
-        next: Option<(u64, u64)>,
-        orders: Vec<Output>,
-    }
-
-    impl Element {
-        /// `backlog_us` of media are there at once, as for a newcomer.
-        fn new(backlog_us: u64) -> Self {
-            let range = (10_000_000 - backlog_us, 10_000_000);
-            let now = Micros::from_secs(10);
-            let live = Live::default();
-            Self { live, now, head_us: 0.0, rate: 1.0, started: false, range, next: None, orders: Vec::new() }
-        }
-
-        fn run(&mut self, span: Micros, mut arrives: impl FnMut(u64, &mut Self)) {
-            let end = self.now + span;
-            while self.now < end {
-                self.now += STEP;
-                if self.now.0.is_multiple_of(100_000) {
-                    let edge = self.now.0;
-                    arrives(edge, self);
-                }
-                self.play();
-                self.ask();
-            }
-        }
-
-        fn play(&mut self) {
-            let (start, end) = (self.range.0 as f64, self.range.1 as f64);
-            if self.started && (start..end).contains(&self.head_us) {
-                self.head_us = (self.head_us + STEP.0 as f64 * self.rate).min(end - 50_000.0).max(self.head_us);
-            }
-        }
-
-        fn ask(&mut self) {
-            let state = PlayerState {
-                position_us: self.head_us as u64,
-                range_start_us: self.range.0,
-                range_end_us: self.range.1,
-                next_range_start_us: self.next.map(|next| next.0),
-                paused: false,
-                ready: true,
-            };
-            let Some(order) = self.live.on_state(&state, HOP, self.now) else { return };
-            match order {
-                Output::Seek(to) => self.seek(to),
-                Output::Rate(rate) => self.rate = f64::from(rate) / 1_000.0,
-                _ => {}
-            }
-            self.orders.push(order);
-        }
-
-        fn seek(&mut self, to: u64) {
-            self.started = true;
-            self.head_us = to as f64;
-            if let Some(next) = self.next.take_if(|next| to >= next.0) {
-                self.range = next;
-            }
-        }
-
-        fn behind_ms(&self) -> i64 {
-            (self.range.1 as i64 - self.head_us as i64) / 1_000
-        }
-
-        fn seeks(&self) -> usize {
-            self.orders.iter().filter(|order| matches!(order, Output::Seek(_))).count()
-        }
-    }
-
-    fn append(edge: u64, element: &mut Element) {
-        match &mut element.next {
-            Some(next) => next.1 = edge,
-            None => element.range.1 = edge,
-        }
-    }
-
-    #[test]
-    fn a_player_starts_at_its_target_and_stays_there_without_a_stall() {
-        let mut element = Element::new(1_000_000);
-        element.run(Micros::from_secs(20), append);
-        assert!((300..=500).contains(&element.behind_ms()), "{} ms behind", element.behind_ms());
-        assert_eq!((element.seeks(), element.live.stalls), (1, 0));
-    }
-
-    #[test]
-    fn a_player_that_fell_a_little_behind_catches_up_by_rate_alone() {
-        let mut element = Element::new(1_000_000);
-        element.run(Micros::from_secs(4), append);
-        element.head_us -= 900_000.0;
-        element.run(Micros::from_secs(15), append);
-        assert!(element.behind_ms() <= 500, "{} ms behind", element.behind_ms());
-        assert_eq!(element.seeks(), 1);
-    }
-
-    #[test]
-    fn a_player_that_fell_far_behind_seeks_once() {
-        let mut element = Element::new(1_000_000);
-        element.run(Micros::from_secs(4), append);
-        element.head_us -= 5_000_000.0;
-        element.range.0 = 0;
-        element.run(Micros::from_secs(4), append);
-        assert_eq!(element.seeks(), 2);
-        assert!(element.behind_ms() <= 500, "{} ms behind", element.behind_ms());
-    }
-
-    #[test]
-    fn a_hole_is_jumped_over_as_soon_as_there_is_something_behind_it() {
-        let mut element = Element::new(1_000_000);
-        element.run(Micros::from_secs(4), append);
-        let end = element.range.1;
-        element.next = Some((end + 1_000_000, end + 1_000_000));
-        element.run(Micros::from_secs(3), |edge, element| {
-            if edge > end + 1_000_000 {
-                append(edge, element);
-            }
-        });
-        assert!(element.next.is_none(), "the head is behind the hole");
-        assert!(element.behind_ms() <= 1_100, "{} ms behind", element.behind_ms());
-    }
-}
+mod tests;

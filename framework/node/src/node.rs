@@ -15,10 +15,12 @@ use crate::clock::Clock;
 use crate::control::Control;
 use crate::course::Course;
 use crate::delivery::Delivery;
+use crate::fallback::Fallback;
 use crate::few::Few;
 use crate::inits::Inits;
 use crate::intake::Orphans;
-use crate::io::{Config, Input, LinkId, Output};
+use crate::io::{Config, Input, LinkId, Output, Playout};
+use crate::jitter::Jitter;
 use crate::latency::Latency;
 use crate::link::Link;
 use crate::live::Live;
@@ -32,6 +34,8 @@ use crate::window::Window;
 const UPKEEP_CALM: Micros = Micros::from_millis(200);
 /// Upkeep runs this often while something is missing or waiting; seldomer when that has lasted.
 const UPKEEP_PRESSING: Micros = Micros::from_millis(25);
+/// Upkeep runs far more often than this even where timers ring once a second: the machine was asleep.
+const SLEPT: Micros = Micros::from_secs(5);
 /// A segment under way is no shortage before this time.
 const SHORTAGE_AFTER: Micros = Micros::from_millis(100);
 
@@ -87,6 +91,10 @@ pub struct Counters {
     pub skipped: u64,
     /// Repairs asked for.
     pub repairs: u64,
+    /// Times the host was asked to send the stream itself.
+    pub fallbacks: u64,
+    /// Payload bytes that the host sent then; they are among those received.
+    pub fetched: u64,
     /// Times a helper took over from the parent.
     pub takeovers: u64,
 }
@@ -131,6 +139,9 @@ pub struct Node<V: Verifier = Strict> {
     pub(crate) uplink: Uplink,
     pub(crate) delivery: Delivery,
     pub(crate) live: Live,
+    pub(crate) jitter: Jitter,
+    pub(crate) playout: Playout,
+    pub(crate) fallback: Fallback,
     pub(crate) producer: Option<Producer>,
     pub(crate) counters: Counters,
     upkeep_at: Micros,
@@ -168,6 +179,12 @@ pub struct Status {
     pub figures: Figures,
     /// What it counts besides.
     pub counters: Counters,
+    /// The host sends it the stream over HTTP.
+    pub fallback: bool,
+    /// What the player keeps in store: how far behind the newest segment it aims to be.
+    pub target: Micros,
+    /// How much later than others some segments come.
+    pub jitter: Micros,
     /// *Latency L* in microseconds.
     pub hop: Micros,
     /// The source's wall clock at time zero of the media, microseconds since 1970, once known.
@@ -222,6 +239,9 @@ impl<V: Verifier> Node<V> {
             uplink: Uplink::default(),
             delivery: Delivery::default(),
             live: Live::default(),
+            jitter: Jitter::default(),
+            playout: Playout::default(),
+            fallback: Fallback::default(),
             producer: config.source.map(Producer::new),
             counters: Counters::default(),
             upkeep_at: now,
@@ -235,6 +255,10 @@ impl<V: Verifier> Node<V> {
 
     /// Takes a fact. Drain [`Self::poll`] before the next one: outputs refer to segments that it may evict.
     pub fn handle(&mut self, now: Micros, input: Input<'_>) {
+        if now.since(self.now) > SLEPT && self.role != Role::Source {
+            self.now = now;
+            self.on_woke();
+        }
         self.now = self.now.max(now);
         match input {
             Input::ControlUp => self.on_control_up(),
@@ -248,6 +272,11 @@ impl<V: Verifier> Node<V> {
             Input::Writable(link, credit) => self.on_writable(link, credit),
             Input::Produced(produced) => self.on_produced(produced),
             Input::Player(state) => self.on_player(&state),
+            Input::Playout(playout) => self.on_playout(playout),
+            Input::ReturnToEdge => self.live.return_to_edge(),
+            Input::Fetched(frame) => self.on_fetched(frame),
+            Input::FetchEnded => self.on_fetch_ended(),
+            Input::Woke => self.on_woke(),
             Input::Relay(relay) => self.on_relay(relay),
             Input::Leave => self.on_leave(),
             Input::Tick => {}
@@ -270,6 +299,7 @@ impl<V: Verifier> Node<V> {
         self.look_after_links();
         self.look_for_feeders();
         self.look_for_holes();
+        self.look_after_fallback();
         self.deliver();
         self.pump();
         self.watch_uplink();
@@ -322,6 +352,7 @@ impl<V: Verifier> Node<V> {
     pub(crate) fn begin_epoch(&mut self, stream: Stream) {
         let kind = stream.kind;
         self.close_all_links();
+        self.reset_fallback();
         self.lost.clear();
         self.banned.clear();
         self.lingers.clear();
@@ -336,6 +367,7 @@ impl<V: Verifier> Node<V> {
         self.latency = Latency::default();
         self.delivery = Delivery::default();
         self.live = Live::after(&self.live);
+        self.jitter = Jitter::default();
         self.stream = Some(stream);
         self.out.push_back(Output::Begin(kind));
     }
@@ -371,6 +403,16 @@ impl<V: Verifier> Node<V> {
         self.window.bytes()
     }
 
+    /// Appends a delivered segment as it is to be played: as it was signed, or rewritten when it is bridged over a hole. False
+    /// when it is gone.
+    pub fn playable(&self, seq: Seq, out: &mut Vec<u8>) -> bool {
+        match self.bridged(seq) {
+            Some(bridged) => out.extend(bridged),
+            None => return self.payload(seq, out),
+        }
+        true
+    }
+
     /// The presentation time (microseconds), source wall clock (microseconds since 1970) and duration of a segment.
     pub fn times(&self, seq: Seq) -> Option<(u64, u64, u32)> {
         let core = &self.window.get(seq)?.header.core;
@@ -403,6 +445,9 @@ impl<V: Verifier> Node<V> {
             weak_uplink: self.uplink.is_weak(),
             figures: self.figures(),
             counters: self.counters,
+            fallback: self.fallback.is_running(),
+            target: self.live.target(&self.arrival()),
+            jitter: self.jitter.now(self.now),
             hop: self.latency.hop(),
             zero_us: self.delivery.zero_us,
         }
@@ -448,6 +493,7 @@ impl<V: Verifier> Node<V> {
     fn on_leave(&mut self) {
         self.say_goodbye();
         self.close_all_links();
+        self.end_fallback();
         self.reconciler = Reconciler::default();
     }
 }

@@ -108,6 +108,11 @@ impl<V: Verifier> Node<V> {
             return;
         }
         self.starters.heard = Some(self.now);
+        self.take_from_source(frame);
+    }
+
+    /// A frame that the source sent past the overlay.
+    pub(crate) fn take_from_source(&mut self, frame: &[u8]) {
         match Frame::decode(frame) {
             Ok(Frame::Message(PeerMessage::Init(encoded))) => {
                 self.starters.init_in = Some((InitId::of(&encoded), encoded));

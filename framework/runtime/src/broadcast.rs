@@ -34,6 +34,7 @@ use crate::key::{EpochKey, Publisher};
 use crate::output::Reader;
 use crate::peer::{self, CAPACITY, Gone, Peer, Production};
 use crate::plugins::{AbortOnDrop, Running};
+use crate::recent::Recent;
 
 /// The source stays this long after the end of its stream, so that the last segments reach the roots.
 pub const END_GRACE: Duration = Duration::from_millis(500);
@@ -117,6 +118,7 @@ pub struct Broadcast {
     kind: Kind,
     hub: Hub,
     source: Arc<Peer>,
+    recent: Recent,
     state: watch::Receiver<State>,
     /// For an end that the streamer wishes.
     verdict: watch::Sender<State>,
@@ -185,7 +187,8 @@ impl Broadcast {
         let archives = plugins.as_ref().map(|plugins| plugins.archives().clone());
         archives.iter().for_each(|archives| archives.begin(&meta(&cert, kind, title.clone())));
         let source = node::Source { key, cert, kind, wall_at_zero_us: clock.wall_at_zero_us(), piece_size: None };
-        let (source, deliveries) = peer::spawn_source(peer, source, clock, archives);
+        let recent = Recent::default();
+        let (source, deliveries) = peer::spawn_source(peer, source, clock, archives, recent.clone());
         let source = Arc::new(source);
         let (state_tx, state) = watch::channel(State::Waiting);
         let (intake, watched) = Intake::new(source.clone(), state_tx.clone(), plugins.clone());
@@ -211,6 +214,7 @@ impl Broadcast {
             kind,
             hub,
             source,
+            recent,
             state,
             verdict,
             intake: watched,
@@ -270,6 +274,11 @@ impl Broadcast {
     /// How the input is, in numbers.
     pub fn input(&self) -> Input {
         *self.intake.input.borrow()
+    }
+
+    /// What was produced lately, for viewers that nobody feeds.
+    pub fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// Opens a viewer's control connection; `address` is an IPv6 or IPv4-mapped address.

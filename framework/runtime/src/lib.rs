@@ -41,6 +41,7 @@ mod links;
 pub mod output;
 pub mod peer;
 pub mod plugins;
+pub mod recent;
 
 pub use feed::MoreFigures;
 pub use peerstream_coordinator as coordinator;

@@ -24,6 +24,7 @@ use crate::ice;
 use crate::links::Links;
 use crate::output::{self, Cause, Delivery, Reader, Writer};
 use crate::plugins::archive::Archives;
+use crate::recent::Recent;
 
 /// Commands, produced segments among them, that wait for the node; whoever produces faster waits.
 pub const COMMAND_QUEUE_MAX: usize = 16;
@@ -117,20 +118,34 @@ pub(crate) fn spawn_source(
     source: node::Source,
     clock: Clock,
     archives: Option<Archives>,
+    recent: Recent,
 ) -> (Peer, Reader) {
-    spawn_any(config, Some(source), clock, archives)
+    spawn_any(config, Some(source), clock, Keepers { archives, recent: Some(recent) })
 }
 
 /// Starts a node with everything settable; a source has its own key and the clock its coordinator uses.
 pub fn spawn_with(config: Config, source: Option<node::Source>, clock: Clock) -> (Peer, Reader) {
-    spawn_any(config, source, clock, None)
+    spawn_any(config, source, clock, Keepers::default())
 }
 
-fn spawn_any(config: Config, source: Option<node::Source>, clock: Clock, archives: Option<Archives>) -> (Peer, Reader) {
+/// Who is handed what a source produces.
+#[derive(Default)]
+struct Keepers {
+    archives: Option<Archives>,
+    recent: Option<Recent>,
+}
+
+impl Drop for Keepers {
+    fn drop(&mut self) {
+        self.recent.iter().for_each(Recent::end);
+    }
+}
+
+fn spawn_any(config: Config, source: Option<node::Source>, clock: Clock, keepers: Keepers) -> (Peer, Reader) {
     let (commands, inbox) = mpsc::channel(COMMAND_QUEUE_MAX);
     let (writer, reader) = output::queue();
     let span = tracing::info_span!("peer", role = ?config.role);
-    let driver = Driver { archives, ..Driver::new(config, source, clock, writer) };
+    let driver = Driver { keepers, ..Driver::new(config, source, clock, writer) };
     let task = tokio::spawn(driver.run(inbox).instrument(span));
     (Peer { commands, task }, reader)
 }
@@ -189,8 +204,7 @@ struct Driver {
     control_lost: bool,
     links: Links,
     output: Writer,
-    /// Where what a source produces is kept.
-    archives: Option<Archives>,
+    keepers: Keepers,
     counters: Counters,
     /// Failures found while orders were carried out, told to the node after the last order. At most one per order.
     failures: VecDeque<Failure>,
@@ -216,7 +230,7 @@ impl Driver {
             control_lost: false,
             links: Links::new(transport),
             output,
-            archives: None,
+            keepers: Keepers::default(),
             counters: Counters::default(),
             failures: VecDeque::new(),
         }
@@ -310,7 +324,8 @@ impl Driver {
         let before = self.produced();
         match production {
             Production::Init(init) => {
-                self.archives.iter().for_each(|archives| archives.init(&init));
+                self.keepers.archives.iter().for_each(|archives| archives.init(&init));
+                self.keepers.recent.iter().for_each(|recent| recent.init(&init));
                 self.tell(Input::Produced(Produced::Init(init)));
             }
             Production::Unit(unit) => {
@@ -334,11 +349,14 @@ impl Driver {
         self.node.produced_header().map(|header| header.core.seq)
     }
 
-    /// Hands the archives what was just produced, if anything was.
+    /// Hands on what was just produced, if anything was.
     fn keep(&self, before: Option<Seq>, payload: &Bytes) {
-        let (Some(archives), Some(header)) = (&self.archives, self.node.produced_header()) else { return };
-        if before != Some(header.core.seq) {
-            archives.segment(header, payload);
+        let Some(header) = self.node.produced_header().filter(|header| before != Some(header.core.seq)) else { return };
+        self.keepers.archives.iter().for_each(|archives| archives.segment(header, payload));
+        if let Some(recent) = &self.keepers.recent {
+            let core = &header.core;
+            let pieces = (0..core.piece_count()).filter_map(|index| self.node.piece_frame(core.seq, index as u8));
+            recent.segment(header, pieces);
         }
     }
 
@@ -397,8 +415,8 @@ impl Driver {
             Output::Ended => self.output.push(Delivery::Ended),
             Output::Refused(reason) => self.output.push(Delivery::Refused(reason)),
             Output::WrongPublisher(key) => self.output.push(Delivery::WrongPublisher(key)),
-            // There is no media element whose rate or position could be set.
-            Output::Rate(_) | Output::Seek(_) => {}
+            // There is no media element whose rate or position could be set, and no fallback was allowed.
+            Output::Rate(_) | Output::Seek(_) | Output::Fetch(_) | Output::EndFetch => {}
         }
     }
 

@@ -12,6 +12,7 @@ use peerstream::protocol::segment::Kind;
 use serde::Serialize;
 
 use crate::entrance::gate;
+use crate::fallback;
 use crate::server::Shared;
 
 /// The answer of `/api/v1/stream`.
@@ -35,6 +36,11 @@ struct Stream {
     wire: u16,
     /// The control connection's path, from the page's folder.
     control: &'static str,
+    /// Where the stream is to be had over HTTP when nobody feeds a viewer, from the page's folder; nothing when this host has no
+    /// budget for that.
+    fallback: Option<&'static str>,
+    /// Bits per second of the stream with its signatures, once known.
+    bits_per_second: Option<u64>,
     /// `open`, or `required`: then a ticket of `/api/v1/admission` is to be shown.
     admission: &'static str,
 }
@@ -60,6 +66,8 @@ pub async fn stream(State(shared): State<Arc<Shared>>) -> Response {
         playing: broadcast.playing(),
         wire: WIRE_VERSION,
         control: "api/v1/control",
+        fallback: shared.fallback.is_some().then_some(fallback::PATH),
+        bits_per_second: Some(broadcast.recent().bits_per_second()).filter(|rate| *rate > 0),
         admission: if gate(&shared).is_open() { "open" } else { "required" },
     })
     .into_response()

@@ -10,6 +10,8 @@ use peerstream_registry::{Layout, Loading};
 use peerstream_sdk::prelude::*;
 use peerstream_sdk::traits::Kind;
 
+use crate::fallback::Budget;
+
 /// The transport when none is named.
 pub const TRANSPORT: &str = "webrtc";
 /// The strategy when none is named.
@@ -22,6 +24,7 @@ pub fn layout() -> Layout {
         .slot::<NoOptions>(Kind::Ingest, None)
         .section::<Dashboard>("dashboard")
         .section::<Source>("source")
+        .section::<Fallback>("fallback")
         .slot::<StrategyOptions>(Kind::Strategy, Some(STRATEGY))
         .slot::<NoOptions>(Kind::Ladder, None)
         .slot::<NoOptions>(Kind::Transport, Some(TRANSPORT))
@@ -107,6 +110,29 @@ pub struct Source {
 }
 
 impl PluginConfig for Source {}
+
+/// The stream over HTTP, for viewers that nobody feeds: whose browser or network has no WebRTC, or while the overlay fails.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Fallback {
+    /// Megabits per second for all of them together; whoever comes beyond that is turned away and tries again. 0 for none.
+    pub budget_mbps: u32,
+}
+
+impl Default for Fallback {
+    fn default() -> Self {
+        Self { budget_mbps: 20 }
+    }
+}
+
+impl PluginConfig for Fallback {}
+
+impl Fallback {
+    /// For the web server.
+    pub fn budget(&self) -> Budget {
+        Budget::new(u64::from(self.budget_mbps) * 1_000_000)
+    }
+}
 
 /// What helps nodes find a path to each other.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]

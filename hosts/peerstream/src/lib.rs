@@ -26,6 +26,7 @@ mod dashboard;
 mod entrance;
 mod equip;
 mod failure;
+mod fallback;
 mod health;
 mod inputs;
 mod inspect;

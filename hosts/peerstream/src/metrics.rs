@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use peerstream::figures::counter;
+use peerstream::figures::{counter, gauge};
 use peerstream::traits::telemetry::Figure;
 
 use crate::bundle;
+use crate::fallback::Budget;
 use crate::server::Shared;
 
 /// What the web server counts.
@@ -21,9 +22,20 @@ pub struct Counters {
     questions_refused: AtomicU64,
     logins_refused: AtomicU64,
     watchers_refused: AtomicU64,
+    fallback: Arc<Budget>,
 }
 
 impl Counters {
+    /// With what a budget for viewers that nobody feeds counts.
+    pub fn new(fallback: Budget) -> Self {
+        Self { fallback: Arc::new(fallback), ..Self::default() }
+    }
+
+    /// That budget.
+    pub fn fallback(&self) -> &Arc<Budget> {
+        &self.fallback
+    }
+
     /// A connection could not be accepted.
     pub fn accept_failed(&self) {
         self.accept_failed.fetch_add(1, Relaxed);
@@ -84,6 +96,13 @@ impl Counters {
                 "pages refused because too many watch the dashboard",
                 value(&self.watchers_refused),
             ),
+            counter("fallback_bytes", "bytes sent over HTTP to viewers that nobody fed", self.fallback.bytes()),
+            counter(
+                "fallback_refusals",
+                "viewers that nobody fed and that were not sent the stream, as the budget was spent",
+                self.fallback.refused(),
+            ),
+            gauge("fallback_viewers", "viewers being sent the stream over HTTP", self.fallback.sending()),
         ]
     }
 }

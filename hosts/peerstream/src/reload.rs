@@ -10,7 +10,7 @@ use peerstream_sdk::traits::{Kind, PluginConfig};
 use tracing::{error, info, warn};
 
 use crate::assembly::{Assembly, Instance};
-use crate::config::{Dashboard, Ice, Limits, Serve, Source, Stun};
+use crate::config::{Dashboard, Fallback, Ice, Limits, Serve, Source, Stun};
 use crate::equip::{at_work, identity};
 use crate::setup::{self, Checked};
 
@@ -37,6 +37,7 @@ fn fixed(before: &Config, after: &Config, changes: &[Change]) -> Vec<String> {
             .or_else(|| (password(before) != password(after)).then(|| "[dashboard]".to_owned())),
         differs::<Serve>(before, after, "serve"),
         differs::<Source>(before, after, "source"),
+        differs::<Fallback>(before, after, "fallback"),
         differs::<Ice>(before, after, "ice"),
         differs::<Stun>(before, after, "stun"),
         differs::<Limits>(before, after, "limits"),

@@ -27,8 +27,9 @@ use crate::admission::Admission;
 use crate::allowance::Allowance;
 use crate::config::Limits;
 use crate::dashboard::{Dashboard, Private, routes, visitor};
+use crate::fallback::Budget;
 use crate::inputs::{self, Inputs};
-use crate::{api, assets, control, entrance, health, metrics, takedown};
+use crate::{api, assets, control, entrance, fallback, health, metrics, takedown};
 
 /// A request's head must arrive, and an idle connection say something, within this time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -48,6 +49,8 @@ pub struct Shared {
     pub admission: Admission,
     /// What is counted.
     pub counters: Arc<metrics::Counters>,
+    /// What may be sent to viewers that nobody feeds.
+    pub fallback: Arc<Budget>,
     /// How often an address may ask to be let in.
     pub questions: Allowance,
     /// How often an address may complain.
@@ -69,6 +72,7 @@ impl Shared {
         dashboard: Dashboard,
     ) -> Self {
         Self {
+            fallback: counters.fallback().clone(),
             broadcast,
             title,
             inputs,
@@ -98,6 +102,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/healthz", get(health::respond))
         .route("/api/v1/stream", get(api::stream))
         .route("/api/v1/control", get(control::upgrade))
+        .route("/api/v1/live", get(fallback::live))
         .route("/api/v1/admission", get(entrance::ask))
         .route("/api/v1/takedown", post(takedown::submit).layer(DefaultBodyLimit::max(NOTICE_BYTES_MAX)))
         .route("/ingest/{name}", any(inputs::answer).layer(DefaultBodyLimit::max(WEB_BODY_BYTES_MAX)))

@@ -1,25 +1,28 @@
-// Whether the user lets pages of this origin relay; on until switched off.
+// What the viewer has said about relaying, for all pages of this origin.
 
 const KEY = "peerstream.relay";
 
-let denied = false;
+/** Said once; nothing was said yet. */
+export type Choice = "on" | "off" | null;
 
-/** Whether relaying is allowed. */
-export function consent(): boolean {
+let kept: Choice = null;
+
+/** What the viewer has chosen. */
+export function choice(): Choice {
   try {
-    return localStorage.getItem(KEY) !== "off";
+    const stored = localStorage.getItem(KEY);
+    return stored === "on" || stored === "off" ? stored : kept;
   } catch {
     // Storage may be forbidden; then the choice lives as long as the page.
-    return !denied;
+    return kept;
   }
 }
 
-/** Remembers the user's choice. */
-export function setConsent(on: boolean): void {
-  denied = !on;
+/** Remembers the viewer's choice. */
+export function choose(on: boolean): void {
+  kept = on ? "on" : "off";
   try {
-    if (on) localStorage.removeItem(KEY);
-    else localStorage.setItem(KEY, "off");
+    localStorage.setItem(KEY, kept);
   } catch {
     // See above.
   }

@@ -4,7 +4,7 @@ import { Cursor, Memory } from "./memory.ts";
 import { carryOut, type Bytes, type Orders, RECORD_BYTES } from "./records.ts";
 
 /** The interface this driver speaks; the module must speak the same. */
-export const ABI_VERSION = 1;
+export const ABI_VERSION = 2;
 /** Inputs larger than this are not handed to the module, in bytes. */
 export const INPUT_BYTES_MAX = 64 * 1024;
 /** The size of a node's config, in bytes; the layout is in `wasm/src/config.rs`. */
@@ -37,8 +37,16 @@ interface Exports {
     start: number,
     end: number,
     next: number,
+    nextEnd: number,
+    latest: number,
+    ahead: number,
     flags: number,
   ): number;
+  ps_playout(node: number, now: number, flags: number): number;
+  ps_fetched(node: number, now: number, len: number): number;
+  ps_fetch_ended(node: number, now: number): number;
+  ps_return_to_edge(node: number, now: number): number;
+  ps_woke(node: number, now: number): number;
   ps_relay(node: number, now: number, on: number): number;
   ps_leave(node: number, now: number): number;
   ps_tick(node: number, now: number): number;

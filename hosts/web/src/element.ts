@@ -2,12 +2,17 @@
 
 import { Admission } from "./admission.ts";
 import { type Cancel, pageClock } from "./clock.ts";
-import { Engine, type EngineEvents } from "./engine.ts";
+import { choice, choose } from "./consent.ts";
+import { louder, type Shown } from "./controls.ts";
+import { Engine, type EngineEvents, type Playout } from "./engine.ts";
 import { baseUrl, type Facts, fetchFacts } from "./facts.ts";
-import { Panel } from "./panel.ts";
+import type { Action } from "./keys.ts";
+import { type Notice, Panel } from "./panel.ts";
 import { isSupported, Player, type PlayerEvents } from "./player.ts";
-import { consent, setConsent } from "./consent.ts";
+import { watchSleep } from "./sleep.ts";
 import { type ElementStatus, NO_NODE, type NodeStatus, type PlayerStatus, stateOf, type Verdict } from "./status.ts";
+import { childrenWithin, copiesWithin, type Reason, reasonNot, Watch } from "./thrift.ts";
+import { Visualiser } from "./visualiser.ts";
 import { NOT_MEDIA, refusal, unsupportedCodecs, WRONG_PUBLISHER } from "./words.ts";
 
 /** The panel is drawn anew this often, in milliseconds. */
@@ -16,29 +21,43 @@ const RENDER_MS = 1_000;
 const FACTS_MS = 4_000;
 /** A picture that stands still for longer counts as not running, in milliseconds. */
 const STILL_MS = 5_000;
+/** The controls go after this long without the user's hand, in milliseconds. */
+const IDLE_MS = 3_000;
+/** So much further behind than it aims to be, the player offers to go back to the live edge, in seconds. */
+const BEHIND_S = 1.5;
 
 /**
- * Plays one stream and relays it.
+ * Plays one stream and relays it. Attributes, events and parts are described in `docs/player.md`.
  *
- * Attributes: `src` (the host's base address; the script's own host without it), `publisher` (its key in hexadecimal, to trust nobody
- * else), `endpoints` (further hosts, tried in order, separated by spaces), `token` (what hosts want to see that do not let everybody in), `muted`, and `relay="off"`.
- *
- * Events: `peerstream-facts` with what the host says, `peerstream-state` with the state's name, `peerstream-segment` with the bytes of
- * a stream that is not media.
+ * Events: `peerstream-facts` with what the host says, `peerstream-state` with the state's name, `peerstream-title` with the title of
+ * what is being played, `peerstream-segment` with the bytes of a stream that is not media.
  */
 export class PeerstreamPlayer extends HTMLElement {
-  static readonly observedAttributes = ["src", "publisher", "endpoints", "token", "muted", "relay"];
+  static readonly observedAttributes = [
+    "src", "publisher", "endpoints", "token", "hide-ip", "upload-mbps",
+    "muted", "relay", "latency", "bridging", "fallback", "consent", "notice", "notice-href", "metered",
+  ];
+
+  /** Servers for links besides those of the host, such as TURN servers with their credentials. Set it before the element is in a page. */
+  iceServers: readonly RTCIceServer[] = [];
 
   readonly #panel: Panel;
+  readonly #visualiser: Visualiser;
   #engine: Engine | null = null;
   #player: Player | null = null;
+  #watch: Watch | null = null;
   #alarms: Cancel[] = [];
+  #idle: Cancel = () => undefined;
   #leaving = new AbortController();
   #facts: Facts | null = null;
   #admission = new Admission(null);
   #verdict: Verdict | null = null;
   #ended = false;
   #started = false;
+  #bridges = true;
+  #title = "";
+  #capacity = 0;
+  #relaying: boolean | null = null;
   #position = 0;
   #moved = 0;
   #state = "";
@@ -46,8 +65,17 @@ export class PeerstreamPlayer extends HTMLElement {
 
   constructor() {
     super();
-    const relay = (on: boolean): void => this.#setRelay(on);
-    this.#panel = new Panel(this.attachShadow({ mode: "open" }), relay, () => this.#takeHand());
+    const events = {
+      relay: (on: boolean): void => this.#setRelay(on),
+      hand: (): void => this.#takeHand(),
+      act: (action: Action): void => this.#act(action),
+      loud: (volume: number): void => this.#setVolume(volume),
+    };
+    this.#panel = new Panel(this.attachShadow({ mode: "open" }), events);
+    this.#visualiser = new Visualiser(this.#panel.tones, this.video, pageClock());
+    for (const name of ["play", "pause", "volumechange"]) this.video.addEventListener(name, () => this.#render());
+    for (const name of ["pointermove", "pointerdown", "keydown"]) this.#panel.screen.addEventListener(name, () => this.#stir());
+    this.#panel.screen.addEventListener("fullscreenchange", () => this.#render());
   }
 
   /** The media element inside. */
@@ -58,12 +86,25 @@ export class PeerstreamPlayer extends HTMLElement {
   /** All there is to know about this player, for people and tests. */
   status(): ElementStatus {
     const node = (this.#engine?.status() as NodeStatus | null | undefined) ?? NO_NODE;
-    const notYet = this.#facts?.state === "waiting";
+    const notYet = this.#facts?.state === "waiting" || this.#facts?.state === "away";
     const verdict = this.#verdict;
     const state = stateOf({ node, verdict, notYet, ended: this.#ended, running: this.#isRunning() });
-    const lag_ms = node.figures.lag_ms;
-    const engine_restarts = this.#engine?.restarts ?? 0;
-    return { ...node, state, detail: verdict?.detail ?? null, lag_ms, engine_restarts, player: this.#playerStatus() };
+    return {
+      ...node,
+      state,
+      detail: verdict?.detail ?? null,
+      lag_ms: node.figures.lag_ms,
+      title: this.#title,
+      resting: this.#resting(),
+      engine_restarts: this.#engine?.restarts ?? 0,
+      player: this.#playerStatus(),
+    };
+  }
+
+  /** Goes to the live edge and plays. */
+  returnToLive(): void {
+    this.#engine?.returnToEdge();
+    void this.#player?.play();
   }
 
   connectedCallback(): void {
@@ -76,8 +117,8 @@ export class PeerstreamPlayer extends HTMLElement {
 
   attributeChangedCallback(name: string): void {
     if (name === "muted") this.video.muted = this.hasAttribute("muted");
-    else if (name === "relay") this.#applyRelay();
-    else this.#schedule();
+    else if (STARTS_ANEW.has(name)) this.#schedule();
+    else this.#apply();
   }
 
   /** Changes in one go lead to one start; a move within the page is a new start. */
@@ -98,12 +139,16 @@ export class PeerstreamPlayer extends HTMLElement {
     const { signal } = this.#leaving;
     self.addEventListener("pagehide", () => this.#stop(), { signal });
     self.addEventListener("pageshow", (event) => event.persisted && this.#schedule(), { signal });
-    this.#alarms.push(pageClock().every(RENDER_MS, () => this.#render()));
+    watchSleep(() => this.#engine?.woke(), signal);
+    this.#watch = new Watch(() => this.#apply(), signal);
+    this.#takeTracks();
+    this.#alarms.push(pageClock().every(RENDER_MS, () => this.#apply()));
     this.#alarms.push(pageClock().every(FACTS_MS, () => void this.#askFacts(endpoints, run)));
     this.#render();
     const asked = this.#askFacts(endpoints, run);
     const pinned = this.getAttribute("publisher")?.trim().toLowerCase() || null;
-    if (!pinned) await asked;
+    // What may be uploaded depends on the stream's rate, which the host says.
+    if (!pinned || this.hasAttribute("upload-mbps")) await asked;
     if (run !== this.#run) return;
     this.#begin(endpoints, pinned ?? this.#facts?.publisher ?? null);
   }
@@ -113,7 +158,18 @@ export class PeerstreamPlayer extends HTMLElement {
       return this.#judge({ state: "failed", detail: "The publisher's key is not 64 hexadecimal digits." });
     }
     this.#player = new Player(this.video, this.#playerEvents());
-    const options = { endpoints, publisher, relay: this.#relay(), admission: this.#admission };
+    this.#capacity = childrenWithin(this.#copies());
+    this.#relaying = this.#resting() === null;
+    const options = {
+      endpoints,
+      publisher,
+      relay: this.#relaying,
+      capacity: this.#capacity,
+      servers: this.iceServers,
+      hidden: this.hasAttribute("hide-ip"),
+      playout: this.#playout(),
+      admission: this.#admission,
+    };
     this.#engine = new Engine(options, this.#engineEvents(this.#player));
     void this.#engine.start();
   }
@@ -122,10 +178,13 @@ export class PeerstreamPlayer extends HTMLElement {
     this.#leaving.abort();
     this.#admission.close();
     for (const cancel of this.#alarms.splice(0)) cancel();
+    this.#idle();
+    this.#visualiser.stop();
     this.#engine?.close();
     this.#player?.close();
-    this.#engine = this.#player = null;
+    this.#engine = this.#player = this.#watch = null;
     this.#facts = this.#verdict = null;
+    this.#relaying = null;
     this.#ended = this.#started = false;
     this.#panel.ask(null);
   }
@@ -144,7 +203,7 @@ export class PeerstreamPlayer extends HTMLElement {
     this.#facts = facts;
     if (facts.endpoint && facts.admission) this.#admission.expect(facts.endpoint, facts.admission === "required");
     this.#emit("facts", facts);
-    this.#render();
+    this.#apply();
   }
 
   #engineEvents(player: Player): EngineEvents {
@@ -155,9 +214,10 @@ export class PeerstreamPlayer extends HTMLElement {
         this.#judge(carries === "data" ? { state: "unsupported", detail: NOT_MEDIA } : null);
         player.begin();
       },
-      init: (mime, _title, header) => {
-        this.#judge(null);
+      init: (mime, title, header) => {
+        if (mime !== player.mime) this.#judge(null);
         player.init(mime, header);
+        this.#entitle(title);
       },
       deliver: (seq, segment) => {
         player.deliver(segment);
@@ -188,14 +248,89 @@ export class PeerstreamPlayer extends HTMLElement {
       },
       muted: () => this.#panel.ask("unmute"),
       blocked: () => this.#panel.ask("play"),
+      restarted: () => this.#stopBridging(),
       failed: (reason) => this.#judge({ state: "failed", detail: reason }),
     };
+  }
+
+  /** How the stream is to be played, as page, browser and host allow. */
+  #playout(): Playout {
+    return {
+      daring: this.getAttribute("latency") === "low",
+      bridges: this.#bridges && this.getAttribute("bridging") !== "off",
+      fallback: this.getAttribute("fallback") !== "off" && this.#facts?.fallback !== null,
+      linkless: this.#isLinkless(),
+    };
+  }
+
+  /** A browser that has once stumbled over what it was given is not asked to conceal losses any more. */
+  #stopBridging(): void {
+    this.#bridges = false;
+    this.#apply();
+  }
+
+  /** Whether no link can be made: without WebRTC, or when the address is to be hidden and there is nothing to hide it behind. */
+  #isLinkless(): boolean {
+    const turn = this.iceServers.some(({ urls }) => [urls].flat().some((url) => /^turns?:/.test(url)));
+    return !("RTCPeerConnection" in self) || (this.hasAttribute("hide-ip") && !turn);
+  }
+
+  /** Copies that the page's upload cap has room for; nothing without a cap. */
+  #copies(): number | null {
+    const cap = Number(this.getAttribute("upload-mbps") ?? NaN);
+    return cap >= 0 ? copiesWithin(cap, this.#facts?.bits_per_second ?? null) : null;
+  }
+
+  /** Why the page does not relay just now; nothing when it does. */
+  #resting(): Reason | null {
+    const copies = this.#copies();
+    const now = this.#watch?.now() ?? { metered: false, hidden_ms: 0, battery: null };
+    const reason = reasonNot({
+      ...now,
+      off: !this.#wantsToRelay(),
+      meteredAllowed: this.getAttribute("metered") === "relay",
+      copies,
+      linkless: this.#isLinkless(),
+    });
+    // A node keeps the number of children it began with: when the stream has grown since, it has none.
+    const grown = copies !== null && this.#engine !== null && childrenWithin(copies) < this.#capacity;
+    return reason ?? (grown ? "cap" : null);
+  }
+
+  /** The viewer's word, and without one what the page says. */
+  #wantsToRelay(): boolean {
+    const said = choice();
+    return said === null ? this.getAttribute("relay") !== "off" && this.getAttribute("consent") !== "ask" : said === "on";
+  }
+
+  #setRelay(on: boolean): void {
+    choose(on);
+    this.#panel.say(on ? "This page relays" : "This page does not relay");
+    this.#apply();
+  }
+
+  /** What has changed outside, the node is told. */
+  #apply(): void {
+    const relaying = this.#resting() === null;
+    if (this.#engine && relaying !== this.#relaying) this.#engine.setRelay(relaying);
+    if (this.#engine) this.#relaying = relaying;
+    this.#engine?.setPlayout(this.#playout());
+    this.#render();
+  }
+
+  #entitle(title: string): void {
+    if (title === this.#title) return;
+    this.#title = title;
+    this.#emit("title", title);
+    this.#render();
   }
 
   #nowPlaying(): void {
     this.#started = true;
     this.#moved = performance.now();
     if (!this.video.muted) this.#panel.ask(null);
+    if (!this.#hasPictures()) this.#visualiser.start();
+    this.#stir();
     this.#render();
   }
 
@@ -206,6 +341,10 @@ export class PeerstreamPlayer extends HTMLElement {
     return this.#started && performance.now() - this.#moved < STILL_MS;
   }
 
+  #hasPictures(): boolean {
+    return !this.#player?.mime?.startsWith("audio/");
+  }
+
   /** The button over the video: a click is the user's hand that the browser asked for. */
   #takeHand(): void {
     this.video.muted = false;
@@ -213,23 +352,83 @@ export class PeerstreamPlayer extends HTMLElement {
     void this.#player?.play();
   }
 
-  #judge(verdict: Verdict | null): void {
-    this.#verdict = verdict;
+  #act(action: Action): void {
+    const { video } = this;
+    const acts: Record<Action, () => void> = {
+      play: () => (video.paused ? void this.#player?.play() : video.pause()),
+      mute: () => this.#setMuted(!video.muted),
+      louder: () => this.#setVolume(louder(video.volume, true)),
+      quieter: () => this.#setVolume(louder(video.volume, false)),
+      live: () => this.returnToLive(),
+      captions: () => this.#toggleCaptions(),
+      picture: () => void this.#togglePicture(),
+      fullscreen: () => void this.#toggleFull(),
+    };
+    if (this.#player) acts[action]();
+    if (!this.#hasPictures()) this.#visualiser.start();
+    if (action === "play") this.#panel.say(video.paused ? "Paused" : "Playing");
+    this.#stir();
     this.#render();
   }
 
-  #relay(): boolean {
-    return this.getAttribute("relay") !== "off" && consent();
+  #setMuted(muted: boolean): void {
+    this.video.muted = muted;
+    if (!muted) this.#panel.ask(null);
+    this.#panel.say(muted ? "Muted" : "Sound on");
   }
 
-  #setRelay(on: boolean): void {
-    setConsent(on);
-    if (on && this.getAttribute("relay") === "off") this.removeAttribute("relay");
-    this.#applyRelay();
+  #setVolume(volume: number): void {
+    this.video.volume = volume;
+    this.#setMuted(volume === 0);
+    this.#panel.say(`Volume ${Math.round(volume * 100)} %`);
   }
 
-  #applyRelay(): void {
-    this.#engine?.setRelay(this.#relay());
+  async #togglePicture(): Promise<void> {
+    try {
+      if (document.pictureInPictureElement) await document.exitPictureInPicture();
+      else if (this.#hasPictures()) await this.video.requestPictureInPicture();
+    } catch (error) {
+      console.warn("peerstream: no Picture-in-Picture:", error);
+    }
+  }
+
+  async #toggleFull(): Promise<void> {
+    const { screen } = this.#panel;
+    const { webkitEnterFullscreen } = this.video as { webkitEnterFullscreen?: () => void };
+    try {
+      if (this.shadowRoot?.fullscreenElement) await document.exitFullscreen();
+      else if (document.fullscreenEnabled) await screen.requestFullscreen();
+      else webkitEnterFullscreen?.call(this.video);
+    } catch (error) {
+      console.warn("peerstream: no full screen:", error);
+    }
+  }
+
+  /** Captions are tracks that the page puts inside the element. */
+  #takeTracks(): void {
+    for (const old of this.video.querySelectorAll("track")) old.remove();
+    for (const track of this.querySelectorAll("track")) this.video.append(track.cloneNode());
+  }
+
+  #captionTracks(): TextTrack[] {
+    return [...this.video.textTracks].filter(({ kind }) => kind === "captions" || kind === "subtitles");
+  }
+
+  #toggleCaptions(): void {
+    const tracks = this.#captionTracks();
+    const shown = tracks.some(({ mode }) => mode === "showing");
+    tracks.forEach((track, index) => (track.mode = !shown && index === 0 ? "showing" : "disabled"));
+  }
+
+  /** The user's hand was here: the controls are shown for a while. */
+  #stir(): void {
+    this.#idle();
+    this.#panel.screen.removeAttribute("data-idle");
+    this.#idle = pageClock().after(IDLE_MS, () => this.#panel.screen.toggleAttribute("data-idle", this.#hasPictures()));
+  }
+
+  #judge(verdict: Verdict | null): void {
+    this.#verdict = verdict;
     this.#render();
   }
 
@@ -240,13 +439,35 @@ export class PeerstreamPlayer extends HTMLElement {
     return { ...report, rate, muted, mime: this.#player.mime, ...this.#player.counters };
   }
 
+  #shown({ lag_ms, player, target_ms }: ElementStatus): Shown {
+    const { paused, muted, volume } = this.video;
+    const tracks = this.#captionTracks();
+    const on = tracks.some(({ mode }) => mode === "showing");
+    return {
+      paused,
+      muted,
+      volume,
+      lag_ms,
+      behind: (player?.ahead ?? 0) > target_ms / 1000 + BEHIND_S,
+      full: this.shadowRoot?.fullscreenElement != null,
+      captions: tracks.length === 0 ? "none" : on ? "on" : "off",
+      pictures: this.#hasPictures(),
+    };
+  }
+
+  #notice(): Notice {
+    const asks = this.getAttribute("consent") === "ask" && choice() === null;
+    const link = this.getAttribute("notice-href");
+    return { text: this.getAttribute("notice"), link: link === null ? null : webUrl(link), asks };
+  }
+
   #render(): void {
     let status = this.status();
     if (this.#verdict?.state === "refused" && status.control) {
       this.#verdict = null;
       status = this.status();
     }
-    this.#panel.render(status, this.#relay());
+    this.#panel.render(status, this.#shown(status), this.#wantsToRelay(), this.#notice());
     if (status.state === this.#state) return;
     this.#state = status.state;
     this.#emit("state", status.state);
@@ -254,5 +475,18 @@ export class PeerstreamPlayer extends HTMLElement {
 
   #emit(name: string, detail: unknown): void {
     this.dispatchEvent(new CustomEvent(`peerstream-${name}`, { detail, bubbles: true }));
+  }
+}
+
+/** Attributes whose change needs another node. */
+const STARTS_ANEW = new Set(["src", "publisher", "endpoints", "token", "hide-ip", "upload-mbps"]);
+
+/** The address of a page of the web; nothing when it is something else, such as a script. */
+function webUrl(text: string): string | null {
+  try {
+    const url = new URL(text, document.baseURI);
+    return ["http:", "https:", "mailto:"].includes(url.protocol) ? url.href : null;
+  } catch {
+    return null;
   }
 }

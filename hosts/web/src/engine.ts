@@ -4,6 +4,7 @@ import type { Admission } from "./admission.ts";
 import { type Cancel, type Clock, pageClock } from "./clock.ts";
 import { Control } from "./control.ts";
 import { type Calls, type Core, CoreStopped } from "./core.ts";
+import { Fetcher } from "./fetched.ts";
 import { iceServers } from "./ice.ts";
 import { Links } from "./links.ts";
 import { loadCore } from "./load.ts";
@@ -16,8 +17,6 @@ const REPORT_MS = 150;
 /** A module that stopped is replaced after this long, doubling up to the maximum, in milliseconds. */
 const RESTART_MS = 1_000;
 const RESTART_MS_MAX = 30_000;
-/** Children a page can feed. */
-const CAPACITY = 2;
 
 /** What an engine is from its start. */
 export interface EngineOptions {
@@ -27,6 +26,14 @@ export interface EngineOptions {
   publisher: string | null;
   /** Whether the user lets the page relay. */
   relay: boolean;
+  /** Children it can feed. */
+  capacity: number;
+  /** Servers for links besides those of the host, such as TURN servers with their credentials. */
+  servers: readonly RTCIceServer[];
+  /** Only candidates of TURN servers are used, so that no neighbour learns this page's address. */
+  hidden: boolean;
+  /** How the stream is to be played. */
+  playout: Playout;
   /** Gets leave from hosts that do not let everybody in. */
   admission: Admission;
 }
@@ -49,7 +56,25 @@ export interface EngineEvents {
   player(): PlayerReport | null;
 }
 
+/** How a stream is to be played. */
+export interface Playout {
+  /** A stall is accepted when a node dies, for less lag. */
+  daring: boolean;
+  /** Lost segments are bridged over instead of waiting for the next key frame. */
+  bridges: boolean;
+  /** The host may send the stream over HTTP when nobody feeds the page. */
+  fallback: boolean;
+  /** No links can be made here. */
+  linkless: boolean;
+}
+
+type Times = [number, number, number, number, number, number, number];
 type Call = (calls: Calls, node: number, now: number) => number;
+
+/** As the module reads it. */
+function bits({ daring, bridges, fallback, linkless }: Playout): number {
+  return [daring, bridges, fallback, linkless].reduce((bits, flag, bit) => bits | (flag ? 1 << bit : 0), 0);
+}
 
 const microseconds = (): number => performance.now() * 1000;
 
@@ -61,9 +86,11 @@ export class Engine implements Orders {
   #core: Core | null = null;
   #node = 0;
   #relay: boolean;
+  #playout: Playout;
   #control: Control | null = null;
   #links: Links | null = null;
   #alarms: Cancel[] = [];
+  readonly #fetcher: Fetcher;
   readonly #timer = new Timer(this.#clock, () => this.#tell((calls, node, now) => calls.ps_tick(node, now)));
   #waiting: Call[] = [];
   #running = false;
@@ -74,6 +101,11 @@ export class Engine implements Orders {
     this.#options = options;
     this.#events = events;
     this.#relay = options.relay;
+    this.#playout = options.playout;
+    this.#fetcher = new Fetcher(options.admission, {
+      fetched: (frame) => this.#tellBytes(frame, (calls, node, now, len) => calls.ps_fetched(node, now, len)),
+      ended: () => this.#tell((calls, node, now) => calls.ps_fetch_ended(node, now)),
+    });
   }
 
   /** Loads the module and starts the node. */
@@ -97,9 +129,31 @@ export class Engine implements Orders {
     const report = this.#events.player();
     if (!report) return;
     const flags = (report.paused ? 1 : 0) + (report.ready ? 2 : 0);
-    const { position, start, end } = report;
-    const next = report.next === null ? -1 : report.next * 1e6;
-    this.#tell((calls, node, now) => calls.ps_player(node, now, position * 1e6, start * 1e6, end * 1e6, next, flags));
+    const { position, start, end, next, nextEnd, latest, ahead } = report;
+    const times = [position, start, end, next ?? -1, nextEnd ?? -1, latest, ahead].map((seconds) => seconds * 1e6) as Times;
+    this.#tell((calls, node, now) => calls.ps_player(node, now, ...times, flags));
+  }
+
+  /** How the stream is to be played from now on. */
+  setPlayout(playout: Playout): void {
+    const before = bits(this.#playout);
+    this.#playout = playout;
+    if (bits(playout) !== before) this.#tellPlayout();
+  }
+
+  #tellPlayout(): void {
+    this.#tell((calls, node, now) => calls.ps_playout(node, now, bits(this.#playout)));
+  }
+
+  /** The user wants to be at the live edge. */
+  returnToEdge(): void {
+    this.#tell((calls, node, now) => calls.ps_return_to_edge(node, now));
+    this.reportPlayer();
+  }
+
+  /** The page was frozen or hidden, or its network has changed. */
+  woke(): void {
+    this.#tell((calls, node, now) => calls.ps_woke(node, now));
   }
 
   /** The node's view of itself, or nothing before it started. */
@@ -135,7 +189,9 @@ export class Engine implements Orders {
   }
 
   open(link: number, side: Side, ice: string[]): void {
-    this.#links?.open(link, side, iceServers(ice, this.#control?.endpoint ?? null));
+    const { servers, hidden } = this.#options;
+    const all = [...iceServers(ice, this.#control?.endpoint ?? null), ...servers];
+    this.#links?.open(link, side, { iceServers: all, iceTransportPolicy: hidden ? "relay" : "all" });
   }
 
   signal(link: number, message: Bytes): void {
@@ -190,16 +246,26 @@ export class Engine implements Orders {
     this.#timer.set(ms);
   }
 
+  fetch(from: number | null): void {
+    const endpoint = this.#control?.endpoint ?? this.#options.endpoints[0];
+    if (endpoint !== undefined) this.#fetcher.open(endpoint, from);
+  }
+
+  endFetch(): void {
+    this.#fetcher.close();
+  }
+
   #begin(core: Core): void {
     this.#core = core;
-    const { endpoints, publisher, admission } = this.#options;
+    const { endpoints, publisher, admission, capacity } = this.#options;
     this.#control = new Control(endpoints, this.#clock, admission, this.#controlEvents());
     this.#links = new Links({ clock: this.#clock, signals: core, events: this.#linkEvents() });
     this.#alarms = [this.#clock.every(REPORT_MS, () => this.reportPlayer())];
     const seed = crypto.getRandomValues(new Uint8Array(32));
-    const config = { role: "viewer", capacity: CAPACITY, relay: this.#relay, endpoints: endpoints.length } as const;
+    const config = { role: "viewer", capacity, relay: this.#relay, endpoints: endpoints.length } as const;
     this.#node = core.create({ ...config, publisher, seed }, microseconds());
     this.#tell((calls, node) => calls.ps_first(node));
+    this.#tellPlayout();
   }
 
   #controlEvents(): ConstructorParameters<typeof Control>[3] {
@@ -271,6 +337,7 @@ export class Engine implements Orders {
     this.#waiting = [];
     this.#links?.closeAll();
     this.#control?.close();
+    this.#fetcher.close();
     const [core, node] = [this.#core, this.#node];
     this.#core = this.#control = this.#links = null;
     this.#node = 0;

@@ -8,8 +8,11 @@ export interface Facts {
   epoch?: number | null;
   kind?: string | null;
   mime?: string | null;
-  state?: "waiting" | "live" | "ended";
+  state?: "waiting" | "live" | "away" | "ended";
   title?: string | null;
+  /** Where the stream is to be had over HTTP; nothing when the host has no budget for that. */
+  fallback?: string | null;
+  bits_per_second?: number | null;
   /** Whether a ticket is needed to join. */
   admission?: "open" | "required";
 }

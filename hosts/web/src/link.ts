@@ -53,10 +53,10 @@ export class Link {
   #earlyFrames: [lane: number, frame: Uint8Array][] = [];
 
   /** Starts a link; throws when the browser makes no more connections. */
-  constructor(id: number, side: Side, iceServers: RTCIceServer[], surroundings: Surroundings) {
+  constructor(id: number, side: Side, ice: RTCConfiguration, surroundings: Surroundings) {
     this.#id = id;
     this.#with = surroundings;
-    this.#peer = new RTCPeerConnection({ iceServers });
+    this.#peer = new RTCPeerConnection(ice);
     this.#channels = [this.#channel("control", 0, true), this.#channel("pieces", 1, false)];
     this.#credit = new Credit(this.#channels);
     this.#deadline = surroundings.clock.after(OPEN_MS_MAX, () => this.#end());

@@ -15,7 +15,7 @@ export class Links {
   }
 
   /** Starts a link. */
-  open(id: number, side: Side, ice: RTCIceServer[]): void {
+  open(id: number, side: Side, ice: RTCConfiguration): void {
     try {
       this.#links.set(id, new Link(id, side, ice, this.#surroundings));
     } catch (error) {

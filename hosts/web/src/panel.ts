@@ -1,92 +1,163 @@
-// What the element shows: the video, and below it who feeds whom.
+// What the element shows: the picture with its controls, and below it who feeds whom.
 
+import { Controls, type Shown } from "./controls.ts";
+import { dress, make, write } from "./dom.ts";
+import type { Action } from "./keys.ts";
+import { type Focus, actionOf } from "./keys.ts";
 import style from "./panel.css";
 import type { ElementStatus } from "./status.ts";
-import { bytes, names, RELAYS, RELAYS_NOT, span, STATES } from "./words.ts";
-
-const MARKUP = `
-<div class="screen">
-  <video part="video" playsinline></video>
-  <div class="cover"><span class="pulse"></span><strong></strong><span class="detail"></span></div>
-  <button class="hand" type="button" hidden></button>
-</div>
-<section class="panel" part="panel" aria-label="About this stream">
-  <div class="line">
-    <span class="state" role="status"><span class="dot"></span><span class="word"></span></span>
-    <span class="lag"></span>
-    <label class="switch"><input type="checkbox" role="switch"><span class="track"></span>Relay to others</label>
-  </div>
-  <dl>
-    <div><dt>Fed by</dt><dd class="feeders"></dd></div>
-    <div><dt>Feeding</dt><dd class="fed"></dd></div>
-    <div><dt>Backup</dt><dd class="backup"></dd></div>
-    <div><dt>Received</dt><dd class="received"></dd></div>
-    <div><dt>Relayed</dt><dd class="relayed"></dd></div>
-  </dl>
-  <p class="notice"></p>
-</section>`;
+import { bytes, names, notice, span, STATES } from "./words.ts";
 
 /** Why the user's hand is needed. */
 export type Hand = "unmute" | "play" | null;
 
 const HANDS: Record<"unmute" | "play", string> = { unmute: "Turn the sound on", play: "Play" };
 
+/** What the page's own text about relaying is, and where more is to be read. */
+export interface Notice {
+  text: string | null;
+  link: string | null;
+  /** The viewer is asked before anything is relayed, and has not answered. */
+  asks: boolean;
+}
+
+/** Who is told of what. */
+export interface PanelEvents {
+  /** The switch, or the answer to the question. */
+  relay(on: boolean): void;
+  /** The button over the picture. */
+  hand(): void;
+  act(action: Action): void;
+  loud(volume: number): void;
+}
+
+const ROWS = ["Fed by", "Feeding", "Backup", "Received", "Relayed"] as const;
+type Row = (typeof ROWS)[number];
+
 /** The shadow tree of one element. */
 export class Panel {
   /** The media element; it is there from the start. */
-  readonly video: HTMLVideoElement;
+  readonly video = make("video", { part: "video", playsinline: true });
+  /** Where sound without pictures is drawn. */
+  readonly tones = make("canvas", { class: "tones", "aria-hidden": "true", hidden: true });
+  /** What is shown in full screen. */
+  readonly screen: HTMLElement;
   readonly #root: ShadowRoot;
-  readonly #switch: HTMLInputElement;
-  readonly #hand: HTMLButtonElement;
+  readonly #controls: Controls;
+  readonly #title = make("p", { class: "title", part: "title", hidden: true });
+  readonly #cover = make("div", { class: "cover", part: "cover" });
+  readonly #hand = make("button", { class: "hand", part: "hand", type: "button", hidden: true });
+  readonly #said = make("p", { class: "said", role: "status" });
+  readonly #word = make("span", { class: "word" });
+  readonly #lag = make("span", { class: "lag" });
+  readonly #switch = make("input", { type: "checkbox", role: "switch" });
+  readonly #rows = new Map<Row, HTMLElement>();
+  readonly #question = make("div", { class: "question", part: "question", role: "group", "aria-label": "Relaying", hidden: true });
+  readonly #notice = make("p", { class: "notice", part: "notice" });
+  readonly #link = make("a", { rel: "noopener", hidden: true }, "More about this");
 
-  /** Fills the shadow root. `relay` is told of the switch, `hand` of the button. */
-  constructor(root: ShadowRoot, relay: (on: boolean) => void, hand: () => void) {
+  /** Fills the shadow root. */
+  constructor(root: ShadowRoot, events: PanelEvents) {
     this.#root = root;
-    root.innerHTML = `<style>${style}</style>${MARKUP}`;
-    this.video = this.#find("video");
-    this.#switch = this.#find("input");
-    this.#hand = this.#find(".hand");
-    this.#switch.addEventListener("change", () => relay(this.#switch.checked));
-    this.#hand.addEventListener("click", hand);
+    this.#controls = new Controls(events.act, events.loud);
+    this.#cover.append(make("span", { class: "pulse" }), make("strong"), make("span", { class: "detail" }));
+    const over = [this.#title, this.#cover, this.#hand, this.#controls.element, this.#said];
+    this.screen = make("div", { class: "screen", part: "screen", tabindex: "0", role: "group", "aria-label": "Player" });
+    this.screen.append(this.video, this.tones, ...over);
+    dress(root, style);
+    root.append(make("div", { class: "player" }, this.screen, this.#about()));
+    this.#switch.addEventListener("change", () => events.relay(this.#switch.checked));
+    this.#hand.addEventListener("click", () => events.hand());
+    this.screen.addEventListener("keydown", (event) => this.#pressed(event, events));
+    this.video.addEventListener("click", () => events.act("play"));
+    this.video.addEventListener("dblclick", () => events.act("fullscreen"));
+    this.#ask(events);
   }
 
   /** Shows a status. */
-  render(status: ElementStatus, relay: boolean): void {
+  render(status: ElementStatus, shown: Shown, relay: boolean, notices: Notice): void {
     const { figures, state } = status;
     this.#root.host.setAttribute("data-state", state);
-    this.#text(".word", STATES[state]);
-    this.#text(".cover strong", STATES[state]);
-    this.#text(".detail", status.detail ?? "");
-    this.#find(".cover").hidden = state === "live";
+    const [, strong, detail] = this.#cover.children;
+    write(this.#word, STATES[state]);
+    if (strong) write(strong, STATES[state]);
+    if (detail) write(detail, status.detail ?? "");
+    this.#cover.hidden = state === "live";
     // Before there is anything to control, controls only promise what they cannot do.
-    this.video.controls ||= state === "live";
-    this.#text(".lag", state === "live" && status.lag_ms > 0 ? `${span(status.lag_ms)} behind the source` : "");
-    this.#text(".feeders", names(status.feeders));
-    this.#text(".fed", names(status.fed));
-    this.#text(".backup", status.backup ? names([status.backup]) : "none");
-    this.#text(".received", bytes(figures.payload_received));
-    this.#text(".relayed", relayed(figures.payload_sent, figures.payload_received));
-    this.#text(".notice", relay ? RELAYS : RELAYS_NOT);
+    this.#controls.element.hidden = state !== "live";
+    this.screen.toggleAttribute("data-paused", shown.paused);
+    this.#controls.render(shown);
+    write(this.#title, status.title);
+    this.#title.hidden = status.title === "" || state !== "live";
+    this.tones.hidden = shown.pictures;
+    write(this.#lag, state === "live" && status.lag_ms > 0 ? `${span(status.lag_ms)} behind the source` : "");
+    this.#row("Fed by", status.fallback ? "the host, over HTTP" : names(status.feeders));
+    this.#row("Feeding", names(status.fed));
+    this.#row("Backup", status.backup ? names([status.backup]) : "none");
+    this.#row("Received", bytes(figures.payload_received));
+    this.#row("Relayed", relayed(figures.payload_sent, figures.payload_received));
     this.#switch.checked = relay;
+    this.#renderNotice(status, notices);
   }
 
   /** Asks for the user's hand, or does not any more. */
   ask(hand: Hand): void {
     this.#hand.hidden = hand === null;
-    if (hand) this.#hand.textContent = HANDS[hand];
+    if (hand) write(this.#hand, HANDS[hand]);
   }
 
-  #find<T extends HTMLElement>(selector: string): T {
-    const found = this.#root.querySelector<T>(selector);
-    if (!found) throw new Error(`no ${selector} in the panel`);
-    return found;
+  /** Says something to those who do not see it. */
+  say(text: string): void {
+    write(this.#said, text);
   }
 
-  /** Only what changes is written, so that a screen reader is not disturbed. */
-  #text(selector: string, text: string): void {
-    const element = this.#find(selector);
-    if (element.textContent !== text) element.textContent = text;
+  #renderNotice(status: ElementStatus, { text, link, asks }: Notice): void {
+    write(this.#notice, notice(status.resting, text));
+    this.#question.hidden = !asks;
+    this.#link.hidden = link === null;
+    if (link !== null && this.#link.href !== link) this.#link.href = link;
   }
+
+  #about(): HTMLElement {
+    const state = make("span", { class: "state", role: "status" }, make("span", { class: "dot" }), this.#word);
+    const toggle = make("label", { class: "switch" }, this.#switch, make("span", { class: "track" }), "Relay to others");
+    const list = make("dl");
+    for (const row of ROWS) {
+      const cell = make("dd", { class: row.toLowerCase().replace(" ", "-") });
+      this.#rows.set(row, cell);
+      list.append(make("div", {}, make("dt", {}, row), cell));
+    }
+    const notices = make("div", { class: "notices" }, this.#notice, this.#link);
+    const line = make("div", { class: "line" }, state, this.#lag, toggle);
+    return make("section", { class: "panel", part: "panel", "aria-label": "About this stream" }, this.#question, line, list, notices);
+  }
+
+  #ask(events: PanelEvents): void {
+    const yes = make("button", { type: "button" }, "Relay");
+    const no = make("button", { type: "button" }, "Only watch");
+    yes.addEventListener("click", () => events.relay(true));
+    no.addEventListener("click", () => events.relay(false));
+    const text = "May this page pass the stream on to other viewers while you watch?";
+    this.#question.append(make("p", {}, text), yes, no);
+  }
+
+  #pressed(event: KeyboardEvent, events: PanelEvents): void {
+    const action = actionOf(event, focusOf(event.target));
+    if (!action) return;
+    event.preventDefault();
+    events.act(action);
+  }
+
+  #row(row: Row, text: string): void {
+    const cell = this.#rows.get(row);
+    if (cell) write(cell, text);
+  }
+}
+
+function focusOf(target: EventTarget | null): Focus {
+  if (target instanceof HTMLButtonElement) return "button";
+  if (target instanceof HTMLInputElement) return target.type === "range" ? "range" : "switch";
+  return "other";
 }
 
 function relayed(sent: number, received: number): string {

@@ -20,6 +20,8 @@ export interface PlayerEvents {
   muted(): void;
   /** The browser does not play without the user's hand. */
   blocked(): void;
+  /** The browser did not like what it was given; the player starts anew by itself. */
+  restarted(reason: string): void;
   /** It gave up. */
   failed(reason: string): void;
 }
@@ -84,6 +86,7 @@ export class Player {
 
   /** The codec header for what follows. */
   init(mime: string, header: Uint8Array): void {
+    if (this.#source && this.#init && mime === this.#init.mime && isEqual(header, this.#init.header)) return;
     this.#init = { mime, header };
     if (!isSupported(mime)) return this.#refuse(mime);
     this.#stopped = false;
@@ -135,7 +138,9 @@ export class Player {
     const video = this.#video;
     const position = video.currentTime;
     const ready = video.readyState >= HAVE_CURRENT_DATA && !video.seeking;
-    return { position, ...rangeAt(video.buffered, position), paused: this.#held, ready };
+    // A hidden page whose element was paused by the browser is made good when it is seen again.
+    const paused = this.#held || (video.paused && document.visibilityState === "hidden");
+    return { position, ...rangeAt(video.buffered, position), paused, ready };
   }
 
   /** Lets go of the element. */
@@ -215,6 +220,7 @@ export class Player {
     this.#drop();
     this.counters.restarts += 1;
     console.warn(`peerstream: player starts anew: ${reason}`);
+    this.#events.restarted(reason);
     if (this.#init && this.counters.restarts <= RESTARTS_MAX) return this.#open(this.#init.mime);
     this.#stopped = true;
     this.#events.failed(reason);
@@ -233,4 +239,8 @@ export class Player {
     const waits = document.visibilityState === "visible" && this.#video.paused && !this.#held;
     if (waits && this.#source) void this.play();
   }
+}
+
+function isEqual(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, at) => byte === other[at]);
 }

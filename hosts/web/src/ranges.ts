@@ -10,6 +10,12 @@ export interface PlayerReport {
   end: number;
   /** Where the next range begins. */
   next: number | null;
+  /** Where that one ends. */
+  nextEnd: number | null;
+  /** Where the last range ends. */
+  latest: number;
+  /** How much is buffered ahead of the play head; holes are not counted. */
+  ahead: number;
   /** The user has paused it, or the browser does not let it play. */
   paused: boolean;
   /** Data for the position is there and the element is not seeking. */
@@ -19,11 +25,17 @@ export interface PlayerReport {
 /** A head this little before a range counts as inside, in seconds. */
 const EDGE_S = 0.001;
 
+/** What ranges say about a position. */
+export type Around = Pick<PlayerReport, "start" | "end" | "next" | "nextEnd" | "latest" | "ahead">;
+
 /** Finds the range that matters at a position. */
-export function rangeAt(ranges: TimeRanges, position: number): Pick<PlayerReport, "start" | "end" | "next"> {
-  if (ranges.length === 0) return { start: position, end: position, next: null };
+export function rangeAt(ranges: TimeRanges, position: number): Around {
+  const last = ranges.length - 1;
+  if (last < 0) return { start: position, end: position, next: null, nextEnd: null, latest: position, ahead: 0 };
   let index = 0;
-  while (index + 1 < ranges.length && ranges.start(index + 1) <= position + EDGE_S) index += 1;
-  const next = index + 1 < ranges.length ? ranges.start(index + 1) : null;
-  return { start: ranges.start(index), end: ranges.end(index), next };
+  while (index < last && ranges.start(index + 1) <= position + EDGE_S) index += 1;
+  let ahead = 0;
+  for (let at = index; at <= last; at += 1) ahead += Math.max(0, ranges.end(at) - Math.max(position, ranges.start(at)));
+  const [next, nextEnd] = index < last ? [ranges.start(index + 1), ranges.end(index + 1)] : [null, null];
+  return { start: ranges.start(index), end: ranges.end(index), next, nextEnd, latest: ranges.end(last), ahead };
 }

@@ -22,6 +22,8 @@ export const Kind = {
   Refused: 15,
   WrongPublisher: 16,
   SetTimer: 17,
+  Fetch: 18,
+  EndFetch: 19,
 } as const;
 
 /** A view into the module's memory, valid only until the next call of the module: copy what is to stay. */
@@ -53,6 +55,8 @@ export interface Orders {
   refused(reason: string): void;
   wrongPublisher(key: string): void;
   setTimer(ms: number): void;
+  fetch(from: number | null): void;
+  endFetch(): void;
 }
 
 /** One record, read in place. */
@@ -105,6 +109,10 @@ export function carryOut(record: Fields, orders: Orders): void {
       return orders.wrongPublisher(text.decode(record.bytes()));
     case Kind.SetTimer:
       return orders.setTimer(record.value / 1000);
+    case Kind.Fetch:
+      return orders.fetch(record.a === 1 ? record.value : null);
+    case Kind.EndFetch:
+      return orders.endFetch();
     default:
       throw new Error(`unknown record ${record.kind}`);
   }

@@ -1,6 +1,7 @@
 // What `element.status()` returns.
 
 import type { PlayerReport } from "./ranges.ts";
+import type { Reason } from "./thrift.ts";
 
 /** Counters of a node; see `Figures` in `framework/protocol/src/control.rs`. */
 export interface Figures {
@@ -30,6 +31,14 @@ export interface NodeStatus {
   relay: boolean;
   /** The source's wall clock at time zero of the media, milliseconds since 1970, once known. */
   zero_ms: number | null;
+  /** The host sends the stream over HTTP, as nobody feeds the page. */
+  fallback: boolean;
+  /** Payload bytes that the host sent so. */
+  fetched: number;
+  /** How far behind the newest segment the player aims to be. */
+  target_ms: number;
+  /** How much later than others some segments come. */
+  jitter_ms: number;
   figures: Figures;
 }
 
@@ -53,6 +62,10 @@ export interface ElementStatus extends NodeStatus {
   /** A sentence that explains the state, when there is one. */
   detail: string | null;
   lag_ms: number;
+  /** What is being played, such as the title of a track; may be empty. */
+  title: string;
+  /** Why the page does not relay just now, when it does not. */
+  resting: Reason | null;
   /** Times the module had to be replaced. */
   engine_restarts: number;
   player: PlayerStatus | null;
@@ -70,6 +83,10 @@ export const NO_NODE: NodeStatus = {
   links: 0,
   relay: false,
   zero_ms: null,
+  fallback: false,
+  fetched: 0,
+  target_ms: 0,
+  jitter_ms: 0,
   figures: {
     next: 0,
     received_lag_ms: 0,
@@ -99,7 +116,7 @@ export interface Situation {
   ended: boolean;
   /** Pictures are on the screen, or data comes that is not for the screen. */
   running: boolean;
-  /** The host says that nothing is broadcast yet. */
+  /** The host says that nothing is broadcast yet, or just now. */
   notYet: boolean;
 }
 
@@ -111,5 +128,6 @@ export function stateOf(situation: Situation): StateName {
   if (situation.ended) return "ended";
   if (situation.running) return "live";
   if (!node.control && node.feeders.length === 0) return situation.notYet ? "waiting" : "connecting";
+  if (situation.notYet) return "waiting";
   return node.figures.delivered > 0 || node.feeders.length > 0 ? "starting" : "waiting";
 }

@@ -1,6 +1,7 @@
 // All that a page says in words, and how it writes numbers.
 
 import type { StateName } from "./status.ts";
+import type { Reason } from "./thrift.ts";
 
 /** What each state is called. */
 export const STATES: Record<StateName, string> = {
@@ -35,8 +36,20 @@ export const WRONG_PUBLISHER = "The host offers a stream of somebody else than t
 export const NOT_MEDIA = "This stream carries data, not pictures or sound.";
 /** The notice under the player. */
 export const RELAYS = "While you watch, this page passes the stream on to other viewers.";
-/** The notice when relaying is switched off. */
-export const RELAYS_NOT = "This page does not pass the stream on to other viewers.";
+
+const RESTS: Record<Reason, string> = {
+  off: "This page does not pass the stream on to other viewers.",
+  metered: "This page does not pass the stream on: the connection is metered or is to save data.",
+  hidden: "This page does not pass the stream on while it is hidden.",
+  battery: "This page does not pass the stream on while the battery is low.",
+  cap: "This page does not pass the stream on: the stream is larger than what it may upload.",
+  linkless: "This page has no connections to other viewers, and passes nothing on.",
+};
+
+/** What is said about relaying: the page's own text while it relays, or why it does not. */
+export function notice(resting: Reason | null, own: string | null): string {
+  return resting === null ? own || RELAYS : RESTS[resting];
+}
 
 const CODECS: [RegExp, string][] = [
   [/^avc[13]/, "H.264"],

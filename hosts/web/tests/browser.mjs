@@ -20,13 +20,13 @@ const FLAGS = [
 /** Whether there is a Chromium to test with. */
 export const hasChromium = () => existsSync(CHROMIUM);
 
-/** Starts a Chromium with a fresh profile. `close()` ends it and removes the profile. */
-export async function launch({ flags = [], ...options } = {}) {
+/** Starts a Chromium with a fresh profile, `without` some of the usual flags. `close()` ends it and removes the profile. */
+export async function launch({ flags = [], without = [], ...options } = {}) {
   const profile = await mkdtemp(join(tmpdir(), "peerstream-chromium-"));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: CHROMIUM,
     headless: true,
-    args: [...FLAGS, ...flags],
+    args: [...FLAGS.filter((flag) => !without.includes(flag)), ...flags],
     viewport: { width: 1000, height: 800 },
     ...options,
   });

@@ -19,7 +19,7 @@ const CONFIG: NodeConfig = {
   seed: new Uint8Array(32).fill(7),
 };
 const NAMES = ["openControl", "closeControl", "control", "open", "signal", "closeLink", "send", "begin", "init", "deliver"] as const;
-const MORE = ["skip", "rate", "seek", "ended", "refused", "wrongPublisher", "setTimer"] as const;
+const MORE = ["skip", "rate", "seek", "ended", "refused", "wrongPublisher", "setTimer", "fetch", "endFetch"] as const;
 
 /** Notes every order; bytes are copied. */
 function recorder(): { orders: Orders; log: [string, ...unknown[]][] } {
@@ -76,7 +76,10 @@ test("nonsense from the network and from the driver stops nothing", async () => 
     core.guard((calls) => calls.ps_link_signal(id, length, 4, core.write(bytes)));
     core.expandSignal(bytes);
   }
-  core.guard((calls) => calls.ps_player(id, Number.NaN, -1, Infinity, Number.NaN, -5, 99));
+  core.guard((calls) => calls.ps_player(id, Number.NaN, -1, Infinity, Number.NaN, -5, Number.NaN, -1, Infinity, 99));
+  core.guard((calls) => calls.ps_playout(id, 0, 255));
+  core.guard((calls) => calls.ps_return_to_edge(id, Number.NaN));
+  core.guard((calls) => calls.ps_woke(id, -1));
   assert.equal(core.guard((calls) => calls.ps_control(id, 0, 10_000_000)), -2);
   assert.equal(core.guard((calls) => calls.ps_tick(999, 0)), -1);
   assert.equal(core.stopped, false);

@@ -29,7 +29,7 @@ function end(side: Side, other: () => End): End {
     writable: (_, credit) => made.credits.push(credit),
   };
   const signal = (message: Uint8Array<ArrayBuffer>): void => other().link.signal(message);
-  const link = new Link(1, side, [], { clock: pageClock(), signals: core, events });
+  const link = new Link(1, side, {}, { clock: pageClock(), signals: core, events });
   return Object.assign(made, { link });
 }
 
@@ -51,6 +51,7 @@ function player(): { player: Player; log: string[] } {
     unsupported: note("unsupported"),
     muted: note("muted"),
     blocked: note("blocked"),
+    restarted: () => undefined,
     failed: note("failed"),
   };
   const video = document.querySelector("video");

@@ -5,18 +5,19 @@ import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const DIST = fileURLToPath(new URL("../dist", import.meta.url));
-const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".wasm": "application/wasm" };
+const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".wasm": "application/wasm", ".css": "text/css" };
 const PAGES = { "/": "/index.html", "/dashboard": "/dashboard.html" };
 
 /**
  * Starts a host with these JSON answers (by path); an answer that is a function gets the response and sends what it likes. `upgrades`
  * lists the paths of attempted WebSockets.
  */
-export async function host(answers = {}, { files = DIST } = {}) {
+export async function host(answers = {}, { files = DIST, headers = {} } = {}) {
   const upgrades = [];
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, "http://host");
     response.setHeader("access-control-allow-origin", "*");
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     if (typeof answers[pathname] === "function") return answers[pathname](response);
     if (pathname in answers) {
       response.setHeader("content-type", "application/json");

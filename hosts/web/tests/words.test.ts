@@ -4,7 +4,6 @@ import { test } from "node:test";
 import { baseUrl } from "../src/facts.ts";
 import { iceServers } from "../src/ice.ts";
 import { controlUrl } from "../src/control.ts";
-import { rangeAt } from "../src/ranges.ts";
 import { NO_NODE, stateOf } from "../src/status.ts";
 import { bytes, names, span, unsupportedCodecs } from "../src/words.ts";
 
@@ -38,21 +37,6 @@ test("servers at the endpoint's host get its name, and useless ones are left out
   assert.deepEqual(at(null), ["stun:192.0.2.1:5"]);
 });
 
-function ranges(...pairs: [number, number][]): TimeRanges {
-  return { length: pairs.length, start: (i) => pairs[i]![0], end: (i) => pairs[i]![1] };
-}
-
-test("the range around the play head is told, or the one before it", () => {
-  assert.deepEqual(rangeAt(ranges([1, 5], [6, 9]), 3), { start: 1, end: 5, next: 6 });
-  assert.deepEqual(rangeAt(ranges([1, 5], [6, 9]), 5.5), { start: 1, end: 5, next: 6 });
-  assert.deepEqual(rangeAt(ranges([1, 5], [6, 9]), 7), { start: 6, end: 9, next: null });
-});
-
-test("before all ranges the first one is told", () => {
-  assert.deepEqual(rangeAt(ranges([120, 121]), 0), { start: 120, end: 121, next: null });
-  assert.deepEqual(rangeAt(ranges(), 4), { start: 4, end: 4, next: null });
-});
-
 test("states follow from the situation", () => {
   const situation = { node: NO_NODE, verdict: null, ended: false, running: false, notYet: false };
   assert.equal(stateOf(situation), "connecting");
@@ -60,6 +44,7 @@ test("states follow from the situation", () => {
   const welcome = { ...NO_NODE, control: true };
   assert.equal(stateOf({ ...situation, node: welcome }), "waiting");
   assert.equal(stateOf({ ...situation, node: { ...welcome, feeders: ["n1"] } }), "starting");
+  assert.equal(stateOf({ ...situation, node: { ...welcome, feeders: ["n1"] }, notYet: true }), "waiting", "the publisher is away");
   assert.equal(stateOf({ ...situation, running: true }), "live", "without a coordinator the stream goes on");
   assert.equal(stateOf({ ...situation, running: true, ended: true }), "ended");
   const refused = { ...situation, verdict: { state: "refused", detail: "" } } as const;

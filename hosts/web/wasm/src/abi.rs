@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 
-use peerstream_node::{Input, LinkId, PlayerState};
+use peerstream_node::{Input, LinkId, PlayerState, Playout};
 use peerstream_protocol::time::Micros;
 
 use crate::record::{RECORD_BYTES, lane};
@@ -227,6 +227,7 @@ pub extern "C" fn ps_writable(handle: u32, now: f64, link: u32, credit: u32) -> 
 /// How the media element stands. `next` is negative when there is no later range; bit 0 of `flags` is "paused", bit 1
 /// "ready".
 #[unsafe(no_mangle)]
+#[allow(clippy::too_many_arguments, reason = "one call, so that no half-told state is seen")]
 pub extern "C" fn ps_player(
     handle: u32,
     now: f64,
@@ -234,17 +235,54 @@ pub extern "C" fn ps_player(
     range_start: f64,
     range_end: f64,
     next: f64,
+    next_end: f64,
+    latest: f64,
+    ahead: f64,
     flags: u32,
 ) -> i32 {
     let state = PlayerState {
         position_us: micros(position).0,
         range_start_us: micros(range_start).0,
         range_end_us: micros(range_end).0,
-        next_range_start_us: (next >= 0.0).then(|| micros(next).0),
+        next_range_us: (next >= 0.0).then(|| (micros(next).0, micros(next_end).0)),
+        latest_us: micros(latest).0,
+        ahead_us: micros(ahead).0,
         paused: flags & 1 != 0,
         ready: flags & 2 != 0,
     };
     told(handle, now, Input::Player(state))
+}
+
+/// How it is to be played: the bits of `flags` are, from bit 0 on, "daring", "bridges", "fallback" and "linkless".
+#[unsafe(no_mangle)]
+pub extern "C" fn ps_playout(handle: u32, now: f64, flags: u32) -> i32 {
+    let has = |bit: u32| flags & (1 << bit) != 0;
+    let playout = Playout { daring: has(0), bridges: has(1), fallback: has(2), linkless: has(3) };
+    told(handle, now, Input::Playout(playout))
+}
+
+/// The buffer holds a frame that the host sent over HTTP.
+#[unsafe(no_mangle)]
+pub extern "C" fn ps_fetched(handle: u32, now: f64, len: usize) -> i32 {
+    told_bytes(handle, now, len, |bytes| Input::Fetched(bytes))
+}
+
+/// The host sends no more, or did not begin.
+#[unsafe(no_mangle)]
+pub extern "C" fn ps_fetch_ended(handle: u32, now: f64) -> i32 {
+    told(handle, now, Input::FetchEnded)
+}
+
+/// The user wants to be at the live edge.
+#[unsafe(no_mangle)]
+pub extern "C" fn ps_return_to_edge(handle: u32, now: f64) -> i32 {
+    told(handle, now, Input::ReturnToEdge)
+}
+
+/// The page was frozen or its network has changed.
+#[unsafe(no_mangle)]
+pub extern "C" fn ps_woke(handle: u32, now: f64) -> i32 {
+    told(handle, now, Input::Woke)
 }
 
 /// The user's word on relaying.

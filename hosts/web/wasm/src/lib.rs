@@ -19,7 +19,7 @@ pub use session::Session;
 pub use table::Table;
 
 /// Changes with every incompatible change of the interface; the driver compares it with its own.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 /// No input from the driver is larger, in bytes.
 pub const INPUT_BYTES_MAX: usize = 64 * 1024;
 /// At most this many nodes in one module.

@@ -59,6 +59,10 @@ pub enum Kind {
     WrongPublisher = 16,
     /// Tick at `value` microseconds; replaces the earlier order.
     SetTimer = 17,
+    /// Have the host send the stream over HTTP; from segment `value` on when `a` is 1.
+    Fetch = 18,
+    /// It need not send any more.
+    EndFetch = 19,
 }
 
 /// Where the bytes of a record are.
@@ -126,7 +130,7 @@ pub trait Source {
     fn init(&self) -> Option<(&str, &str, &[u8])>;
     /// ICE servers, one a line.
     fn ice(&self) -> String;
-    /// Appends a segment's payload; false when it is gone.
+    /// Appends a segment as it is to be played; false when it is gone.
     fn payload(&self, seq: Seq, out: &mut Vec<u8>) -> bool;
 }
 
@@ -160,6 +164,10 @@ pub fn record(output: Output, source: &impl Source, held: &mut Vec<u8>) -> Optio
         Output::Skip(from, to) => Record::new(Kind::Skip).with(narrow(to.0.saturating_sub(from.0)), 0).value(from.0),
         Output::Rate(thousandths) => Record::new(Kind::Rate).with(thousandths.into(), 0),
         Output::Seek(position_us) => Record::new(Kind::Seek).value(position_us),
+        Output::Fetch(from) => {
+            Record::new(Kind::Fetch).with(from.is_some().into(), 0).value(from.map_or(0, |seq| seq.0))
+        }
+        Output::EndFetch => Record::new(Kind::EndFetch),
         Output::Ended => Record::new(Kind::Ended),
         Output::Refused(reason) => Record::new(Kind::Refused).at(hold(reason_name(reason).as_bytes())),
         Output::WrongPublisher(key) => Record::new(Kind::WrongPublisher).at(hold(key.to_string().as_bytes())),

@@ -73,6 +73,6 @@ impl Source for Lender<'_> {
     }
 
     fn payload(&self, seq: Seq, out: &mut Vec<u8>) -> bool {
-        self.0.payload(seq, out)
+        self.0.playable(seq, out)
     }
 }

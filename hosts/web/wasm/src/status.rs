@@ -19,6 +19,10 @@ pub fn to_json(status: &Status) -> String {
     object.plain("links", status.links);
     object.plain("relay", status.relay);
     object.plain("zero_ms", status.zero_us.map_or("null".into(), |zero| (zero as f64 / 1_000.0).to_string()));
+    object.plain("fallback", status.fallback);
+    object.plain("fetched", status.counters.fetched);
+    object.plain("target_ms", status.target.0 / 1_000);
+    object.plain("jitter_ms", status.jitter.0 / 1_000);
     object.plain("figures", figures(&status.figures));
     object.finish()
 }
