@@ -521,6 +521,30 @@ mod tests {
     }
 
     #[test]
+    fn sound_and_pictures_stay_in_step_for_an_hour_though_their_clocks_differ() {
+        let mut muxer = Muxer::default();
+        muxer.set_video(video());
+        muxer.set_audio(audio());
+        let (mut cutter, mut sounds, mut off_max) = (Cutter::new(), 0u64, 0);
+        for n in 0..3600 * 10u64 {
+            muxer
+                .push(Lane::Video, Sample { bytes: Bytes::from_static(&[1; 8]), ..picture(n * 100, n % 10 == 0) })
+                .unwrap();
+            // A sound card whose second is 100 millionths too long, told in whole milliseconds.
+            while sounds * 64 * 10_001 / 30 < n * 100_000 {
+                let told = sounds * 64 * 10_001 / 30 / 1000 * 1000;
+                muxer.push(Lane::Audio, Sample { bytes: Bytes::from_static(&[2; 4]), ..sound(told) }).unwrap();
+                let counted = (muxer.sound.next.map_or(1024, |next| next) - 1024) * 1_000_000 / 48_000;
+                off_max = off_max.max(told.abs_diff(counted));
+                sounds += 1;
+            }
+            std::iter::from_fn(|| muxer.poll()).for_each(|bytes| cutter.push(&bytes).unwrap());
+            while cutter.poll().is_some() {}
+        }
+        assert!((45_000..=52_000).contains(&off_max), "at most 50 ms, and then it is mended: {off_max}");
+    }
+
+    #[test]
     fn pictures_of_the_same_millisecond_stay_in_order_and_a_jump_ends_the_fragment() {
         let mut muxer = Muxer::new(Settings { second_track_us: 0, ..Settings::default() });
         muxer.set_video(video());
