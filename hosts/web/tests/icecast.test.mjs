@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { hasChromium, launch, openPages, status, untilLive, watch } from "./browser.mjs";
+import { hasChromium, launch, openPages, status, until, untilLive, watch } from "./browser.mjs";
 import { binary, said } from "./demo.mjs";
 
 const hasFfmpeg = spawnSync("ffmpeg", ["-version"]).status === 0;
@@ -21,12 +21,23 @@ before(async () => {
   if (missing.length > 0) return;
   club = await startClub();
   browser = await launch();
+  await browser.context.addInitScript(shareSound);
 });
 
 after(async () => {
   await browser?.close();
   await club?.close();
 });
+
+/** Runs in a page: an element is tapped only once, by its player or by a test; `watch` takes the player's tap. */
+function shareSound() {
+  const tap = AudioContext.prototype.createMediaElementSource;
+  AudioContext.prototype.createMediaElementSource = function (element) {
+    const source = tap.call(this, element);
+    Object.assign(element, { audioForTests: this, sourceForTests: source });
+    return source;
+  };
+}
 
 /** A port that was free a moment ago. */
 async function freePort() {
@@ -100,10 +111,14 @@ test("what a source client sends is heard in two pages, and its titles are told"
   await untilPlayed("Miles - So What");
   const pages = await openPages(browser.context, club.url, 2, { apart_ms: 500 });
   await untilLive(pages);
-  for (const page of pages) await untilHeard(page);
+  for (const page of pages) {
+    await untilHeard(page);
+    await until(page, "told the title", ({ title }) => title === "Miles - So What");
+  }
   await club.tell("Bj%C3%B6rk+-+J%C3%B3ga");
   await untilPlayed("Björk - Jóga");
   for (const page of pages) {
+    await until(page, "told the next title", ({ title }) => title === "Björk - Jóga");
     await untilHeard(page);
     const { figures, lag_ms } = await status(page);
     assert.deepEqual([figures.offences, figures.skipped], [0, 0]);
