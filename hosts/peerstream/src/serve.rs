@@ -87,9 +87,13 @@ fn layers(args: &HostArgs) -> Layers {
     layers
 }
 
-/// The inputs: what the flags say besides what the config says; a pipe when nothing is said.
+/// The inputs: what the flags say besides what the config says. When nothing is said it is what is piped in, or else all that
+/// encoders can connect to.
 fn inputs(args: &ServeArgs, layers: &mut Layers) {
-    layers.otherwise("peerstream serve", "ingest", json!({ "pipe": { "use": "pipe" } }));
+    let piped = args.input.is_some() || args.kind.is_some() || args.looped || is_piped();
+    let names: &[&str] = if piped { &["pipe"] } else { &["rtmp", "icecast", "whip"] };
+    let inputs: serde_json::Map<_, _> = names.iter().map(|&name| (name.to_owned(), json!({ "use": name }))).collect();
+    layers.otherwise("peerstream serve", "ingest", inputs.into());
     if let Some(input) = &args.input {
         layers.flag("--input", &["ingest", "pipe", "use"], "pipe");
         layers.flag("--input", &["ingest", "pipe", "config", "input"], input.as_str());
@@ -103,6 +107,21 @@ fn inputs(args: &ServeArgs, layers: &mut Layers) {
     }
     if args.looped {
         layers.flag("--loop", &["ingest", "pipe", "config", "loop"], true);
+    }
+}
+
+/// Whether standard input is a pipe or a file, not a terminal or nothing.
+fn is_piped() -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt as _;
+        let kind = std::fs::metadata("/dev/stdin").map(|stdin| stdin.file_type());
+        kind.is_ok_and(|kind| kind.is_fifo() || kind.is_file() || kind.is_socket())
+    }
+    #[cfg(not(unix))]
+    {
+        use std::io::IsTerminal as _;
+        !std::io::stdin().is_terminal()
     }
 }
 
