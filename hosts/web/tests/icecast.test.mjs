@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { hasChromium, launch, openPages, status, untilLive, watch } from "./browser.mjs";
+import { hasChromium, launch, openPages, status, until, untilLive, watch } from "./browser.mjs";
 import { binary, said } from "./demo.mjs";
 
 const hasFfmpeg = spawnSync("ffmpeg", ["-version"]).status === 0;
@@ -105,7 +105,9 @@ test("what a source client sends is heard in two pages, and its titles are told"
   await untilPlayed("Björk - Jóga");
   for (const page of pages) {
     await untilHeard(page);
-    const { figures, lag_ms } = await status(page);
+    const { figures, lag_ms, player } = await until(page, "titled", ({ title }) => title === "Björk - Jóga");
+    assert.equal(await page.locator(".title").innerText(), "Björk - Jóga");
+    assert.equal(player.restarts, 0);
     assert.deepEqual([figures.offences, figures.skipped], [0, 0]);
     assert.ok(lag_ms < 4_000, `${lag_ms} ms behind`);
     assert.deepEqual(page.errors, []);
