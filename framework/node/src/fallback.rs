@@ -14,6 +14,8 @@ use crate::node::Node;
 const FAILED_AFTER: Micros = Micros::from_secs(3);
 /// Nothing for this long and no link is open: there may never be one.
 const LINKLESS_AFTER: Micros = Micros::from_millis(1_500);
+/// A failure meets many at once: they ask within so long of each other.
+const SPREAD: Micros = Micros::from_secs(2);
 /// The overlay has to carry a node for so long before the fallback ends.
 const CARRIED_FOR: Micros = Micros::from_secs(2);
 /// A link that brought nothing for this long does not carry.
@@ -40,6 +42,8 @@ pub(crate) struct Fallback {
     ended: Option<Micros>,
     /// Not before then.
     not_before: Micros,
+    /// When the host is to be asked, once that is wanted.
+    due: Option<Micros>,
     /// Attempts in a row that brought nothing.
     vain: u32,
     /// Since when the overlay brings what the host brings.
@@ -62,13 +66,28 @@ impl<V: Verifier> Node<V> {
         }
         let over = self.delivery.has_ended(self.position);
         let wanted = self.playout.fallback && self.is_receiver() && self.stream.is_some() && !over;
-        if wanted && self.now >= self.fallback.not_before && self.now.since(self.moved) >= self.fallback_after() {
-            self.fallback.running = true;
-            self.fallback.carried = None;
-            self.fallback.begun = self.now;
-            self.counters.fallbacks += 1;
-            self.out.push_back(Output::Fetch(self.position));
+        if !wanted || self.now < self.fallback.not_before || self.now.since(self.moved) < self.fallback_after() {
+            self.fallback.due = None;
+            return;
         }
+        let due = self.fallback.due.unwrap_or_else(|| self.now + self.fallback_spread());
+        self.fallback.due = Some(due);
+        if self.now >= due {
+            self.begin_fallback();
+        }
+    }
+
+    fn begin_fallback(&mut self) {
+        let Fallback { running, begun, carried, due, .. } = &mut self.fallback;
+        (*running, *begun, *carried, *due) = (true, self.now, None, None);
+        self.counters.fallbacks += 1;
+        self.out.push_back(Output::Fetch(self.position));
+    }
+
+    /// Whoever has links was fed by others, who now lack the stream as well.
+    fn fallback_spread(&mut self) -> Micros {
+        let alone = self.playout.linkless || !self.links.values().any(|link| link.open);
+        if alone { Micros(0) } else { Micros(self.chance.below(SPREAD.0)) }
     }
 
     fn fallback_after(&self) -> Micros {

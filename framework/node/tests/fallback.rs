@@ -59,7 +59,7 @@ fn without_the_pages_word_there_is_no_fallback() {
 fn a_viewer_that_nobody_feeds_is_fed_by_its_host_from_where_it_is_and_forwards_that() {
     let (mut maker, mut fed) = fed(FALLBACK);
     fed.feed_segment(&maker.segment(&[1; 5_000], SIZE));
-    assert_eq!(wait(&mut fed, 4_000), [Output::Fetch(Some(Seq(1)))]);
+    assert_eq!(wait(&mut fed, 6_000), [Output::Fetch(Some(Seq(1)))]);
     let orders = fetched(&mut fed, &maker.segment(&[2; 5_000], SIZE));
     assert_eq!(delivered(&fed), 2);
     let forwarded = |order: &&Output| matches!(order, Output::Send(link, ..) if fed.children.contains(link));
@@ -70,7 +70,7 @@ fn a_viewer_that_nobody_feeds_is_fed_by_its_host_from_where_it_is_and_forwards_t
 #[test]
 fn what_the_host_sends_is_checked() {
     let (mut maker, mut fed) = fed(FALLBACK);
-    wait(&mut fed, 4_000);
+    wait(&mut fed, 6_000);
     let mut frames = maker.segment(&[2; 5_000], SIZE);
     frames.pieces[0][50] ^= 1;
     fetched(&mut fed, &frames);
@@ -81,7 +81,7 @@ fn what_the_host_sends_is_checked() {
 #[test]
 fn the_fallback_ends_when_the_overlay_carries_again() {
     let (mut maker, mut fed) = fed(FALLBACK);
-    assert_eq!(wait(&mut fed, 4_000), [Output::Fetch(None)]);
+    assert_eq!(wait(&mut fed, 6_000), [Output::Fetch(None)]);
     for _ in 0..5 {
         fetched(&mut fed, &maker.segment(&[2; 5_000], SIZE));
         assert!(wait(&mut fed, 100).is_empty());
@@ -117,13 +117,13 @@ fn a_host_without_room_is_asked_again_less_and_less_often() {
 #[test]
 fn a_host_that_falls_silent_is_let_go() {
     let (_, mut fed) = fed(FALLBACK);
-    assert_eq!(wait(&mut fed, 4_000), [Output::Fetch(None)]);
-    assert_eq!(wait(&mut fed, 9_000)[0], Output::EndFetch);
+    assert_eq!(wait(&mut fed, 6_000), [Output::Fetch(None)]);
+    assert_eq!(wait(&mut fed, 12_000)[0], Output::EndFetch);
 }
 
 #[test]
 fn where_no_links_can_be_made_the_host_is_asked_at_once_and_no_link_is_opened() {
-    let (_, mut fed) = fed(Playout { linkless: true, ..FALLBACK });
+    let (_, fed) = fed(Playout { linkless: true, ..FALLBACK });
     assert!(fed.node.status().fallback);
 }
 

@@ -44,19 +44,18 @@ export class Visualiser {
     this.#stop = null;
   }
 
-  /**
-   * An element that is listened to is heard only through the graph for ever after. So it is tapped only once the browser lets the
-   * graph run: before that it would fall silent.
-   */
+  /** Where a copy of the sound is to be had it is listened to. Elsewhere the element itself is, and is heard through the graph for ever after. */
   async #listen(): Promise<void> {
     try {
       this.#audio ??= new AudioContext({ latencyHint: "playback" });
       if (this.#audio.state !== "running") await Promise.race([this.#audio.resume(), pause(300)]);
+      // An element that is tapped by a graph which does not run falls silent.
       if (this.#audio.state !== "running" || this.#analyser) return;
       const analyser = this.#audio.createAnalyser();
       analyser.fftSize = 1024;
-      this.#audio.createMediaElementSource(this.#media).connect(analyser);
-      analyser.connect(this.#audio.destination);
+      const { captureStream } = this.#media as { captureStream?: () => MediaStream };
+      if (captureStream) copy(this.#audio, captureStream.call(this.#media), analyser);
+      else this.#audio.createMediaElementSource(this.#media).connect(analyser).connect(this.#audio.destination);
       this.#analyser = analyser;
     } catch {
       // Somebody else listens already, or there is no graph here: the bars stay low.
@@ -100,4 +99,13 @@ export function barsOf(bins: Uint8Array, bars: number): number[] {
 
 function pause(ms: number): Promise<void> {
   return new Promise((done) => setTimeout(done, ms));
+}
+
+/** Leads the sound of a stream to a node, and that of tracks that come later: a new source of an element has new ones. */
+function copy(audio: AudioContext, stream: MediaStream, to: AudioNode): void {
+  const lead = (track: MediaStreamTrack): void => {
+    if (track.kind === "audio") audio.createMediaStreamSource(new MediaStream([track])).connect(to);
+  };
+  stream.getAudioTracks().forEach(lead);
+  stream.addEventListener("addtrack", ({ track }) => lead(track));
 }

@@ -7,8 +7,8 @@ const FIREFOX = process.env.PEERSTREAM_FIREFOX ?? "/usr/bin/firefox-esr";
 /** Whether there is a Firefox to test with. */
 export const hasFirefox = () => existsSync(FIREFOX);
 
-/** Starts a headless Firefox with a fresh profile. */
-export async function launchFirefox() {
+/** Starts a headless Firefox with a fresh profile, and with these settings besides. */
+export async function launchFirefox(prefs = {}) {
   const browser = await puppeteer.launch({
     browser: "firefox",
     executablePath: FIREFOX,
@@ -19,6 +19,7 @@ export async function launchFirefox() {
       // Without a camera's permission Firefox hides its addresses behind mDNS names, which need multicast to resolve.
       "media.peerconnection.ice.obfuscate_host_addresses": false,
       "media.peerconnection.ice.loopback": true,
+      ...prefs,
     },
   });
   const status = (page) => page.evaluate(() => document.querySelector("peerstream-player").status());

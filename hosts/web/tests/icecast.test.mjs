@@ -120,7 +120,9 @@ test("what a source client sends is heard in two pages, and its titles are told"
   for (const page of pages) {
     await until(page, "told the next title", ({ title }) => title === "Björk - Jóga");
     await untilHeard(page);
-    const { figures, lag_ms } = await status(page);
+    const { figures, lag_ms, player } = await until(page, "titled", ({ title }) => title === "Björk - Jóga");
+    assert.equal(await page.locator(".title").innerText(), "Björk - Jóga");
+    assert.equal(player.restarts, 0);
     assert.deepEqual([figures.offences, figures.skipped], [0, 0]);
     assert.ok(lag_ms < 4_000, `${lag_ms} ms behind`);
     assert.deepEqual(page.errors, []);

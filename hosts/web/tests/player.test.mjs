@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 
 import { hasChromium, launch, missingProofs, openPages, status, until, untilLive, watch } from "./browser.mjs";
 import { binary, startDemo, startSite } from "./demo.mjs";
+import { hasFirefox, launchFirefox } from "./firefox.mjs";
 
 const missing = !binary ? "the host is not built: cargo build -p peerstream-host" : !hasChromium() && "no Chromium here";
 const options = { skip: missing || false, timeout: 120_000 };
@@ -235,4 +236,72 @@ test("sound without pictures is played, and drawn", options, async (t) => {
   await page.waitForTimeout(2_000);
   assert.ok((await media(page)).currentTime - before > 1.5);
   assert.equal(await page.locator(".full").isVisible(), false, "there is nothing to fill a screen with");
+});
+
+/** Lets the pieces of some segments never come, however often the node asks for them. */
+function losing() {
+  const { instantiate } = WebAssembly;
+  globalThis.lost = [Infinity, Infinity];
+  WebAssembly.instantiate = async (...args) => {
+    const { exports } = await instantiate(...args);
+    const isLost = (length) => {
+      const frame = new DataView(exports.memory.buffer, exports.ps_buffer(length), length);
+      const seq = length > 10 && frame.getUint8(0) === 1 ? Number(frame.getBigUint64(1, true)) : -1;
+      return seq >= globalThis.lost[0] && seq < globalThis.lost[1];
+    };
+    const lossy = (...given) => (isLost(given.at(-1)) ? 0 : exports.ps_frame(...given));
+    return { exports: { ...exports, ps_frame: lossy } };
+  };
+}
+
+/** Loses segments of 100 ms; what the player went through in the four seconds after that. */
+async function afterLoss(page, count = 3) {
+  await untilLive([page]);
+  await page.waitForTimeout(3_000);
+  const before = await status(page);
+  await page.evaluate(([next, count]) => (globalThis.lost = [next + 5, next + 5 + count]), [before.figures.next, count]);
+  await until(page, "behind the hole", ({ figures }) => figures.skipped > before.figures.skipped);
+  const ranges = await page.evaluate(() => document.querySelector("peerstream-player").video.buffered.length);
+  await page.waitForTimeout(4_000);
+  const now = await status(page);
+  const error = await page.evaluate(() => document.querySelector("peerstream-player").video.error?.message ?? null);
+  const seeks = now.player.seeks - before.player.seeks;
+  return { ranges, error, seeks, ahead: now.player.ahead, skipped: now.figures.skipped - before.figures.skipped, restarts: now.player.restarts, state: now.state };
+}
+
+test("a lost segment is bridged over: no hole in the buffer, no restart, and little is skipped", options, async (t) => {
+  const bridged = await afterLoss(await embedded(t, { fallback: "off" }, { init: losing }));
+  assert.deepEqual([bridged.ranges, bridged.error, bridged.restarts, bridged.state], [1, null, 0, "live"]);
+  const jumped = await afterLoss(await embedded(t, { fallback: "off", bridging: "off" }, { init: losing }));
+  assert.deepEqual([jumped.error, jumped.restarts, jumped.state], [null, 0, "live"]);
+  t.diagnostic(`skipped ${bridged.skipped} segments with bridges, ${jumped.skipped} without; ranges ${bridged.ranges} and ${jumped.ranges}`);
+});
+
+test("a hole of seconds, as a publisher that was away leaves it, is jumped over once, to the live edge", options, async (t) => {
+  const seen = await afterLoss(await embedded(t, { fallback: "off" }, { init: losing }), 50);
+  assert.deepEqual([seen.error, seen.restarts, seen.state], [null, 0, "live"]);
+  assert.ok(seen.skipped >= 50, `${seen.skipped} segments skipped`);
+  assert.ok(seen.seeks >= 1 && seen.seeks <= 2, `${seen.seeks} seeks`);
+  assert.ok(seen.ahead < 2.5, `${seen.ahead} s behind the newest segment`);
+});
+
+const firefox = { skip: missing || (!hasFirefox() && "no Firefox here"), timeout: 120_000 };
+
+test("Firefox plays with the same keys, and without WebRTC over HTTP", firefox, async (t) => {
+  const browser = await launchFirefox({ "media.peerconnection.enabled": false });
+  t.after(browser.close);
+  const page = await browser.open(demo.url);
+  const seen = await browser.untilLive(page, 60_000);
+  assert.deepEqual([seen.fallback, seen.resting, seen.figures.offences], [true, "linkless", 0]);
+  const before = await browser.status(page);
+  await page.evaluate(() => document.querySelector("peerstream-player").shadowRoot.querySelector(".screen").focus());
+  await page.keyboard.press("m");
+  const deadline = Date.now() + 20_000;
+  let now;
+  do {
+    await new Promise((done) => setTimeout(done, 200));
+    now = await browser.status(page);
+  } while (Date.now() < deadline && !(now.player.muted && now.player.position > before.player.position + 1));
+  assert.equal(now.player.muted, true);
+  assert.ok(now.player.position > before.player.position + 1, "it plays on");
 });
