@@ -181,7 +181,7 @@ impl Stand<'_> {
         let counters = Arc::new(metrics::Counters::new(config.section::<Fallback>("fallback").budget()));
         let broadcast = self.start(&config, assembly, ice, &plugins, counters.clone());
         let (wishes, inbox) = mpsc::channel(WISHES_MAX);
-        let dashboard = self.dashboard(&config, wishes);
+        let dashboard = self.dashboard(&config, wishes).with_instructions(instructions.clone());
         let connections = limits.connections_per_address;
         let shared = Shared::new(broadcast, serve.title.clone(), inputs, connections, counters, dashboard);
         let shared = Arc::new(shared);

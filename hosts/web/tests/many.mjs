@@ -1,7 +1,7 @@
 // A host that tells of many nodes, for the dashboard.
 import { host } from "./server.mjs";
 
-const INPUT = { on_air: null, publications: 1, refused: 0, advice: [] };
+const INPUT = { on_air: null, publications: 1, refused: 0, advice: [], instructions: [] };
 const STREAM = { title: "Many", publisher: "ab", epoch: 1, mime: null };
 const SESSION = { role: "owner", budget_mbps: 0, problem: null, link: "x", ...STREAM, ...INPUT };
 

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use peerstream::broadcast;
 use peerstream::clock::wall;
+use peerstream::traits::ingest::Instruction;
 use serde::{Deserialize, Serialize};
 
 use super::login::{Role, SESSION};
@@ -48,6 +49,8 @@ struct Session {
     refused: u64,
     /// What the streamer was told about the input.
     advice: Vec<String>,
+    /// Programs and what to type into them to go on air, for the streamer: it holds keys.
+    instructions: Vec<[String; 2]>,
 }
 
 /// `POST /api/v1/dashboard/login` with `{"secret": "..."}`: a cookie, and the role.
@@ -117,6 +120,13 @@ pub async fn session(State(shared): State<Arc<Shared>>, Extension(role): Extensi
         on_air: billing.on_air.filter(|_| owner),
         publications: billing.publications,
         refused: billing.refused,
+        instructions: shared
+            .dashboard
+            .instructions
+            .iter()
+            .filter(|_| owner)
+            .map(|Instruction { program, text }| [program.clone(), text.clone()])
+            .collect(),
         advice: if owner { broadcast.advice() } else { Vec::new() },
     })
     .into_response()

@@ -122,11 +122,13 @@ impl Board {
                     match heard {
                         Ok(happened) => inner.moments.add(&happened, term),
                         Err(RecvError::Lagged(count)) => inner.moments.miss(count),
-                        Err(RecvError::Closed) => return,
+                        Err(RecvError::Closed) => break,
                     }
                 }
             }
         }
+        // The coordinator has stopped: there is nothing to hear, and nothing to hurry for.
+        tokio::time::sleep_until(due).await;
     }
 }
 
@@ -134,7 +136,7 @@ async fn look(shared: &Shared) -> Option<Look> {
     let broadcast = &shared.broadcast;
     let overview = broadcast.hub().overview().await?;
     let source = broadcast.snapshot().await.map(|snapshot| snapshot.status.counters).unwrap_or_default();
-    let sent = source.payload_sent + source.overhead_sent + overview.counters.starter_bytes;
+    let sent = source.payload_sent + source.overhead_sent + overview.counters.starter_bytes + shared.fallback.bytes();
     let state = broadcast.state().borrow().clone();
     let mut facts = Map::new();
     facts.insert("state".into(), state.word().into());

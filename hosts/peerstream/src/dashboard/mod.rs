@@ -20,6 +20,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Router, extract::Request, middleware::Next};
 use peerstream::protocol::crypto::PublicKey;
+use peerstream::traits::ingest::Instruction;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::api;
@@ -47,6 +48,8 @@ pub struct Dashboard {
     /// Nodes that the host takes.
     nodes_max: usize,
     budget_mbps: u32,
+    /// What streamers' programs are told to go on air.
+    instructions: Vec<Instruction>,
     /// Where the streamer's wishes go.
     wishes: mpsc::Sender<Wish>,
     /// Whether the streamer has ended the broadcast, so that the host waits for a restart.
@@ -54,6 +57,11 @@ pub struct Dashboard {
 }
 
 impl Dashboard {
+    /// With what streamers are to type into their programs; shown to the streamer alone.
+    pub fn with_instructions(self, instructions: Vec<Instruction>) -> Self {
+        Self { instructions, ..self }
+    }
+
     /// With a secret of the publisher, see [`Login::new`].
     pub fn new(
         options: Options,
@@ -70,6 +78,7 @@ impl Dashboard {
             places: Arc::new(Semaphore::new(feed::WATCHERS_MAX)),
             nodes_max: limits.nodes,
             budget_mbps: source.budget_mbps,
+            instructions: Vec::new(),
             wishes,
             closed: AtomicBool::new(false),
         }

@@ -53,6 +53,10 @@ export function showInput(model: Model, session: Session | null): void {
     entries.splice(1, 0, ["On air", session.on_air ?? "nobody"], ["Publications", `${session.publications}${refused}`]);
   }
   definitions(find(".input dl"), entries);
+  const air = find<HTMLDetailsElement>(".air");
+  const told = session?.instructions ?? [];
+  air.hidden = told.length === 0;
+  definitions(find(".air dl"), told.map(([program, text]) => [program, text.replaceAll("HOST", location.hostname)]));
 }
 
 const STATES: Record<string, string> = {

@@ -21,6 +21,8 @@ export interface Session {
   refused: number;
   /** What the streamer was told about the input. */
   advice: string[];
+  /** Programs, and what to type into them to go on air; `HOST` stands for this host. */
+  instructions: [program: string, text: string][];
 }
 
 /** Where changes come from. */
