@@ -249,19 +249,27 @@ mod tests {
     }
 
     fn units(events: &[IngestEvent]) -> Vec<&Unit> {
-        let units =
-            events.iter().filter_map(|event| if let IngestEvent::Unit(unit) = event { Some(unit) } else { None });
+        let units = events.iter().filter_map(|event| match event {
+            IngestEvent::Unit(unit) => Some(unit),
+            _ => None,
+        });
         units.collect()
     }
 
     fn titles(events: &[IngestEvent]) -> Vec<&str> {
-        let told = |event| if let IngestEvent::Title(title) = event { Some(title) } else { None };
-        events.iter().filter_map(told).map(String::as_str).collect()
+        let titles = events.iter().filter_map(|event| match event {
+            IngestEvent::Title(title) => Some(title.as_str()),
+            _ => None,
+        });
+        titles.collect()
     }
 
     fn inits(events: &[IngestEvent]) -> Vec<&str> {
-        let told = |event| if let IngestEvent::Init { mime, .. } = event { Some(mime) } else { None };
-        events.iter().filter_map(told).map(String::as_str).collect()
+        let types = events.iter().filter_map(|event| match event {
+            IngestEvent::Init { mime, .. } => Some(mime.as_str()),
+            _ => None,
+        });
+        types.collect()
     }
 
     #[test]
