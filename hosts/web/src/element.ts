@@ -11,7 +11,7 @@ import { type Notice, Panel } from "./panel.ts";
 import { isSupported, Player, type PlayerEvents } from "./player.ts";
 import { watchSleep } from "./sleep.ts";
 import { type ElementStatus, NO_NODE, type NodeStatus, type PlayerStatus, stateOf, type Verdict } from "./status.ts";
-import { childrenWithin, copiesWithin, type Reason, reasonNot, Watch } from "./thrift.ts";
+import { childrenWithin, copiesWithin, Rate, type Reason, reasonNot, Watch } from "./thrift.ts";
 import { Visualiser } from "./visualiser.ts";
 import { NOT_MEDIA, refusal, unsupportedCodecs, WRONG_PUBLISHER } from "./words.ts";
 
@@ -57,6 +57,7 @@ export class PeerstreamPlayer extends HTMLElement {
   #bridges = true;
   #title = "";
   #capacity = 0;
+  #rate = new Rate();
   #relaying: boolean | null = null;
   #position = 0;
   #moved = 0;
@@ -158,6 +159,7 @@ export class PeerstreamPlayer extends HTMLElement {
       return this.#judge({ state: "failed", detail: "The publisher's key is not 64 hexadecimal digits." });
     }
     this.#player = new Player(this.video, this.#playerEvents());
+    this.#rate = new Rate();
     this.#capacity = childrenWithin(this.#copies());
     this.#relaying = this.#resting() === null;
     const options = {
@@ -278,7 +280,8 @@ export class PeerstreamPlayer extends HTMLElement {
   /** Copies that the page's upload cap has room for; nothing without a cap. */
   #copies(): number | null {
     const cap = Number(this.getAttribute("upload-mbps") ?? NaN);
-    return cap >= 0 ? copiesWithin(cap, this.#facts?.bits_per_second ?? null) : null;
+    const rate = Math.max(this.#facts?.bits_per_second ?? 0, this.#rate.bits_per_second ?? 0);
+    return cap >= 0 ? copiesWithin(cap, rate || null) : null;
   }
 
   /** Why the page does not relay just now; nothing when it does. */
@@ -467,6 +470,8 @@ export class PeerstreamPlayer extends HTMLElement {
       this.#verdict = null;
       status = this.status();
     }
+    const { payload_received, payload_repeated } = status.figures;
+    this.#rate.note(payload_received - payload_repeated, performance.now());
     this.#panel.render(status, this.#shown(status), this.#wantsToRelay(), this.#notice());
     if (status.state === this.#state) return;
     this.#state = status.state;

@@ -2,8 +2,7 @@
 
 import { Controls, type Shown } from "./controls.ts";
 import { dress, make, write } from "./dom.ts";
-import type { Action } from "./keys.ts";
-import { type Focus, actionOf } from "./keys.ts";
+import { type Action, actionOf, type Focus } from "./keys.ts";
 import style from "./panel.css";
 import type { ElementStatus } from "./status.ts";
 import { bytes, names, notice, span, STATES } from "./words.ts";

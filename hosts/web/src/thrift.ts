@@ -53,6 +53,36 @@ export function childrenWithin(copies: number | null): number {
   return copies === null ? CHILDREN_MAX : Math.max(0, Math.min(CHILDREN_MAX, copies - SPARE));
 }
 
+/** The rate is measured over so long, in milliseconds. */
+const RATE_MS = 10_000;
+/** Headers and signatures that come with the payload. */
+const RATE_OVERHEAD = 1.05;
+
+/** The rate of a stream, by what has come of it. */
+export class Rate {
+  #begun: { at: number; bytes: number } | null = null;
+  #first = true;
+  #bits: number | null = null;
+
+  /** Bits per second over the last whole span; nothing before the second one, as a newcomer is sent a lot at once. */
+  get bits_per_second(): number | null {
+    return this.#bits;
+  }
+
+  /** So many bytes have come in all, at this time in milliseconds. */
+  note(bytes: number, at: number): void {
+    const begun = this.#begun;
+    if (!begun || bytes < begun.bytes) {
+      this.#begun = { at, bytes };
+      this.#first = true;
+    } else if (at - begun.at >= RATE_MS) {
+      if (!this.#first) this.#bits = (((bytes - begun.bytes) * 8) / (at - begun.at)) * 1000 * RATE_OVERHEAD;
+      this.#first = false;
+      this.#begun = { at, bytes };
+    }
+  }
+}
+
 type Network = EventTarget & { saveData?: boolean; type?: string };
 type Battery = EventTarget & { charging: boolean; level: number };
 

@@ -62,7 +62,7 @@ export async function until(page, what, check, { timeout_ms = 20_000, every_ms =
   let last;
   while (Date.now() < deadline) {
     last = await status(page).catch((error) => ({ error: String(error) }));
-    if (last && !last.error && check(last)) return last;
+    if (last && !last.error && (await check(last))) return last;
     await new Promise((done) => setTimeout(done, every_ms));
   }
   throw new Error(`not ${what} within ${timeout_ms} ms; status: ${JSON.stringify(last)}`);

@@ -167,6 +167,20 @@ test("a viewer that hides its address gets the stream and meets nobody", options
   assert.deepEqual([seen.links, seen.relay], [0, false]);
 });
 
+test("the host gives to as many as its budget is enough for; the next one gets what another leaves", options, async (t) => {
+  const narrow = await startDemo("[fallback]\nbudget_mbps = 1\n");
+  t.after(narrow.close);
+  const init = () => delete globalThis.RTCPeerConnection;
+  const first = await embedded(t, { src: narrow.url }, { init });
+  await untilLive([first]);
+  const second = await embedded(t, { src: narrow.url }, { init });
+  await until(second, "turned away", async () => /fallback_refusals_total [1-9]/.test(await (await fetch(`${narrow.url}metrics`)).text()));
+  assert.equal((await status(second)).fetched, 0);
+  assert.equal((await status(first)).state, "live");
+  await first.close();
+  await untilLive([second], { timeout_ms: 60_000 });
+});
+
 test("a budget of nothing is kept, and the page does not hope for more", options, async (t) => {
   const stingy = await startDemo("[fallback]\nbudget_mbps = 0\n");
   t.after(stingy.close);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { childrenWithin, copiesWithin, reasonNot, type Surroundings } from "../src/thrift.ts";
+import { childrenWithin, copiesWithin, Rate, reasonNot, type Surroundings } from "../src/thrift.ts";
 
 const FINE: Surroundings = {
   off: false,
@@ -41,4 +41,15 @@ test("a cap is never passed, the spare copy included", () => {
     assert.ok(children <= 2);
   }
   assert.equal(childrenWithin(null), 2);
+});
+
+test("the rate is what comes, not what a newcomer is sent at once", () => {
+  const rate = new Rate();
+  // Two megabytes at once, then a megabit a second.
+  for (let second = 0; second <= 15; second += 1) rate.note(second === 0 ? 0 : 2e6 + second * 125_000, second * 1_000);
+  assert.equal(rate.bits_per_second, null);
+  for (let second = 16; second <= 40; second += 1) rate.note(2e6 + second * 125_000, second * 1_000);
+  assert.equal(rate.bits_per_second, 1_050_000);
+  rate.note(0, 41_000);
+  assert.equal(rate.bits_per_second, 1_050_000, "another node begins at nothing");
 });
