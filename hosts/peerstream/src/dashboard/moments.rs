@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use peerstream::coordinator::{Happened, Happening};
 use peerstream::protocol::id::NodeId;
+use peerstream::protocol::time::Micros;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -14,10 +15,15 @@ pub const TOLD_MAX: usize = 40;
 /// Happenings kept for somebody who comes later.
 pub const KEPT_MAX: usize = 100;
 
+/// The same of the same node within this time is one happening: a node that starves says so with every report.
+const SAME: Micros = Micros::from_secs(10);
+
 /// The latest happenings.
 #[derive(Default)]
 pub struct Moments {
     kept: VecDeque<Value>,
+    /// When each of those kept happened, and what.
+    latest: VecDeque<Happened>,
     fresh: Vec<(bool, Value)>,
     more: u64,
 }
@@ -25,12 +31,19 @@ pub struct Moments {
 impl Moments {
     /// Takes one in. What is wrong goes before comings, goings and moves when there are too many.
     pub fn add(&mut self, happened: &Happened, term: u32) {
+        let same = |known: &&Happened| known.node == happened.node && known.what == happened.what;
+        let known = self.latest.iter().rev().find(same);
+        if known.is_some_and(|known| happened.at.since(known.at) < SAME) {
+            return;
+        }
         let row = row(happened, term);
         let grave = is_grave(&happened.what);
         if self.kept.len() >= KEPT_MAX {
             self.kept.pop_front();
+            self.latest.pop_front();
         }
         self.kept.push_back(row.clone());
+        self.latest.push_back(*happened);
         if self.fresh.len() < TOLD_MAX {
             return self.fresh.push((grave, row));
         }
@@ -93,7 +106,6 @@ fn word(value: impl Serialize) -> Value {
 #[cfg(test)]
 mod tests {
     use peerstream::coordinator::Death;
-    use peerstream::protocol::time::Micros;
 
     use super::*;
 
@@ -111,6 +123,14 @@ mod tests {
         assert!(told.contains(&json!([7, 7, "died", "suspected"])), "{told:?}");
         assert_eq!(moments.kept().count(), KEPT_MAX);
         assert_eq!(moments.take(), (vec![], 0));
+    }
+
+    #[test]
+    fn what_a_node_says_again_and_again_is_told_once() {
+        let mut moments = Moments::default();
+        (0..1_000).for_each(|_| moments.add(&happened(3, Happening::Starving), 1));
+        moments.add(&Happened { at: Micros::from_secs(60), ..happened(3, Happening::Starving) }, 1);
+        assert_eq!(moments.take().0.len(), 2);
     }
 
     #[test]

@@ -279,6 +279,7 @@ mod tests {
         };
         rows.look(&nodes(0));
         let bytes: usize = (1..=20).map(|second| message(rows.look(&nodes(second))).to_string().len()).sum();
+        println!("{} bytes a second", bytes / 20);
         assert!(bytes / 20 < 40_000, "{} bytes a second", bytes / 20);
     }
 
