@@ -131,7 +131,10 @@ pub async fn serve(stream: TcpStream, from: SocketAddr, shared: &Shared, stage: 
     let mut link = Link::new(stream, &shared.config.app)?;
     let patience = shared.config.setup_timeout_s;
     let asked = timeout(Duration::from_secs(patience), link.asked()).await;
-    let (key, tool) = asked.map_err(|_| Ended::Setup(patience))??;
+    let (key, tool) = match asked.map_err(|_| Ended::Setup(patience)).and_then(|asked| asked) {
+        Ok(asked) => asked,
+        Err(ended) => return Err(link.refuse(ended).await),
+    };
     debug!(%from, tool, "encoder wants to publish");
     let from_ip = from.ip().to_canonical();
     let admitted = shared.check(&key, from).and_then(|()| Ok(shared.go_on_air(stage, format!("rtmp from {from_ip}"))?));

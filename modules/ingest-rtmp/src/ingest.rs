@@ -87,7 +87,7 @@ impl Ingest for Rtmp {
         let host = if at.ip().is_unspecified() { format!("HOST:{}", at.port()) } else { at.to_string() };
         let (server, key) = (format!("rtmp://{host}/{}", self.config.app), self.key(key));
         let obs = format!("Settings > Stream > Custom: server {server} , stream key {}", key.reveal());
-        let encode = "-c:v libx264 -tune zerolatency -g 30 -bf 0 -c:a aac";
+        let encode = "-c:v libx264 -pix_fmt yuv420p -tune zerolatency -g 30 -bf 0 -c:a aac";
         let ffmpeg = format!("ffmpeg -re -i INPUT {encode} -f flv {server}/{}", key.reveal());
         [("OBS", obs), ("ffmpeg", ffmpeg)].map(|(program, text)| Instruction { program: program.into(), text }).to_vec()
     }

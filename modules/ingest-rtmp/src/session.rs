@@ -163,8 +163,8 @@ impl Session {
 
     /// The encoder may not publish, or not any more; it shows the description to its user.
     pub fn refuse(&mut self, description: &str) {
-        if self.state != State::Over {
-            self.state = State::Over;
+        let before = std::mem::replace(&mut self.state, State::Over);
+        if self.handshake.is_none() && before != State::Over {
             self.status("error", "NetStream.Publish.BadName", description);
         }
     }
@@ -256,6 +256,7 @@ impl Session {
             }
             ("play" | "play2", _) => {
                 self.status("error", "NetStream.Play.Failed", "this takes streams; viewers open the page in a browser");
+                self.state = State::Over;
                 Err(Fault::new("a player, not an encoder, has connected"))
             }
             ("FCUnpublish" | "deleteStream" | "closeStream", State::Publishing) => {
@@ -269,6 +270,8 @@ impl Session {
     }
 
     fn connect(&mut self, transaction: f64, wish: &Value) -> Result<(), Fault> {
+        // Answers are longer than the chunks that the other side expects until it is told.
+        self.send(CONTROL_CHANNEL, SET_CHUNK_BYTES, 0, &CHUNK_BYTES.to_be_bytes());
         let text = |name: &str| wish.get(name).and_then(Value::text).unwrap_or_default();
         let app = text("app").trim_matches('/').split(['?', '/']).next().unwrap_or_default();
         if app != self.app {
@@ -276,6 +279,7 @@ impl Session {
             let problem = format!("no application '{found}' here: the server's address ends with /{expected}");
             let info = information("error", "NetConnection.Connect.Rejected", &problem);
             self.reply("_error", transaction, [Value::Null, info]);
+            self.state = State::Over;
             return Err(Fault::new(problem));
         }
         self.tool = printable(text("flashVer"));
@@ -283,7 +287,6 @@ impl Session {
         self.send(CONTROL_CHANNEL, WINDOW, 0, &WINDOW_BYTES.to_be_bytes());
         // 2: the limit may be changed later.
         self.send(CONTROL_CHANNEL, BANDWIDTH, 0, &[&WINDOW_BYTES.to_be_bytes()[..], &[2]].concat());
-        self.send(CONTROL_CHANNEL, SET_CHUNK_BYTES, 0, &CHUNK_BYTES.to_be_bytes());
         let server = object([("fmsVer", "FMS/3,0,1,123".into()), ("capabilities", Value::Number(31.0))]);
         let mut info = information("status", "NetConnection.Connect.Success", "connected");
         if let Value::Object(fields) = &mut info {
@@ -311,8 +314,8 @@ impl Session {
 
     fn send(&mut self, channel: u8, kind: u8, stream: u32, payload: &[u8]) {
         let message = Message { kind, time_ms: 0, stream, payload: Bytes::copy_from_slice(payload) };
-        let (mut bytes, before) = (Vec::new(), if kind == SET_CHUNK_BYTES { 128 } else { CHUNK_BYTES as usize });
-        chunk::write(&mut bytes, channel, &message, before);
+        let mut bytes = Vec::new();
+        chunk::write(&mut bytes, channel, &message, CHUNK_BYTES as usize);
         self.out.extend_from_slice(&bytes);
     }
 }
@@ -381,11 +384,19 @@ mod tests {
 
     /// The kinds of the messages that are to be sent, and the texts in them.
     fn sent(session: &mut Session) -> (Vec<u8>, String) {
+        heard(session, CHUNK_BYTES)
+    }
+
+    /// The same for an encoder that expects chunks of this size at first.
+    fn heard(session: &mut Session, chunk_bytes: u32) -> (Vec<u8>, String) {
         let mut reader = chunk::Reader::default();
-        reader.set_chunk_bytes(CHUNK_BYTES).unwrap();
+        reader.set_chunk_bytes(chunk_bytes).unwrap();
         reader.push(&session.output());
         let (mut kinds, mut texts) = (Vec::new(), String::new());
         while let Some(message) = reader.poll().unwrap() {
+            if message.kind == SET_CHUNK_BYTES {
+                reader.set_chunk_bytes(word(&message.payload).unwrap()).unwrap();
+            }
             kinds.push(message.kind);
             texts += &String::from_utf8_lossy(&message.payload);
         }
@@ -396,8 +407,8 @@ mod tests {
     fn an_encoder_connects_publishes_and_sends() {
         let mut session = greeted();
         session.push(&connect("live")).unwrap();
-        let (kinds, texts) = sent(&mut session);
-        assert_eq!(kinds, [WINDOW, BANDWIDTH, SET_CHUNK_BYTES, COMMAND]);
+        let (kinds, texts) = heard(&mut session, 128);
+        assert_eq!(kinds, [SET_CHUNK_BYTES, WINDOW, BANDWIDTH, COMMAND]);
         assert!(texts.contains("NetConnection.Connect.Success"), "{texts}");
         session.push(&command(&["createStream".into(), Value::Number(2.0), Value::Null])).unwrap();
         assert!(sent(&mut session).1.contains("_result"));
@@ -422,7 +433,7 @@ mod tests {
         let mut session = greeted();
         session.push(&[connect("live"), publish("guess")].concat()).unwrap();
         session.refuse("wrong stream key");
-        let (_, texts) = sent(&mut session);
+        let (_, texts) = heard(&mut session, 128);
         assert!(texts.contains("NetStream.Publish.BadName") && texts.contains("wrong stream key"), "{texts}");
         session.push(&message(VIDEO, 5, b"picture")).unwrap();
         assert_eq!(session.dropped(), 1);
@@ -433,11 +444,11 @@ mod tests {
         let mut session = greeted();
         let fault = session.push(&connect("other")).unwrap_err().to_string();
         assert!(fault.contains("'other'") && fault.contains("/live"), "{fault}");
-        assert!(sent(&mut session).1.contains("NetConnection.Connect.Rejected"));
+        assert!(heard(&mut session, 128).1.contains("NetConnection.Connect.Rejected"));
         let mut session = greeted();
         let play = command(&["play".into(), Value::Number(3.0), Value::Null, "x".into()]);
         assert!(session.push(&[connect("live/"), play].concat()).is_err());
-        assert!(sent(&mut session).1.contains("NetStream.Play.Failed"));
+        assert!(heard(&mut session, 128).1.contains("NetStream.Play.Failed"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{KEY, Server, config, finished, has_tools, play};
+use peerstream_ingest_rtmp::Config;
 
 const PICTURE: &str = "-re -f lavfi -i testsrc2=size=320x180:rate=30";
 const SOUND: &str = "-f lavfi -i sine=sample_rate=48000";
@@ -95,6 +96,9 @@ async fn ffmpeg_shows_why_it_was_refused() {
     let server = Server::start(config()).await;
     let (content, said) = finished(server.ffmpeg(&format!("{PICTURE} {X264} -t 3"), "guessed-it")).await;
     assert!(!content && said.contains("wrong stream key"), "{said}");
+    let server = Server::start(Config { app: "elsewhere".into(), ..config() }).await;
+    let (content, said) = finished(server.ffmpeg(&format!("{PICTURE} {X264} -t 3"), KEY)).await;
+    assert!(!content && said.contains("ends with /elsewhere"), "{said}");
     assert_eq!(server.events(), []);
 }
 
