@@ -115,10 +115,12 @@ impl Server {
         match (head.method.as_str(), head.path.as_str()) {
             ("PUT" | "SOURCE", _) => self.source(stream, pending, &head, from).await,
             ("GET", "/admin/metadata" | "/admin/metadata.xsl") => {
-                let answer = self.metadata(&head).await;
+                let answer = self.metadata(&head, from).await;
                 refuse(stream, answer).await
             }
-            ("GET" | "HEAD" | "OPTIONS", _) => {
+            // libshout asks before it sends.
+            ("OPTIONS", _) => refuse(stream, Answer::new("204 No Content", "")).await,
+            ("GET" | "HEAD", _) => {
                 let text = "this is where source clients send to; nothing is to be heard here";
                 refuse(stream, Answer::new("404 Not Found", text)).await
             }
@@ -126,8 +128,9 @@ impl Server {
         }
     }
 
-    /// Whether the client knows user and password; an answer for it if not, after a while.
-    async fn denied(&self, head: &Head) -> Option<Answer> {
+    /// Whether the client knows user and password; an answer for it if not. One that guesses waits for it, one that asks whether it has to
+    /// say them at all does not.
+    async fn denied(&self, head: &Head, from: SocketAddr) -> Option<Answer> {
         let known = |(user, password): (String, String)| {
             equal(user.as_bytes(), self.config.user.as_bytes())
                 & equal(password.as_bytes(), self.password.reveal().as_bytes())
@@ -135,12 +138,15 @@ impl Server {
         if head.credentials().is_some_and(known) {
             return None;
         }
-        sleep(DENIED_WAIT).await;
+        if !head.header("authorization").is_empty() {
+            warn!(%from, "a source client with a wrong user or password");
+            sleep(DENIED_WAIT).await;
+        }
         Some(Answer::new("401 Unauthorized", "wrong user or password"))
     }
 
-    async fn metadata(&self, head: &Head) -> Answer {
-        if let Some(answer) = self.denied(head).await {
+    async fn metadata(&self, head: &Head, from: SocketAddr) -> Answer {
+        if let Some(answer) = self.denied(head, from).await {
             return answer;
         }
         match Update::read(&head.query) {
@@ -170,8 +176,7 @@ impl Server {
 
     /// Lets a source on air, or says why not.
     async fn admit(&self, head: &Head, name: &str, from: SocketAddr) -> Result<(Framing, OnAir), Answer> {
-        if let Some(answer) = self.denied(head).await {
-            warn!(%from, "a source client with a wrong user or password");
+        if let Some(answer) = self.denied(head, from).await {
             return Err(answer);
         }
         if head.path != self.config.mount {
@@ -219,6 +224,11 @@ impl Answer {
 
     fn bytes(&self) -> Vec<u8> {
         let Self { status, text } = self;
+        if status.starts_with("204") {
+            let allowed = "Allow: PUT, SOURCE, GET, OPTIONS";
+            return format!("HTTP/1.1 {status}\r\nServer: PeerStream\r\nConnection: close\r\n{allowed}\r\n\r\n")
+                .into_bytes();
+        }
         let kind = if text.starts_with("<?xml") { "text/xml" } else { "text/plain" };
         let asked = if status.starts_with("401") { "WWW-Authenticate: Basic realm=\"PeerStream\"\r\n" } else { "" };
         let len = text.len() + 1;

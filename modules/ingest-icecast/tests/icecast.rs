@@ -206,6 +206,7 @@ async fn whoever_is_no_source_client_is_told_so() {
     let asked = [
         (b"GET / HTTP/1.1\r\n\r\n".to_vec(), " 404 "),
         (b"POST /live HTTP/1.1\r\n\r\n".to_vec(), " 405 "),
+        (b"OPTIONS * HTTP/1.1\r\nUpgrade: TLS/1.0, HTTP/1.1\r\n\r\n".to_vec(), "Allow: PUT, SOURCE, GET, OPTIONS"),
         (b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03\n\n".to_vec(), " 400 "),
         (vec![b'x'; 20_000], " 400 "),
         (head("PUT", "").strip_prefix(b"PUT /live").unwrap().to_vec(), " 400 "),
