@@ -70,7 +70,8 @@ pub enum IngestError {
 pub struct Instruction {
     /// For which program, such as `OBS`.
     pub program: String,
-    /// What to type, such as `server rtmp://HOST:1935/live, stream key KEY`. `HOST` stands for this machine's name. It may hold
+    /// What to type, such as `server rtmp://HOST:1935/live, stream key KEY`. `HOST` stands for this machine's name, `PAGE` for the
+    /// address of its web server, such as `http://HOST:8080`. It may hold
     /// the streamer's own secrets: it is shown on the terminal and to the streamer only.
     pub text: String,
 }

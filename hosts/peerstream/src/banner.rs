@@ -20,7 +20,7 @@ pub fn line(text: &str) {
 /// What to type to go on air, where to watch, how to pin, how to stop.
 pub fn show(listen: SocketAddr, publisher: PublicKey, login: &Login, instructions: &[Instruction]) {
     for Instruction { program, text } in instructions {
-        line(&format!("{program}: {}", text.replace("HOST", &host(listen))));
+        line(&format!("{program}: {}", told(text, listen)));
     }
     let urls = urls(listen);
     let first = &urls[0];
@@ -37,11 +37,12 @@ pub fn show(listen: SocketAddr, publisher: PublicKey, login: &Login, instruction
     line("stop with Ctrl-C");
 }
 
-/// The address of this machine that others are most likely to reach.
-fn host(listen: SocketAddr) -> String {
+/// An instruction with the address of this machine that others are most likely to reach.
+fn told(text: &str, listen: SocketAddr) -> String {
     let reachable = urls(listen).pop().unwrap_or_default();
-    let host = reachable.trim_start_matches("http://").rsplit_once(':').map(|(host, _)| host.to_owned());
-    host.unwrap_or_default()
+    let page = reachable.trim_end_matches('/');
+    let host = page.trim_start_matches("http://").rsplit_once(':').map_or("", |(host, _)| host);
+    text.replace("PAGE", page).replace("HOST", host)
 }
 
 fn urls(listen: SocketAddr) -> Vec<String> {
@@ -65,6 +66,13 @@ mod tests {
         let urls = urls("0.0.0.0:8080".parse().unwrap());
         assert_eq!(urls[0], "http://127.0.0.1:8080/");
         assert!(urls.iter().all(|url| !url.contains("0.0.0.0")));
+    }
+
+    #[test]
+    fn instructions_name_this_machine() {
+        let text = "server rtmp://HOST:1935/live or PAGE/live";
+        let told = told(text, "10.0.0.7:8080".parse().unwrap());
+        assert_eq!(told, "server rtmp://10.0.0.7:1935/live or http://10.0.0.7:8080/live");
     }
 
     #[test]

@@ -77,10 +77,15 @@ impl Ingest for Whip {
     fn instructions(&self, key: &Secret) -> Vec<Instruction> {
         let key = if self.shared.config.key.is_empty() { key } else { &self.shared.config.key };
         let (instance, key) = (&self.shared.instance, key.reveal());
-        vec![Instruction {
-            program: "WHIP (OBS 30 or later)".to_owned(),
-            text: format!("server http://HOST/ingest/{instance}, bearer token {key}"),
-        }]
+        let query = if instance == Self::NAME { String::new() } else { format!("?input={instance}") };
+        let instruction = |program: &str, text| Instruction { program: program.to_owned(), text };
+        vec![
+            instruction("WHIP (OBS 30 or later)", format!("server PAGE/ingest/{instance}, bearer token {key}")),
+            instruction(
+                "a browser",
+                format!("PAGE/live{query} (over https, or on this machine as localhost), stream key {key}"),
+            ),
+        ]
     }
 
     fn web(&self) -> Option<SharedWeb> {

@@ -56,7 +56,7 @@ export function showInput(model: Model, session: Session | null): void {
   const air = find<HTMLDetailsElement>(".air");
   const told = session?.instructions ?? [];
   air.hidden = told.length === 0;
-  definitions(find(".air dl"), told.map(([program, text]) => [program, text.replaceAll("HOST", location.hostname)]));
+  definitions(find(".air dl"), told.map(([program, text]) => [program, text.replaceAll("PAGE", location.origin).replaceAll("HOST", location.hostname)]));
 }
 
 const STATES: Record<string, string> = {

@@ -21,7 +21,7 @@ export interface Session {
   refused: number;
   /** What the streamer was told about the input. */
   advice: string[];
-  /** Programs, and what to type into them to go on air; `HOST` stands for this host. */
+  /** Programs, and what to type into them to go on air; `HOST` stands for this host, `PAGE` for its web address. */
   instructions: [program: string, text: string][];
 }
 
