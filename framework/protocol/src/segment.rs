@@ -46,8 +46,12 @@ impl PieceSize {
         }
     }
 
-    /// The smallest size that keeps a mean segment of `bytes` within 16 pieces.
+    /// The smallest size that keeps a mean segment of `bytes` within 16 pieces. One that fits into a single piece of 8 KiB is one:
+    /// half a second of sound, of which a second hash would be a good part.
     pub fn for_mean_segment(bytes: usize) -> Self {
+        if bytes > Self::Kib4.bytes() && bytes <= Self::Kib8.bytes() {
+            return Self::Kib8;
+        }
         [Self::Kib4, Self::Kib8].into_iter().find(|size| bytes <= size.bytes() * PIECES_MEAN_MAX).unwrap_or(Self::Kib16)
     }
 

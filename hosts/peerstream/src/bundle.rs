@@ -22,6 +22,8 @@ use peerstream_transport_webrtc as _;
 /// Solves the puzzle of a host that wants work, for [`crate::porter`].
 pub use peerstream_admission::work::solve as solve_puzzle;
 
+/// Writes a file that can be played at any moment, for [`crate::recording`].
+pub use peerstream_archive_file::{Sync, Tape};
 /// Plays a clip in memory, for [`crate::clip`].
 pub use peerstream_ingest_pipe::Pipe;
 /// Writes figures as Prometheus reads them, for [`crate::metrics`].
@@ -59,6 +61,7 @@ mod tests {
         "ingest/icecast",
         "ingest/pipe",
         "ingest/rtmp",
+        "ingest/whip",
     ];
 
     #[test]

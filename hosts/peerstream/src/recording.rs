@@ -4,8 +4,9 @@ use std::io;
 use std::path::PathBuf;
 
 use peerstream::protocol::segment::Init;
-use peerstream_archive_file::{Sync, Tape};
 use tracing::{error, info};
+
+use crate::bundle::{Sync, Tape};
 
 /// Writes to a tape. What is wrong with it is told, and never ends the watching.
 #[derive(Debug)]
