@@ -326,7 +326,9 @@ async fn ended(shared: &Shared, listen: SocketAddr, linger: Duration) -> Result<
             State::Ended => {
                 info!(%listen, seconds = linger.as_secs(), "input ended; serving on for late viewers, stop with Ctrl-C");
                 tokio::time::sleep(linger).await;
-                return Ok(());
+                if !shared.dashboard.closed.load(Relaxed) {
+                    return Ok(());
+                }
             }
             State::Failed(problem) if live => {
                 tracing::error!(problem, "input failed; serving on for late viewers");

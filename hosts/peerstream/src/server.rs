@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
-use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -113,6 +113,15 @@ pub fn router(shared: Arc<Shared>) -> Router {
 }
 
 async fn asset(method: Method, uri: Uri, request: Request) -> Response {
+    let mut response = file(method, &uri, &request);
+    if uri.path().starts_with("/dashboard") {
+        // Nobody is to be led to its buttons in a frame of theirs.
+        response.headers_mut().insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    }
+    response
+}
+
+fn file(method: Method, uri: &Uri, request: &Request) -> Response {
     match (method, assets::find(uri.path())) {
         (Method::GET | Method::HEAD, Some(asset)) => asset.respond(request.headers()),
         (_, Some(_)) => (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD")]).into_response(),

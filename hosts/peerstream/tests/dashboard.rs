@@ -47,6 +47,16 @@ fn a_broadcast_ends_and_begins_anew_with_the_config_as_it_is_then() {
 }
 
 #[test]
+fn the_health_of_the_input_is_told_in_metrics() {
+    let server = Server::demo(&[]);
+    until("two key frames have come in", || server.metric("peerstream_input_join_distance_ms") > 0);
+    assert!(server.metric("peerstream_input_units_total") >= server.metric("peerstream_input_join_points_total"));
+    assert!(server.metric("peerstream_input_bytes_total") > 1_000);
+    assert_eq!(server.metric("peerstream_input_oversized_total"), 0);
+    assert_eq!(server.metric("peerstream_nodes_relaying"), 0);
+}
+
+#[test]
 fn viewers_see_the_end_and_those_who_come_later_get_the_new_broadcast() {
     let folder = tempfile::tempdir().unwrap();
     let (server, _) = started(&folder);

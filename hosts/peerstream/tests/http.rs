@@ -66,10 +66,14 @@ fn health_and_metrics_answer() {
 #[test]
 fn any_page_may_read_what_the_player_needs() {
     let server = Server::data(&[]);
-    for path in ["/", "/api/v1/stream", "/api/v1/overlay", "/metrics", "/healthz", "/nothing"] {
-        let (head, _) = request(&server, "GET", path, &["origin: https://elsewhere.example"]);
-        check_header(&head, "access-control-allow-origin: *");
+    let from_elsewhere = |path| request(&server, "GET", path, &["origin: https://elsewhere.example"]).0;
+    for path in ["/", "/api/v1/stream", "/healthz", "/nothing"] {
+        check_header(&from_elsewhere(path), "access-control-allow-origin: *");
     }
+    for path in ["/api/v1/overlay", "/api/v1/plugins", "/metrics", "/api/v1/dashboard/session"] {
+        assert!(from_elsewhere(path).starts_with("http/1.1 401"), "{path}");
+    }
+    check_header(&from_elsewhere("/dashboard"), "x-frame-options: deny");
 }
 
 #[test]

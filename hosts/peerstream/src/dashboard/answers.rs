@@ -117,7 +117,7 @@ pub async fn session(State(shared): State<Arc<Shared>>, Extension(role): Extensi
         budget_mbps: shared.dashboard.budget_mbps,
         problem,
         link: owner.then(|| shared.dashboard.login.guest_token().to_owned()),
-        on_air: billing.on_air.filter(|_| owner),
+        on_air: billing.on_air.filter(|_| owner && *broadcast.state().borrow() == broadcast::State::Live),
         publications: billing.publications,
         refused: billing.refused,
         instructions: shared
