@@ -201,7 +201,9 @@ impl<V: Verifier> Node<V> {
         let idle = FEEDER_IDLE_MAX.max(Micros(self.latency.hop().0 * 4));
         let (now, moved, stripes) = (self.now, course.moved, course.stripes);
         for link in self.links.values() {
-            let fed = link.flow(stripes).fed;
+            let flow = link.flow(stripes);
+            // What the host sends makes all that comes over links a repeat.
+            let fed = if self.fallback.is_running() { flow.piece_at } else { flow.fed };
             let is_idle = now.since(fed) > idle && moved > fed + idle;
             if is_idle && self.reconciler.link(link.peer).feeds_me.meets(stripes) {
                 let state = self.reconciler.link_mut(link.peer);

@@ -93,10 +93,13 @@ impl<V: Verifier> Node<V> {
         if waited < patience && !self.nobody_has(position) && !self.window.is_evicted(position) {
             return None;
         }
+        let whole = self.window.from(position.next()).find(|(_, segment)| segment.is_complete()).map(|(seq, _)| seq);
         let resume = match stream.kind {
-            Kind::Media if !self.playout.bridges => self.window.join_point_from(position.next())?,
-            Kind::Media | Kind::Data => self.window.from(position.next()).find(|(_, segment)| segment.is_complete())?.0,
+            Kind::Media => whole.filter(|whole| self.can_bridge(position, *whole)),
+            Kind::Data => whole,
         };
+        let join_point = || self.window.join_point_from(position.next()).filter(|_| stream.kind == Kind::Media);
+        let resume = resume.or_else(join_point)?;
         Some((position, resume))
     }
 
@@ -119,18 +122,23 @@ impl<V: Verifier> Node<V> {
         }
     }
 
-    /// Remembers that playing goes on behind a hole without a jump, if that can be.
-    fn bridge_over(&mut self, from: Seq, to: Seq) {
+    /// Whether playing can go on at `to` without a jump, although the segments from `from` on are missing.
+    fn can_bridge(&self, from: Seq, to: Seq) -> bool {
         let whole = |seq: Seq| self.window.get(seq).filter(|segment| segment.is_complete());
         let before = from.0.checked_sub(1).map(Seq).and_then(whole);
-        let (Some(before), Some(after)) = (before, whole(to)) else { return };
+        let (Some(before), Some(after)) = (before, whole(to)) else { return false };
         let (before, after) = (&before.header.core, &after.header.core);
         let ended_us = before.pts_us.saturating_add(before.duration_us.into());
         let short = after.pts_us.saturating_sub(ended_us) <= BRIDGE_MAX_US;
         let alike = before.init == after.init && !after.flags.has(Flags::DISCONTINUITY);
-        if self.playout.bridges && short && alike {
+        self.playout.bridges && short && alike
+    }
+
+    /// Remembers that playing goes on behind a hole without a jump, if that can be.
+    fn bridge_over(&mut self, from: Seq, to: Seq) {
+        if self.can_bridge(from, to) {
             let bridges = &mut self.delivery.bridges;
-            bridges.push_back((before.seq, to));
+            bridges.push_back((Seq(from.0 - 1), to));
             bridges.drain(..bridges.len().saturating_sub(BRIDGES_MAX));
         }
     }
