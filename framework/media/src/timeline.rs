@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn an_input_that_begins_later_keeps_its_clock_from_there_on() {
         let mut line = Timeline::starting_at(60 * MICROS);
-        assert_eq!(place(&mut line, VIDEO, 20, 40), (60_020, None));
+        assert_eq!(place(&mut line, VIDEO, 500, 40), (60_500, None));
         assert_eq!(place(&mut line, AUDIO, 0, 20), (60_000, None));
         let mut line = Timeline::starting_at(60 * MICROS);
         assert_eq!(place(&mut line, VIDEO, 500_000, 40), (60_000, None), "a clock that counts from elsewhere");

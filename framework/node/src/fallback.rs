@@ -155,6 +155,7 @@ impl<V: Verifier> Node<V> {
         if !std::mem::take(&mut self.fallback.running) {
             return;
         }
+        self.fallback.ended = Some(self.now);
         let pause = Micros(PAUSE_FIRST.0 << self.fallback.vain.min(8)).min(PAUSE_MAX);
         // Many end at once, and should not all come back at once.
         self.fallback.not_before = self.now + Micros(pause.0 / 2 + self.chance.below(pause.0));

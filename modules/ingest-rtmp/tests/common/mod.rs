@@ -154,7 +154,8 @@ pub fn play(bytes: &[u8]) -> BTreeMap<u32, Vec<f64>> {
         "ffmpeg",
         &["-v", "warning", "-xerror", "-i"],
         file.path(),
-        &["-fps_mode", "passthrough", "-f", "null", "-"],
+        // In the ticks of the file: those of the frame rate are too coarse for what follows a pause.
+        &["-fps_mode", "passthrough", "-enc_time_base", "-1", "-f", "null", "-"],
     );
     assert_eq!(complaints, "", "ffmpeg complains");
     let entries = ["-v", "error", "-show_entries", "packet=stream_index,pts_time", "-of", "csv=p=0"];
