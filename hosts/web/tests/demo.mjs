@@ -58,7 +58,7 @@ async function startHost(config, command) {
     await stop();
     await rm(folder, { recursive: true, force: true });
   };
-  return { url, key: publisher, dashboard: () => dashboard, restart, stop, configure, close };
+  return { url, key: publisher, dashboard: () => dashboard, pid: () => child.pid, restart, stop, configure, close };
 }
 
 /** Waits until a host says what matches, and returns the match; fails when the host ends first. */

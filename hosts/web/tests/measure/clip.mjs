@@ -8,9 +8,9 @@ import { join } from "node:path";
 /** Frames per second; twenty pages decoding 30 of them saturate two cores, and then the machine is measured. */
 export const FPS = Number(process.env.FPS ?? 30);
 export const SECONDS = 20;
-const WIDTH = 640;
-const HEIGHT = 360;
-const STRIP = 16;
+export const WIDTH = 640;
+export const HEIGHT = 360;
+export const STRIP = 16;
 const BITS = 24;
 const BLOCK = Math.floor(WIDTH / BITS);
 
@@ -18,14 +18,19 @@ const BLOCK = Math.floor(WIDTH / BITS);
 const check = (frame) => ((frame & 255) + (frame >> 8) + 90) & 255;
 const code = (frame) => (frame * 256 + check(frame)) >>> 0;
 
+/** A row of grey that says a number of 16 bits. */
+export function bars(number) {
+  const row = Buffer.alloc(WIDTH, 16);
+  for (let bit = 0; bit < BITS; bit += 1) {
+    if ((code(number) >>> (BITS - 1 - bit)) & 1) row.fill(235, bit * BLOCK, (bit + 1) * BLOCK);
+  }
+  return row;
+}
+
 async function writeStrips(path) {
   const file = createWriteStream(path);
   for (let frame = 0; frame < FPS * SECONDS; frame += 1) {
-    const row = Buffer.alloc(WIDTH, 16);
-    for (let bit = 0; bit < BITS; bit += 1) {
-      if ((code(frame) >>> (BITS - 1 - bit)) & 1) row.fill(235, bit * BLOCK, (bit + 1) * BLOCK);
-    }
-    const strip = Buffer.concat(Array.from({ length: STRIP }, () => row));
+    const strip = Buffer.concat(Array.from({ length: STRIP }, () => bars(frame)));
     if (!file.write(strip)) await once(file, "drain");
   }
   file.end();
@@ -87,6 +92,39 @@ async function readInPage({ ms, fps, seconds, width, bits, block, middle }) {
       }
       if (performance.now() < ends) video.requestVideoFrameCallback(picture);
       else done(seen);
+    };
+    video.requestVideoFrameCallback(picture);
+  });
+}
+
+/**
+ * Reads the wall clock in the picture of a `camera` for `ms`: milliseconds from the moment a picture was made to the moment it is shown, and
+ * how many pictures were read and misread. The page is in front meanwhile.
+ */
+export async function glassToGlass(page, ms = 4_000) {
+  await page.bringToFront();
+  return page.evaluate(readClock, { ms, width: WIDTH, bits: BITS, block: BLOCK, middle: STRIP / 2 });
+}
+
+async function readClock({ ms, width, bits, block, middle }) {
+  const video = document.querySelector("peerstream-player").video;
+  const canvas = new OffscreenCanvas(width, 1);
+  const paint = canvas.getContext("2d", { willReadFrequently: true });
+  const seen = { lags: [], misread: 0, head: video.currentTime };
+  const begins = performance.now();
+  const check = (number) => ((number & 255) + (number >> 8) + 90) & 255;
+  return new Promise((done) => {
+    const picture = (now, { expectedDisplayTime }) => {
+      paint.drawImage(video, 0, middle, width, 1, 0, 0, width, 1);
+      const row = paint.getImageData(0, 0, width, 1).data;
+      let value = 0;
+      for (let bit = 0; bit < bits; bit += 1) value = value * 2 + (row[(bit * block + block / 2) * 4] > 128 ? 1 : 0);
+      const made = Math.floor(value / 256);
+      const shown = Math.round(performance.timeOrigin + (expectedDisplayTime ?? now)) % 65_536;
+      if (check(made) !== value % 256) seen.misread += 1;
+      else seen.lags.push((shown - made + 65_536) % 65_536);
+      if (performance.now() < begins + ms) return void video.requestVideoFrameCallback(picture);
+      done({ ...seen, advanced: (video.currentTime - seen.head) / ((performance.now() - begins) / 1000) });
     };
     video.requestVideoFrameCallback(picture);
   });

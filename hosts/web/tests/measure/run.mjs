@@ -1,6 +1,10 @@
 // Measures whole broadcasts with real pages. `node tests/measure/run.mjs SCENARIO [--pages N]`, scenarios below; prints JSON.
+import { readFileSync } from "node:fs";
+
 import { crash, firstFrameMs, lagMs, launch, missingProofs, openPages, status, until, untilLive, watch } from "../browser.mjs";
-import { FPS, readBars } from "./clip.mjs";
+import { camera } from "./camera.mjs";
+import { FPS, glassToGlass, readBars } from "./clip.mjs";
+import { startServe } from "../demo.mjs";
 import { pause, spread } from "./numbers.mjs";
 import { serve } from "./serve.mjs";
 
@@ -41,6 +45,11 @@ async function copies(host, pages, span_ms) {
     page_received_max: round(Math.max(...of("payload_received"))),
     page_overhead_of_stream_max: round(Math.max(...of("overhead_sent"))),
   };
+}
+
+/** Waits until somebody is on air. */
+async function untilOnAir(url) {
+  while ((await (await fetch(`${url}api/v1/stream`)).json()).state !== "live") await pause(100);
 }
 
 const round = (value) => Math.round(value * 10_000) / 10_000;
@@ -113,6 +122,38 @@ const scenarios = {
       report(await troubles(pages, before));
       report({ copies_over_20_s: await copies(host, pages, 20_000) });
     }),
+
+  /** A camera that is encoded live and published over RTMP: glass to glass by bar code, for `--minutes` on end. */
+  live: async () => {
+    const port = 20_000 + (process.pid % 10_000);
+    const config = `[ingest.rtmp]\nuse = "rtmp"\nconfig.listen = "127.0.0.1:${port}"\nconfig.key = "measured-here"\n`;
+    const host = await startServe(config);
+    const source = camera(`rtmp://127.0.0.1:${port}/live/measured-here`);
+    const browser = await launch({ viewport: { width: 400, height: 300 } });
+    try {
+      await untilOnAir(host.url);
+      const { pages, firstFrames } = await gather(browser.context, host.url);
+      await untilLive(pages);
+      report({ pages: PAGES, first_frame_ms: spread(firstFrames) });
+      await pause(10_000);
+      const before = await Promise.all(pages.map(status));
+      const rounds = Math.max(1, Math.round((Number(option("minutes", 1)) * 60) / (PAGES * 4)));
+      for (let round = 0; round < rounds; round += 1) {
+        const seen = [];
+        for (const page of pages) seen.push(await glassToGlass(page));
+        const lags = seen.flatMap((one) => one.lags);
+        if (round % 10 === 0 || round === rounds - 1) {
+          const misread = seen.reduce((sum, one) => sum + one.misread, 0);
+          const rss = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${host.pid()}/status`, "utf8"))?.[1]);
+          report({ round, glass_to_glass_ms: spread(lags), pictures: lags.length, misread, host_rss_kb: rss, ...(await troubles(pages, before)) });
+        }
+      }
+    } finally {
+      source.stop();
+      await browser.close();
+      await host.close();
+    }
+  },
 
   /** Five renderers crash, the first one among them, then one every three seconds, then both nodes of a dumbbell. */
   deaths: () =>
