@@ -168,7 +168,10 @@ impl Intake {
         };
         taken.await;
         drop(programme);
-        let results = running.join_all().await;
+        let mut results = Vec::new();
+        while let Some(result) = running.join_next().await {
+            results.push(result.unwrap_or_else(|_| Err(IngestError::Malformed("an input has panicked".into()))));
+        }
         let _ = self.source.produce(Production::End).await;
         self.state.send_replace(verdict(results));
         if let Some(plugins) = &self.plugins {

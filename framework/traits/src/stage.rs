@@ -145,6 +145,10 @@ impl Stage {
             billing.on_air = Some(publication.name);
             billing.publications += 1;
         });
+        if state.turn > 1 {
+            // What the last one played is not what this one plays. With a full queue the title stays until the next one.
+            let _ = self.events.try_send(IngestEvent::Title(String::new()));
+        }
         let turn = state.turn;
         Ok(OnAir { shared: self.shared.clone(), events: self.events.clone(), turn, start_us, ended })
     }
@@ -285,7 +289,10 @@ mod tests {
         drop(first);
         second.send(unit(2)).await.unwrap();
         assert_eq!(programme.billing().borrow().on_air.as_deref(), Some("two"));
-        assert_eq!([programme.next().await, programme.next().await], [Some(unit(0)), Some(unit(2))]);
+        let untitled = IngestEvent::Title(String::new());
+        for event in [unit(0), untitled, unit(2)] {
+            assert_eq!(programme.next().await, Some(event));
+        }
     }
 
     #[tokio::test(start_paused = true)]

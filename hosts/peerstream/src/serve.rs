@@ -125,11 +125,15 @@ fn is_piped() -> bool {
     }
 }
 
+/// A restart that failed, as a port is taken for example, is tried again after this pause.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// Broadcasts until the input ends or somebody wishes it; again and again as long as the streamer restarts it.
 async fn broadcast(setup: Setup, layers: MakeLayers, publisher: Publisher) -> Result<ExitCode, Failure> {
     let mut stop = std::pin::pin!(signals::stop());
     let mut door: Option<Door> = None;
     let mut next = Some(setup);
+    let mut restarted = false;
     while let Some(setup) = next.take() {
         let listen = setup.config.section::<Serve>("serve").listen;
         let open = match door.take_if(|door| door.wanted == listen) {
@@ -137,7 +141,18 @@ async fn broadcast(setup: Setup, layers: MakeLayers, publisher: Publisher) -> Re
             None => Door { wanted: listen, listener: server::bind(listen).await? },
         };
         let on = Stand { layers: &layers, publisher: &publisher, listener: &door.insert(open).listener };
-        next = on.broadcast(setup, stop.as_mut()).await?;
+        next = match on.broadcast(setup, stop.as_mut()).await {
+            Err(failure) if restarted => {
+                failure.report();
+                error!(seconds = AGAIN.as_secs(), "the broadcast could not begin again; trying once more");
+                tokio::select! {
+                    () = tokio::time::sleep(AGAIN) => Some(Setup::of(layers())?),
+                    () = stop.as_mut() => None,
+                }
+            }
+            following => following?,
+        };
+        restarted = true;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -33,6 +33,10 @@ use crate::{api, assets, control, entrance, fallback, health, metrics, takedown}
 
 /// A request's head must arrive, and an idle connection say something, within this time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// A request's body must arrive and its answer begin within this time; how long the answer lasts is not bounded.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// What was sent must be taken within this time: whoever has gone, or does not read, keeps no place.
+const TAKEN_TIMEOUT: Duration = Duration::from_secs(20);
 /// The pause after a connection could not be accepted, when the machine is out of files for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -133,7 +137,9 @@ fn file(method: Method, uri: &Uri, request: &Request) -> Response {
 /// are many of them.
 async fn common_headers(request: Request, next: Next) -> Response {
     const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
-    let mut response = next.run(request).await;
+    let Ok(mut response) = tokio::time::timeout(ANSWER_TIMEOUT, next.run(request)).await else {
+        return StatusCode::REQUEST_TIMEOUT.into_response();
+    };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return response;
     }
@@ -196,8 +202,17 @@ async fn accept(listener: &TcpListener, shared: &Shared, limits: &Limits, app: R
     }
 }
 
+/// Has the system end a connection whose other side is gone.
+fn end_when_gone(socket: &TcpStream) {
+    let socket = socket2::SockRef::from(socket);
+    let _ = socket.set_keepalive(true);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_user_timeout(Some(TAKEN_TIMEOUT));
+}
+
 async fn connection(socket: TcpStream, address: SocketAddr, app: Router) {
     let _ = socket.set_nodelay(true);
+    end_when_gone(&socket);
     let near = socket.local_addr().ok().and_then(|here| visitor::FromThisMachine::of(here, address));
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);

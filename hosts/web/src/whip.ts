@@ -84,12 +84,15 @@ export class Publisher {
 
   /** Sends the offer; the answer, or nothing if this publisher is over. */
   async #offer(sdp: string): Promise<string | null> {
+    if (this.#ended) return null;
     const { endpoint, key } = this.#options;
     const headers = { "Content-Type": "application/sdp", Authorization: `Bearer ${key}` };
     const response = await fetch(endpoint, { method: "POST", headers, body: sdp });
     const text = await response.text();
     if (response.status !== 201) {
-      if (response.status >= 500 || response.status === 429) throw new Error(text.trim());
+      // After a lost connection it may be this page's own publication that is still on air.
+      const passing = response.status >= 500 || response.status === 429 || (response.status === 409 && this.#wait > AGAIN_MS);
+      if (passing) throw new Error(text.trim());
       this.#finish("refused", text.trim() || `the host answers ${response.status}`);
       return null;
     }

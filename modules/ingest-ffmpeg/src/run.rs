@@ -64,7 +64,10 @@ pub(crate) struct Runner {
 
 impl Runner {
     pub(crate) fn new(config: Config, input: Input) -> Self {
-        let redactor = Redactor::new().hide(config.secret.reveal());
+        let mut redactor = Redactor::new().hide(config.secret.reveal());
+        if let Input::Url { url, .. } = &input {
+            redactor = redactor.hide(url);
+        }
         let shown = match &input {
             Input::Test => "test picture".into(),
             Input::File(path) => redactor.show(path).into_owned(),

@@ -9,10 +9,12 @@ use crate::session::Fault;
 
 /// The largest message, in bytes: the largest sample with what FLV puts before it.
 pub const MESSAGE_BYTES_MAX: usize = SAMPLE_BYTES_MAX + 64;
+/// The largest message of somebody who has not shown a key yet, in bytes.
+pub const COMMAND_BYTES_MAX: usize = 64 * 1024;
 /// Channels that may be in use; encoders use four or five.
 const CHANNELS_MAX: usize = 64;
-/// Bytes of unfinished messages of all channels.
-const UNFINISHED_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 1024 * 1024;
+/// Bytes of unfinished messages of all channels, besides one of the largest.
+const UNFINISHED_BYTES_MAX: usize = 1024 * 1024;
 /// The size of chunks until a side says otherwise, in bytes.
 const CHUNK_BYTES: usize = 128;
 /// The largest that a side may say, in bytes.
@@ -40,6 +42,8 @@ pub struct Reader {
     chunk_bytes: usize,
     channels: BTreeMap<u32, Channel>,
     unfinished_bytes: usize,
+    /// The largest message that is taken now, in bytes.
+    message_max: usize,
 }
 
 /// What the last header of a channel said, and the message that is coming.
@@ -73,7 +77,13 @@ struct Basic {
 
 impl Default for Reader {
     fn default() -> Self {
-        Self { buffer: BytesMut::new(), chunk_bytes: CHUNK_BYTES, channels: BTreeMap::new(), unfinished_bytes: 0 }
+        Self {
+            buffer: BytesMut::new(),
+            chunk_bytes: CHUNK_BYTES,
+            channels: BTreeMap::new(),
+            unfinished_bytes: 0,
+            message_max: COMMAND_BYTES_MAX,
+        }
     }
 }
 
@@ -81,6 +91,11 @@ impl Reader {
     /// Takes bytes in pieces of any size.
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
+    }
+
+    /// From now on messages may be as large as media: the other side has shown its key.
+    pub fn take_media(&mut self) {
+        self.message_max = MESSAGE_BYTES_MAX;
     }
 
     /// The other side's chunks have this size from now on, in bytes.
@@ -119,8 +134,8 @@ impl Reader {
         let open = basic.form == 3 && old.is_some_and(|channel| channel.open);
         let before = old.map(|channel| channel.head).unwrap_or_default();
         let Some((head, header_len)) = before.next(&basic, &self.buffer, open) else { return Ok(None) };
-        if head.len > MESSAGE_BYTES_MAX {
-            return Err(Fault::new(format!("a message of {} bytes, at most {MESSAGE_BYTES_MAX} expected", head.len)));
+        if head.len > self.message_max {
+            return Err(Fault::new(format!("a message of {} bytes, at most {} expected", head.len, self.message_max)));
         }
         let gathered = if open { old.map_or(0, |channel| channel.payload.len()) } else { 0 };
         let take = (head.len - gathered).min(self.chunk_bytes);
@@ -133,7 +148,7 @@ impl Reader {
         }
         let bytes = self.buffer.split_to(take);
         self.unfinished_bytes += take;
-        if self.unfinished_bytes > UNFINISHED_BYTES_MAX {
+        if self.unfinished_bytes > self.message_max + UNFINISHED_BYTES_MAX {
             return Err(Fault::new("too many messages have begun and not ended"));
         }
         let channel = self.channels.entry(basic.channel).or_default();
@@ -310,7 +325,7 @@ mod tests {
     #[test]
     fn many_unfinished_messages_and_many_channels_are_refused() {
         let begin = |channel: u8| {
-            let mut bytes = vec![channel, 0, 0, 0, 0x3e, 0, 0, 9, 1, 0, 0, 0];
+            let mut bytes = vec![channel, 0, 0, 0, 0, 0xe0, 0, 9, 1, 0, 0, 0];
             bytes.extend([1; 128]);
             bytes
         };
@@ -320,6 +335,10 @@ mod tests {
             (2..64).flat_map(begin).chain((0..9).flat_map(|n| [vec![0, n], begin(3)[1..].to_vec()].concat())).collect();
         assert!(read(&more, 999).unwrap_err().to_string().contains("64 channels"));
         let mut reader = Reader::default();
+        reader.push(&[2, 0, 0, 0, 0x3e, 0, 0, 9, 1, 0, 0, 0]);
+        assert!(reader.poll().unwrap_err().to_string().contains("at most 65536"), "before a key was shown");
+        let mut reader = Reader::default();
+        reader.take_media();
         reader.set_chunk_bytes(4_000_000).unwrap();
         for channel in 2..5 {
             reader.push(&[channel, 0, 0, 0, 0x3e, 0, 0, 9, 1, 0, 0, 0]);

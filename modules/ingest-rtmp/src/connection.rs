@@ -142,12 +142,17 @@ pub async fn serve(stream: TcpStream, from: SocketAddr, shared: &Shared, stage: 
         Ok(admitted) => admitted,
         Err(ended) => return Err(link.refuse(ended).await),
     };
-    link.session.accept()?;
-    link.flush().await?;
     let mut relay = Relay { shared, turn, air, pace: Pace::new(Duration::ZERO), began: Instant::now(), hurried: false };
     let mut publication = Publication::new(relay.air.start_us());
-    let result = relay.run(&mut link, &mut publication, &from_ip.to_string()).await;
+    let result = async {
+        link.session.accept()?;
+        link.flush().await?;
+        relay.run(&mut link, &mut publication, &from_ip.to_string()).await
+    }
+    .await;
     shared.hear(turn, None);
+    // Others may go on air while this one is told why it may not any more.
+    drop(relay);
     info!(%from, dropped = ?publication.dropped(), passed_over = link.session.dropped(), "encoder has gone");
     match result {
         Ok(()) => Ok(()),

@@ -155,6 +155,7 @@ impl Session {
     pub fn accept(&mut self) -> Result<(), Fault> {
         if self.state == State::Asking {
             self.state = State::Publishing;
+            self.reader.take_media();
             self.user_control(STREAM_BEGIN, &STREAM.to_be_bytes());
             self.status("status", "NetStream.Publish.Start", "on air");
         }

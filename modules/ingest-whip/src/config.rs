@@ -35,6 +35,8 @@ impl PluginConfig for Config {
             "key_frame_ms",
             &*format!("is {ms}, expected 500 to 10000 milliseconds"),
         );
+        let short = !self.key.is_empty() && self.key.reveal().len() < 8;
+        violations.push_if(short, "key", "is shorter than 8 characters");
         for address in self.advertise.iter().filter(|address| address.is_unspecified() || address.is_multicast()) {
             violations.push("advertise", format!("has {address}, expected an address that others can reach"));
         }

@@ -88,6 +88,16 @@ impl Connection {
     }
 }
 
+/// The stack keeps its sockets until it is told to close: also when an answer is not waited for to its end.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let peer = self.peer.clone();
+            runtime.spawn(async move { peer.close().await });
+        }
+    }
+}
+
 /// Asks for a key frame.
 pub(crate) async fn ask_for_key(track: &dyn TrackRemote, ssrc: u32) {
     let _ = track.write_rtcp(vec![Box::new(PictureLossIndication { sender_ssrc: 0, media_ssrc: ssrc })]).await;

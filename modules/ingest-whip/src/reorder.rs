@@ -34,7 +34,7 @@ impl<T> Default for Reorder<T> {
 }
 
 impl<T> Reorder<T> {
-    /// Takes a packet that arrives now. A number far from the others begins anew: the sender has started again.
+    /// Takes a packet that arrives now.
     pub fn push(&mut self, number: u16, packet: T, now: Duration) -> Vec<Ordered<T>> {
         let next = *self.next.get_or_insert(i64::from(number));
         // The nearest number with these 16 bits.

@@ -111,7 +111,7 @@ impl Web for Shared {
         let answer = match (request.method(), path.as_str()) {
             (&Method::OPTIONS, _) => said(StatusCode::NO_CONTENT, ""),
             (&Method::POST, "") => self.publish(from, &request).await,
-            (&Method::DELETE, name) if !name.is_empty() => self.end(name, request.headers()),
+            (&Method::DELETE, name) if !name.is_empty() => self.end(from, name, request.headers()).await,
             (&Method::PATCH, name) if !name.is_empty() => {
                 said(StatusCode::METHOD_NOT_ALLOWED, "all addresses are in the offer and the answer\n")
             }
@@ -188,10 +188,10 @@ impl Shared {
         (id, leave)
     }
 
-    fn end(&self, id: &str, headers: &HeaderMap) -> Answer {
+    async fn end(&self, from: IpAddr, id: &str, headers: &HeaderMap) -> Answer {
         let knows = self.stage.get().is_some_and(|stage| self.knows(stage, headers));
         if !knows {
-            return said(StatusCode::UNAUTHORIZED, "the stream key is missing or wrong\n");
+            return self.refuse_key(from).await;
         }
         let sessions = self.sessions();
         match sessions.iter().find(|(name, _)| name == id) {

@@ -72,6 +72,11 @@ struct Said {
     stalls: u64,
 }
 
+/// A node can have received no more between two looks than this, and twice what was produced meanwhile; in bytes.
+const RECEIVED_AT_ONCE_MAX: u64 = 64 * 1024 * 1024;
+/// Segments, and stalls, that a node can have had between two looks.
+const SEGMENTS_MAX: u64 = 1_000;
+
 /// Adds up.
 #[derive(Default)]
 pub struct Tally {
@@ -97,15 +102,22 @@ impl Said {
 impl Tally {
     /// Takes a look at all members, at so many seconds since the start. `produced` and `sent` are the source's own.
     pub fn look(&mut self, overview: &Overview, produced: u64, sent: u64, now_s: f64) -> Rates {
+        // A window of the stream may come at once, and what was produced since.
+        let most = RECEIVED_AT_ONCE_MAX + 2 * produced.saturating_sub(self.totals.produced);
         let mut said = HashMap::with_capacity(overview.nodes.len());
         for node in overview.nodes.iter().filter(|node| node.role != Role::Source) {
             let (now, before) = (Said::of(node), self.said.get(&node.id).copied().unwrap_or_default());
             // A node that begins anew counts from zero.
             let grown = |now: u64, before: u64| if now >= before { now - before } else { now };
-            self.totals.received += grown(now.received, before.received);
-            self.totals.delivered += grown(now.delivered, before.delivered);
-            self.totals.skipped += grown(now.skipped, before.skipped);
-            self.totals.stalls += grown(now.stalls, before.stalls);
+            let add = |total: &mut u64, now, before, most: u64| {
+                *total = total.saturating_add(grown(now, before).min(most));
+            };
+            let totals = &mut self.totals;
+            // What a node says of itself counts for no more than it could be: nobody falsifies the sums.
+            add(&mut totals.received, now.received, before.received, most);
+            add(&mut totals.delivered, now.delivered, before.delivered, SEGMENTS_MAX);
+            add(&mut totals.skipped, now.skipped, before.skipped, SEGMENTS_MAX);
+            add(&mut totals.stalls, now.stalls, before.stalls, SEGMENTS_MAX);
             said.insert(node.id, now);
         }
         self.said = said;
@@ -126,13 +138,14 @@ impl Tally {
             let seconds = (now_s - at).max(0.001);
             if now_s > *at { (now.saturating_sub(then) as f64 * 8.0 / seconds) as u64 } else { 0 }
         };
-        let (delivered, skipped) = (now.delivered - oldest.delivered, now.skipped - oldest.skipped);
+        let delivered = now.delivered.saturating_sub(oldest.delivered);
+        let skipped = now.skipped.saturating_sub(oldest.skipped);
         Rates {
             stream_bps: per_second(now.produced, then.produced),
             sent_bps: per_second(now.sent, then.sent),
             server_bps: per_second(now.received, then.received),
             skipped: (delivered + skipped > 0).then(|| skipped as f64 / (delivered + skipped) as f64),
-            stalls: now.stalls - oldest.stalls,
+            stalls: now.stalls.saturating_sub(oldest.stalls),
         }
     }
 

@@ -48,6 +48,7 @@ async function choose(name: keyof typeof sources): Promise<void> {
     const chosen = await open(name);
     for (const track of stream?.getTracks() ?? []) track.stop();
     stream = chosen;
+    for (const track of chosen.getTracks()) track.addEventListener("ended", () => stream === chosen && onCaptureEnd());
     preview.srcObject = chosen;
     for (const [other, button] of Object.entries(sources)) button.setAttribute("aria-pressed", String(other === name));
     go.disabled = false;
@@ -55,6 +56,13 @@ async function choose(name: keyof typeof sources): Promise<void> {
   } catch (error) {
     say("refused", `The browser gives nothing: ${(error as Error).message}`);
   }
+}
+
+/** The camera was unplugged, or the browser was told to stop sharing. */
+function onCaptureEnd(): void {
+  publisher?.end();
+  go.disabled = true;
+  say("ended", "What was shown has ended. Choose again.");
 }
 
 function open(name: keyof typeof sources): Promise<MediaStream> {
