@@ -27,6 +27,8 @@ export function camera(url, { kbps = 1_500, sound = false } = {}) {
       const picture = Buffer.from(stdout.subarray(at, at + FRAME_BYTES));
       const row = bars(Date.now() % 65_536);
       for (let y = 0; y < STRIP; y += 1) row.copy(picture, y * WIDTH);
+      // Grey: the colours below would tint the bars.
+      for (const plane of [WIDTH * HEIGHT, (WIDTH * HEIGHT * 5) / 4]) picture.fill(128, plane, plane + (WIDTH * STRIP) / 4);
       encoder.stdin.write(picture);
     }
   }, 2);
