@@ -27,6 +27,12 @@ impl Secret {
         &self.0
     }
 
+    /// Whether this is what somebody shows, in a time that does not tell where the two differ. An empty secret is nobody's.
+    pub fn is(&self, shown: &[u8]) -> bool {
+        let differences = shown.iter().zip(self.0.as_bytes()).fold(0, |all, (a, b)| all | (a ^ b));
+        !self.is_empty() && shown.len() == self.0.len() && std::hint::black_box(differences) == 0
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -63,6 +69,13 @@ impl JsonSchema for Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_compared_as_a_whole_and_an_empty_one_is_nobodys() {
+        let secret = Secret::new("abc");
+        assert!(secret.is(b"abc"));
+        assert!(!secret.is(b"ab") && !secret.is(b"abd") && !secret.is(b"abc ") && !Secret::default().is(b""));
+    }
 
     #[test]
     fn a_secret_is_never_shown() {
