@@ -107,7 +107,7 @@ export async function glassToGlass(page, ms = 4_000) {
 }
 
 async function readClock({ ms, width, bits, block, middle }) {
-  const video = document.querySelector("peerstream-player").video;
+  const video = document.querySelector("peerstream-player")?.video ?? document.querySelector("video");
   const canvas = new OffscreenCanvas(width, 1);
   const paint = canvas.getContext("2d", { willReadFrequently: true });
   const seen = { lags: [], misread: 0, head: video.currentTime };

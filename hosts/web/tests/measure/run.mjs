@@ -1,12 +1,15 @@
 // Measures whole broadcasts with real pages. `node tests/measure/run.mjs SCENARIO [--pages N]`, scenarios below; prints JSON.
+import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 
 import { crash, firstFrameMs, lagMs, launch, missingProofs, openPages, status, until, untilLive, watch } from "../browser.mjs";
 import { camera } from "./camera.mjs";
 import { FPS, glassToGlass, readBars } from "./clip.mjs";
 import { startServe } from "../demo.mjs";
+import { residentMb } from "./memory.mjs";
 import { pause, spread } from "./numbers.mjs";
-import { serve } from "./serve.mjs";
+import { soundAfterPicture, startFfmpeg, startObs } from "./encoders.mjs";
+import { metrics, serve } from "./serve.mjs";
 
 const option = (name, otherwise) => {
   const at = process.argv.indexOf(`--${name}`);
@@ -84,6 +87,16 @@ const longestFreeze = (page) => page.evaluate(() => globalThis.freezeWatch.longe
 const restartFreezeWatch = (page) =>
   page.evaluate(() => Object.assign(globalThis.freezeWatch, { longest: 0, last: performance.now() }));
 
+/** Runs in a page: an element is tapped only once, by its player's picture of the sound or by `watch`. */
+function shareSound() {
+  const tap = AudioContext.prototype.createMediaElementSource;
+  AudioContext.prototype.createMediaElementSource = function (element) {
+    const source = tap.call(this, element);
+    Object.assign(element, { audioForTests: this, sourceForTests: source });
+    return source;
+  };
+}
+
 async function withPages(body, options = {}) {
   const host = await serve(options);
   const browser = await launch({ viewport: { width: 400, height: 300 } });
@@ -151,6 +164,88 @@ const scenarios = {
     } finally {
       source.stop();
       await browser.close();
+      await host.close();
+    }
+  },
+
+  /** Sound alone, Opus at 96 kbit/s from a source client: heard in all pages, how late, and what headers and signatures add. */
+  music: async () => {
+    const port = 20_000 + (process.pid % 10_000);
+    const host = await startServe(`[ingest.icecast]\nuse = "icecast"\nconfig.listen = "127.0.0.1:${port}"\nconfig.password = "measured-here"\n`);
+    const tone = ["-re", "-f", "lavfi", "-i", "sine=f=440:b=4:r=48000", "-ac", "2", "-c:a", "libopus", "-b:a", "96k"];
+    const place = ["-page_duration", "100000", "-f", "ogg", `icecast://source:measured-here@127.0.0.1:${port}/live`];
+    const source = spawn("ffmpeg", ["-nostdin", "-v", "error", ...tone, ...place], { stdio: ["ignore", "ignore", "inherit"] });
+    const browser = await launch({ viewport: { width: 400, height: 300 } });
+    await browser.context.addInitScript(shareSound);
+    try {
+      await untilOnAir(host.url);
+      const pages = [];
+      for (let index = 0; index < PAGES; index += 1) {
+        pages.push(...(await openPages(browser.context, host.url, 1)));
+        await pause(500);
+      }
+      await untilLive(pages, { timeout_ms: 60_000 });
+      await pause(5_000);
+      const before = await Promise.all(pages.map(status));
+      const heard = [];
+      for (const page of pages) heard.push(await watch(page, { ms: 1_500 }));
+      const hears = ({ loudness, peak_hz }) => loudness > 0.02 && Math.abs(peak_hz - 440) < 40;
+      report({ pages: PAGES, heard: heard.filter(hears).length, loudness_min: round(Math.min(...heard.map(({ loudness }) => loudness))) });
+      report({ lag_ms: spread((await Promise.all(pages.map(status))).map(({ lag_ms }) => lag_ms)), ...(await troubles(pages, before)) });
+      report({ copies_over_20_s: await copies({ metrics: () => metrics(host.url) }, pages, 20_000) });
+    } finally {
+      source.kill("SIGKILL");
+      await browser.close();
+      await host.close();
+    }
+  },
+
+  /**
+   * A real OBS, or ffmpeg with `--encoder ffmpeg`, publishes over RTMP to a page in Chromium and one in Firefox for `--minutes`: stalls,
+   * lag, memory each minute; then from a recording of it how far sound and picture are apart in the first minute and in the last.
+   */
+  hour: async () => {
+    const { launchFirefox } = await import("../firefox.mjs");
+    const port = 20_000 + (process.pid % 10_000);
+    const tape = `/tmp/peerstream-obs-${process.pid}.mp4`;
+    const input = `[ingest.rtmp]\nuse = "rtmp"\nconfig.listen = "127.0.0.1:${port}"\nconfig.key = "measured-here"\n`;
+    const host = await startServe(`${input}[archive.tape]\nuse = "file"\nconfig.path = "${tape}"\n`);
+    const start = option("encoder", "obs") === "obs" ? startObs : startFfmpeg;
+    const encoder = await start(`rtmp://127.0.0.1:${port}/live`, "measured-here");
+    const browser = await launch({ viewport: { width: 700, height: 500 } });
+    const firefox = await launchFirefox();
+    try {
+      await untilOnAir(host.url);
+      const { pages: [chromium] } = await gather(browser.context, host.url, 1);
+      const fox = await firefox.open(host.url);
+      await untilLive([chromium]);
+      await firefox.untilLive(fox);
+      await pause(20_000);
+      const pages = { chromium, firefox: fox };
+      const before = { chromium: await status(chromium), firefox: await firefox.status(fox) };
+      const began = Date.now();
+      const minutes = Number(option("minutes", 60));
+      for (let minute = 0; minute < minutes; minute += 1) {
+        await pause(began + (minute + 1) * 60_000 - Date.now());
+        const seen = { minute: minute + 1, ...residentMb(host.pid()) };
+        for (const [name, page] of Object.entries(pages)) {
+          const now = await status(page);
+          const grown = (figure) => now.figures[figure] - before[name].figures[figure];
+          const shown = await page.evaluate(() => {
+            const video = document.querySelector("peerstream-player").video;
+            const { totalVideoFrames, droppedVideoFrames } = video.getVideoPlaybackQuality();
+            return { position_s: video.currentTime, frames: totalVideoFrames, dropped: droppedVideoFrames };
+          });
+          seen[name] = { ...shown, lag_ms: now.lag_ms, stalls: grown("stalls"), skipped: grown("skipped"), fed_by: now.feeders.length };
+        }
+        report(seen);
+      }
+      await encoder.stop();
+      await pause(3_000);
+      report({ sound_after_picture: { first: soundAfterPicture(tape, 10), last: soundAfterPicture(tape, minutes * 60 - 65) } });
+    } finally {
+      await encoder.stop();
+      await Promise.all([browser.close(), firefox.close()]);
       await host.close();
     }
   },

@@ -31,7 +31,7 @@ export async function serve({ listen = "127.0.0.1:0" } = {}) {
     },
     pid: () => child.pid,
     overlay: async () => (await fetch(`${url}api/v1/overlay`)).json(),
-    metrics: async () => parseMetrics(await (await fetch(`${url}metrics`)).text()),
+    metrics: () => metrics(url),
     restart: async () => {
       await stop();
       await start(listen.replace(/:\d+$/, `:${new URL(url).port}`));
@@ -43,10 +43,9 @@ export async function serve({ listen = "127.0.0.1:0" } = {}) {
   };
 }
 
-const parseMetrics = (text) =>
-  Object.fromEntries(
-    text
-      .split("\n")
-      .filter((line) => line && !line.startsWith("#"))
-      .map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]),
-  );
+/** The figures of a host, by their names with labels. */
+export async function metrics(url) {
+  const text = await (await fetch(`${url}metrics`)).text();
+  const lines = text.split("\n").filter((line) => line && !line.startsWith("#"));
+  return Object.fromEntries(lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]));
+}
