@@ -3,6 +3,21 @@ import { build } from "esbuild";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+/** `worker:./file.ts` is the text of a script for a Worker, with all that it imports. */
+export const workers = {
+  name: "workers",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^worker:/ }, ({ path, resolveDir }) => ({
+      path: join(resolveDir, path.slice("worker:".length)),
+      namespace: "worker",
+    }));
+    onLoad({ filter: /.*/, namespace: "worker" }, async ({ path }) => ({
+      contents: await bundle(path, { format: "iife" }),
+      loader: "text",
+    }));
+  },
+};
+
 const OPTIONS = {
   bundle: true,
   minify: true,
@@ -12,6 +27,7 @@ const OPTIONS = {
   legalComments: "none",
   logLevel: "warning",
   loader: { ".css": "text" },
+  plugins: [workers],
 };
 
 /** Bundles the player element. The module's address carries its hash, so that no cache mixes two builds. */

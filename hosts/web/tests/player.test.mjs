@@ -252,7 +252,7 @@ test("sound without pictures is played, and drawn", options, async (t) => {
   assert.equal(await page.locator(".full").isVisible(), false, "there is nothing to fill a screen with");
 });
 
-/** Lets the pieces of some segments never come, however often the node asks for them. */
+/** Lets the pieces of some segments never come to a node on the page's thread, however often it asks for them. */
 function losing() {
   const { instantiate } = WebAssembly;
   globalThis.lost = [Infinity, Infinity];
@@ -273,7 +273,7 @@ async function afterLoss(page, count = 3) {
   await untilLive([page]);
   await page.waitForTimeout(3_000);
   const before = await status(page);
-  await page.evaluate(([next, count]) => (globalThis.lost = [next + 5, next + 5 + count]), [before.figures.next, count]);
+  await page.evaluate(([next, count]) => (globalThis.lost = [next + 10, next + 10 + count]), [before.figures.next, count]);
   await until(page, "behind the hole", ({ figures }) => figures.skipped >= before.figures.skipped + count);
   const ranges = await page.evaluate(() => document.querySelector("peerstream-player").video.buffered.length);
   await page.waitForTimeout(4_000);
@@ -284,15 +284,15 @@ async function afterLoss(page, count = 3) {
 }
 
 test("a lost segment is bridged over: no hole in the buffer, no restart, and little is skipped", options, async (t) => {
-  const bridged = await afterLoss(await embedded(t, { fallback: "off" }, { init: losing }));
+  const bridged = await afterLoss(await embedded(t, { fallback: "off", worker: "off" }, { init: losing }));
   assert.deepEqual([bridged.ranges, bridged.error, bridged.restarts, bridged.state], [1, null, 0, "live"]);
-  const jumped = await afterLoss(await embedded(t, { fallback: "off", bridging: "off" }, { init: losing }));
+  const jumped = await afterLoss(await embedded(t, { fallback: "off", bridging: "off", worker: "off" }, { init: losing }));
   assert.deepEqual([jumped.error, jumped.restarts, jumped.state], [null, 0, "live"]);
   t.diagnostic(`skipped ${bridged.skipped} segments with bridges, ${jumped.skipped} without; ranges ${bridged.ranges} and ${jumped.ranges}`);
 });
 
 test("a hole of seconds, as a publisher that was away leaves it, is jumped over once, to the live edge", options, async (t) => {
-  const seen = await afterLoss(await embedded(t, { fallback: "off" }, { init: losing }), 50);
+  const seen = await afterLoss(await embedded(t, { fallback: "off", worker: "off" }, { init: losing }), 50);
   assert.deepEqual([seen.error, seen.restarts, seen.state], [null, 0, "live"]);
   assert.ok(seen.skipped >= 50, `${seen.skipped} segments skipped`);
   assert.ok(seen.seeks >= 1 && seen.seeks <= 2, `${seen.seeks} seeks: ${JSON.stringify(seen)}`);
