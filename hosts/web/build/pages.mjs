@@ -40,14 +40,15 @@ export async function buildScript(here, dist, version) {
   });
 }
 
-/** Writes the pages with their styles and scripts inside. */
-export async function buildPages(here, dist) {
+/** Writes the pages with their styles and scripts inside; the module begins to come before the script that asks for it. */
+export async function buildPages(here, dist, version) {
   const icon = readFileSync(join(here, "src/pages/icon.svg"), "utf8").replaceAll("\n", "");
   for (const page of ["index", "dashboard", "live"]) {
     const html = readFileSync(join(here, `src/pages/${page}.html`), "utf8");
     const style = await bundle(join(here, `src/pages/${page}.css`), { loader: { ".css": "css" } });
     const script = await bundle(join(here, `src/pages/${page}.ts`), {});
     const filled = html
+      .replace("WASM_VERSION", version)
       .replace("ICON", () => `data:image/svg+xml,${encodeURIComponent(icon)}`)
       .replace("/* STYLE */", () => style.trim())
       .replace("/* SCRIPT */", () => script.trim());

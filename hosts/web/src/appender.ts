@@ -31,7 +31,8 @@ interface Source {
   queue: AppendQueue | null;
   early: Uint8Array[];
   earlyBytes: number;
-  mime: string;
+  /** Nothing while it is not known what is to be played. */
+  mime: string | null;
 }
 
 const Media = (self as { ManagedMediaSource?: typeof MediaSource }).ManagedMediaSource ?? self.MediaSource;
@@ -69,12 +70,17 @@ export class Appender {
     return source?.buffer && source.media.readyState !== "closed" ? source.buffer.buffered : null;
   }
 
+  /** Has the element open a source before there is anything for it, so that the first picture does not wait for that. */
+  prepare(): void {
+    if (Media) this.#source ??= this.#make(null);
+  }
+
   /** A new broadcast: what was appended is forgotten. */
   begin(): void {
     this.#init = null;
     this.#stopped = this.#ending = false;
     this.counters.restarts = 0;
-    this.close();
+    if (this.#source?.mime !== null) this.close();
   }
 
   /** The codec header for what follows. */
@@ -83,15 +89,16 @@ export class Appender {
     this.#init = { mime, header };
     if (!isSupported(mime)) return this.#refuse(mime);
     this.#stopped = false;
-    if (!this.#source) return this.#open(mime);
-    if (this.#source.mime !== mime) this.#source.queue?.changeType(mime);
-    this.#source.mime = mime;
+    const source = (this.#source ??= this.#make(mime));
+    if (source.mime !== mime) source.queue?.changeType(mime);
+    source.mime = mime;
     this.#push(header);
+    this.#fill(source);
   }
 
   /** A whole segment. */
   deliver(segment: Uint8Array): void {
-    if (this.#stopped || !this.#source) return;
+    if (this.#stopped || !this.#source?.mime) return;
     this.counters.appended += 1;
     this.#push(segment);
   }
@@ -109,7 +116,10 @@ export class Appender {
     this.counters.restarts += 1;
     console.warn(`peerstream: player starts anew: ${reason}`);
     this.#events.restarted(reason);
-    if (this.#init && this.counters.restarts <= RESTARTS_MAX) return this.#open(this.#init.mime);
+    if (this.#init && this.counters.restarts <= RESTARTS_MAX) {
+      this.#source = this.#make(this.#init.mime);
+      return this.#push(this.#init.header);
+    }
     this.#stopped = true;
     this.#events.failed(reason);
   }
@@ -119,19 +129,19 @@ export class Appender {
     this.#source = null;
   }
 
-  #open(mime: string): void {
+  /** A new source; it fills itself once the element has opened it and its type is known. */
+  #make(mime: string | null): Source {
     const media = new Media();
     const source: Source = { media, buffer: null, queue: null, early: [], earlyBytes: 0, mime };
-    this.#source = source;
-    media.addEventListener("sourceopen", () => this.#opened(source), { once: true });
-    this.#push(this.#init?.header ?? new Uint8Array());
+    media.addEventListener("sourceopen", () => this.#fill(source), { once: true });
     // In a Worker a source has a handle, which goes to the page.
     const { handle } = media as { handle?: MediaSourceHandle };
     this.#events.attach(typeof document === "undefined" && handle ? handle : media);
+    return source;
   }
 
-  #opened(source: Source): void {
-    if (this.#source !== source) return;
+  #fill(source: Source): void {
+    if (this.#source !== source || source.queue || source.mime === null || source.media.readyState !== "open") return;
     try {
       const buffer = (source.buffer = source.media.addSourceBuffer(source.mime));
       const queue = new AppendQueue(buffer, this.#head, (reason) => this.restart(reason));

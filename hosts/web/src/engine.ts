@@ -120,6 +120,9 @@ export class Engine implements Orders {
   /** Loads the module and starts the node. */
   async start(): Promise<void> {
     try {
+      const { endpoints, admission } = this.#options;
+      this.#control = new Control(endpoints, this.#ground.clock, admission, this.#controlEvents());
+      this.#control.prepare();
       const core = await this.#ground.load();
       if (!this.#closed) this.#begin(core);
     } catch (error) {
@@ -271,8 +274,7 @@ export class Engine implements Orders {
 
   #begin(core: Core): void {
     this.#core = core;
-    const { endpoints, publisher, admission, capacity } = this.#options;
-    this.#control = new Control(endpoints, this.#ground.clock, admission, this.#controlEvents());
+    const { endpoints, publisher, capacity } = this.#options;
     const { clock, peers } = this.#ground;
     this.#links = new Links({ clock, signals: core, peers, events: this.#linkEvents() });
     const seed = crypto.getRandomValues(new Uint8Array(32));

@@ -61,9 +61,8 @@ export class Player {
     return this.#seeks;
   }
 
-  /** A new broadcast: its source follows; the last picture of the one before stays until then. */
+  /** A new broadcast: its source follows, if it is not there yet; the last picture of the one before stays until then. */
   begin(): void {
-    this.#attached = false;
     this.#rate = 1;
   }
 

@@ -126,6 +126,7 @@ export class Station implements StationCalls {
     if (expected) admission.expect(expected.endpoint, expected.required);
     this.#engine = new Engine({ ...engine, admission }, { ...this.#ground, peers: this.#page }, this.#engineEvents());
     this.#beat = this.#ground.clock.every(SNAPSHOT_MS, () => this.#tellSnapshot());
+    this.#appender.prepare();
     void this.#engine.start();
   }
 
