@@ -10,6 +10,7 @@ import type { Action } from "./keys.ts";
 import { type Notice, Panel } from "./panel.ts";
 import { Peers } from "./peers.ts";
 import { Player, type PlayerEvents } from "./player.ts";
+import { type Policy, policyOf } from "./policy.ts";
 import { watchSleep } from "./sleep.ts";
 import type { PageCalls } from "./station.ts";
 import { type ElementStatus, NO_NODE, type PlayerStatus, stateOf, type Verdict } from "./status.ts";
@@ -319,9 +320,9 @@ export class PeerstreamPlayer extends HTMLElement {
 
   /** Copies that the page's upload cap has room for; nothing without a cap. */
   #copies(): number | null {
-    const cap = Number(this.getAttribute("upload-mbps") ?? NaN);
+    const { upload_mbps } = this.#policy();
     const rate = Math.max(this.#facts?.bits_per_second ?? 0, this.#rate.bits_per_second ?? 0);
-    return cap >= 0 ? copiesWithin(cap, rate || null) : null;
+    return upload_mbps === null ? null : copiesWithin(upload_mbps, rate || null);
   }
 
   /** Why the page does not relay just now; nothing when it does. */
@@ -331,7 +332,7 @@ export class PeerstreamPlayer extends HTMLElement {
     const reason = reasonNot({
       ...now,
       off: !this.#wantsToRelay(),
-      meteredAllowed: this.getAttribute("metered") === "relay",
+      meteredAllowed: this.#policy().metered,
       copies,
       linkless: this.#isLinkless(),
     });
@@ -340,10 +341,15 @@ export class PeerstreamPlayer extends HTMLElement {
     return reason ?? (grown ? "cap" : null);
   }
 
-  /** The viewer's word, and without one what the page says. */
+  /** What page and host say about relaying. */
+  #policy(): Policy {
+    return policyOf((name) => this.getAttribute(name), this.#facts?.player);
+  }
+
+  /** The viewer's word, and without one what page and host say. */
   #wantsToRelay(): boolean {
     const said = choice();
-    return said === null ? this.getAttribute("relay") !== "off" && this.getAttribute("consent") !== "ask" : said === "on";
+    return said === null ? this.getAttribute("relay") !== "off" && this.#policy().consent !== "ask" : said === "on";
   }
 
   #setRelay(on: boolean): void {
@@ -503,9 +509,9 @@ export class PeerstreamPlayer extends HTMLElement {
   }
 
   #notice(): Notice {
-    const asks = this.getAttribute("consent") === "ask" && choice() === null;
-    const link = this.getAttribute("notice-href");
-    return { text: this.getAttribute("notice"), link: link === null ? null : webUrl(link), asks };
+    const { consent, notice, href } = this.#policy();
+    const asks = consent === "ask" && choice() === null;
+    return { text: notice, link: href === null ? null : webUrl(href), asks, silent: consent === "silent" };
   }
 
   #render(): void {

@@ -30,8 +30,8 @@ after(async () => {
   await demo?.close();
 });
 
-async function embedded(t, attributes, { headers, style, init, context = browser.context } = {}) {
-  const site = await startSite({ src: demo.url, ...attributes }, { headers, style });
+async function embedded(t, attributes, { headers, style, inside, init, context = browser.context } = {}) {
+  const site = await startSite({ src: demo.url, ...attributes }, { headers, style, inside });
   t.after(site.close);
   const page = await context.newPage();
   page.errors = [];
@@ -86,6 +86,43 @@ test("everything can be done with the keyboard, and the live edge is one key awa
   await page.getByRole("button", { name: "Play", exact: true }).click();
   await untilMedia(page, "playing", ({ paused }) => !paused);
   assert.deepEqual(page.errors, []);
+});
+
+test("Picture-in-Picture opens and closes with a key and with its button, and plays on meanwhile", options, async (t) => {
+  const page = await embedded(t, {});
+  await untilLive([page]);
+  const open = (wanted) => page.waitForFunction((wanted) => (document.pictureInPictureElement !== null) === wanted, wanted);
+  await page.locator(".screen").focus();
+  await page.keyboard.press("i");
+  await open(true);
+  const { currentTime } = await media(page);
+  await untilMedia(page, "playing on", (now) => now.currentTime > currentTime + 0.5 && !now.paused);
+  await page.getByRole("button", { name: "Picture-in-Picture" }).click();
+  await open(false);
+  assert.equal((await status(page)).state, "live");
+  assert.deepEqual(page.errors, []);
+});
+
+test("a captions track in the element is shown and hidden, and has a button only where there is one", options, async (t) => {
+  const cues = encodeURIComponent("WEBVTT\n\n00:00:00.000 --> 99:00:00.000\nWords for the deaf\n");
+  const inside = `<track kind="captions" srclang="en" label="English" src="data:text/vtt,${cues}">`;
+  const page = await embedded(t, {}, { inside });
+  await untilLive([page]);
+  const shown = (text) =>
+    page.waitForFunction((text) => {
+      const [track] = document.querySelector("peerstream-player").video.textTracks;
+      const words = track.mode === "showing" ? [...(track.activeCues ?? [])].map((cue) => cue.text).join() : "";
+      return words === text;
+    }, text);
+  await shown("");
+  await page.locator(".screen").focus();
+  await page.keyboard.press("c");
+  await shown("Words for the deaf");
+  await page.getByRole("button", { name: "captions" }).click();
+  await shown("");
+  const bare = await embedded(t, {});
+  await untilLive([bare]);
+  assert.equal(await bare.getByRole("button", { name: "captions" }).count(), 0);
 });
 
 test("axe finds nothing to complain about, in light and in dark", options, async (t) => {
