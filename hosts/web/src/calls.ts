@@ -32,7 +32,7 @@ const HANDED_OVER = ["RTCDataChannel", "MediaSourceHandle"];
 
 function isHandedOver(value: unknown): value is Transferable {
   return HANDED_OVER.some((name) => {
-    const kind = (self as unknown as Record<string, unknown>)[name];
+    const kind = (globalThis as unknown as Record<string, unknown>)[name];
     return typeof kind === "function" && value instanceof kind;
   });
 }
