@@ -1,6 +1,6 @@
 // Where a station runs: in a Worker, so that a busy page neither stalls nor starves those it feeds, or else in the page.
 
-import { answer, remote } from "./calls.ts";
+import { connect } from "./calls.ts";
 import { type Cancel, pageClock } from "./clock.ts";
 import { compile, loadCore } from "./load.ts";
 import { type PageCalls, type Snapshot, Station, type StationCalls } from "./station.ts";
@@ -16,14 +16,8 @@ export interface WorkerPageCalls extends PageCalls {
   ready(): void;
   /** The browser lets it do too little. */
   unable(): void;
-  /** It needs the node's module. */
-  wantModule(): void;
-}
-
-/** What a Worker is told besides what a station is told. */
-export interface WorkerCalls extends StationCalls {
-  module(module: WebAssembly.Module): void;
-  noModule(reason: string): void;
+  /** The node's module. */
+  compile(): Promise<WebAssembly.Module>;
 }
 
 /** Where a station may run. */
@@ -36,6 +30,7 @@ export class Thread {
   #station: StationCalls | null = null;
   /** What is to be told once it is clear where the station runs. */
   #waiting: ((station: StationCalls) => void)[] = [];
+  #disconnect = (): void => undefined;
   #deadline: Cancel = () => undefined;
   #closed = false;
   #snapshot: Snapshot | null = null;
@@ -80,7 +75,7 @@ export class Thread {
   close(): void {
     this.tell((station) => station.close());
     // What a Worker has said meanwhile is for nobody any more.
-    if (this.#worker) this.#worker.onmessage = this.#worker.onerror = null;
+    this.#disconnect();
     if (!this.#station) this.#worker?.terminate();
     this.#deadline();
     this.#closed = true;
@@ -90,18 +85,10 @@ export class Thread {
   #tryWorker(): void {
     const worker = (this.#worker = startWorker(script));
     if (!worker) return this.#fallBack();
-    const port = remote<WorkerCalls>(worker);
-    answer<WorkerPageCalls>(worker, {
-      ...this.#page,
-      ready: () => this.#settle(port),
-      unable: () => this.#fallBack(),
-      wantModule: () => {
-        compile().then(
-          (module) => port.module(module),
-          (error) => port.noModule(String(error)),
-        );
-      },
-    });
+    const ready = (): void => this.#settle(there);
+    const page = { ...this.#page, ready, unable: () => this.#fallBack(), compile };
+    const { there, close } = connect<StationCalls, WorkerPageCalls>(worker, () => page);
+    this.#disconnect = close;
     worker.onerror = (event) => {
       if (this.#station) return console.error("peerstream:", event.message);
       event.preventDefault();
@@ -114,6 +101,7 @@ export class Thread {
   #fallBack(): void {
     if (this.#station || this.#closed) return;
     this.#refusals += 1;
+    this.#disconnect();
     this.#worker?.terminate();
     this.#worker = null;
     this.#settle(new Station(this.#page, { clock: pageClock(), load: loadCore }));

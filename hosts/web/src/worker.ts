@@ -1,47 +1,25 @@
 // The script of a Worker: a station, told by the page.
 
-import { answer, type Port, remote } from "./calls.ts";
+import { connect, type Port } from "./calls.ts";
 import { ownClock } from "./clock.ts";
 import { Core } from "./core.ts";
-import { Station } from "./station.ts";
-import type { WorkerCalls, WorkerPageCalls } from "./thread.ts";
+import { Station, type StationCalls } from "./station.ts";
+import type { WorkerPageCalls } from "./thread.ts";
 
-const port = self as unknown as Port;
-const page = remote<WorkerPageCalls>(port);
-
-/** A station that gets its module from the page, which has begun to compile it long before. */
-class WorkerStation extends Station implements WorkerCalls {
-  #compiled: Promise<WebAssembly.Module> | null = null;
-  #take: (module: WebAssembly.Module) => void = () => undefined;
-  #fail: (reason: Error) => void = () => undefined;
-
-  constructor() {
-    super(page, { clock: ownClock, load: () => this.#load() });
-  }
-
-  module(module: WebAssembly.Module): void {
-    this.#take(module);
-  }
-
-  noModule(reason: string): void {
-    this.#compiled = null;
-    this.#fail(new Error(reason));
-  }
-
+/** A station that ends its Worker with itself. */
+class WorkerStation extends Station {
   override close(): void {
     super.close();
     self.close();
   }
-
-  async #load(): Promise<Core> {
-    this.#compiled ??= new Promise((take, fail) => {
-      this.#take = take;
-      this.#fail = fail;
-      page.wantModule();
-    });
-    return Core.load(await this.#compiled);
-  }
 }
+
+const port = self as unknown as Port;
+const { there: page } = connect<WorkerPageCalls, StationCalls>(port, () => station, ["compile"]);
+let compiled: WebAssembly.Module | null = null;
+/** The page has begun to compile the module long before it is asked. */
+const load = async (): Promise<Core> => Core.load((compiled ??= await page.compile()));
+const station = new WorkerStation(page, { clock: ownClock, load });
 
 /** Whether media and channels can be had away from the page. */
 function isAble(): boolean {
@@ -49,7 +27,5 @@ function isAble(): boolean {
   return canConstructInDedicatedWorker === true && "RTCDataChannel" in self;
 }
 
-if (isAble()) {
-  answer<WorkerCalls>(port, new WorkerStation());
-  page.ready();
-} else page.unable();
+if (isAble()) page.ready();
+else page.unable();
