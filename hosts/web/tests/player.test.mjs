@@ -344,6 +344,7 @@ test("Firefox plays with the same keys, and without WebRTC over HTTP", firefox, 
   const page = await browser.open(demo.url);
   const seen = await browser.untilLive(page, 60_000);
   assert.deepEqual([seen.fallback, seen.resting, seen.figures.offences], [true, "linkless", 0]);
+  assert.equal(seen.thread, "page", "it lets no Worker have media");
   const before = await browser.status(page);
   await page.evaluate(() => document.querySelector("peerstream-player").shadowRoot.querySelector(".screen").focus());
   await page.keyboard.press("m");
