@@ -125,7 +125,7 @@ export class Station implements StationCalls {
     const admission = (this.#admission = new Admission(token));
     if (expected) admission.expect(expected.endpoint, expected.required);
     this.#engine = new Engine({ ...engine, admission }, { ...this.#ground, peers: this.#page }, this.#engineEvents());
-    this.#beat = this.#ground.clock.every(SNAPSHOT_MS, () => this.#tellSnapshot());
+    this.#beat = this.#ground.clock.every(SNAPSHOT_MS, () => !this.#unread && this.#show());
     this.#appender.prepare();
     void this.#engine.start();
   }
@@ -212,9 +212,19 @@ export class Station implements StationCalls {
         appender.end();
         page.ended();
       },
-      refused: (reason) => page.refused(reason),
-      denied: (reason) => page.denied(reason),
-      wrongPublisher: (key) => page.wrongPublisher(key),
+      // A refusal stands until the control connection is up again, so the page must not take it for up still.
+      refused: (reason) => {
+        this.#show();
+        page.refused(reason);
+      },
+      denied: (reason) => {
+        this.#show();
+        page.denied(reason);
+      },
+      wrongPublisher: (key) => {
+        this.#show();
+        page.wrongPublisher(key);
+      },
       stopped: (reason) => page.stopped(reason),
       player: () => this.#report(),
     };
@@ -251,9 +261,9 @@ export class Station implements StationCalls {
     return Math.max(head.position, Math.min(end, head.position + ((performance.now() - head.at) / 1000) * head.rate));
   }
 
-  /** A busy page has one snapshot waiting, not all that it missed. */
-  #tellSnapshot(): void {
-    if (this.#unread || !this.#engine) return;
+  /** Tells the page how things stand. At the beat a busy page has one such message waiting, not all that it missed. */
+  #show(): void {
+    if (!this.#engine) return;
     this.#unread = true;
     const { appended, restarts } = this.#appender.counters;
     const [node, mime] = [this.#engine.status() as NodeStatus | null, this.#appender.mime];
