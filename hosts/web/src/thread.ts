@@ -28,7 +28,7 @@ export class Thread {
   readonly #page: PageCalls;
   #worker: Worker | null = null;
   #station: StationCalls | null = null;
-  /** What is to be told once it is clear where the station runs. */
+  /** What is to be told once it is clear where the station runs, which is soon: nothing comes every moment before it has begun. */
   #waiting: ((station: StationCalls) => void)[] = [];
   #disconnect = (): void => undefined;
   #deadline: Cancel = () => undefined;

@@ -111,10 +111,21 @@ test("where the page's policy forbids Workers the page's thread does it all", op
   assert.deepEqual(missingProofs(await watch(page, { ms: 1_500, sound: false }), { sound: false }), []);
 });
 
-test("trusted types leave it its Worker when they name it", options, async (t) => {
-  const policy = "require-trusted-types-for 'script'; trusted-types peerstream";
+test("the strictest policy under which it keeps its Worker, trusted types among it", options, async (t) => {
+  const origin = new URL(demo.url).origin;
+  const policy = [
+    "default-src 'none'",
+    "script-src 'self' 'wasm-unsafe-eval'",
+    `connect-src 'self' ${origin} ${origin.replace("http", "ws")}`,
+    "media-src blob:",
+    "worker-src blob:",
+    "img-src data:",
+    "require-trusted-types-for 'script'",
+    "trusted-types peerstream",
+  ].join("; ");
   const page = await open(t, {}, { headers: { "content-security-policy": policy } });
   assert.deepEqual([(await status(page)).thread, page.errors], ["worker", []]);
+  assert.deepEqual(missingProofs(await watch(page, { ms: 1_500, sound: false }), { sound: false }), []);
 });
 
 test("a browser that has no media in Workers plays on the page's thread", options, async (t) => {
