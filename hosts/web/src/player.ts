@@ -4,6 +4,10 @@ import { type PlayerReport, rangeAt } from "./ranges.ts";
 
 /** `HTMLMediaElement.HAVE_CURRENT_DATA`. */
 const HAVE_CURRENT_DATA = 2;
+/** `HTMLMediaElement.HAVE_FUTURE_DATA`. */
+const HAVE_FUTURE_DATA = 3;
+/** A play head that has not moved for this long stands, whatever the element says, in milliseconds. */
+const STANDS_MS = 60;
 
 /** What a player tells its owner. */
 export interface PlayerEvents {
@@ -42,6 +46,7 @@ export class Player {
   #held = false;
   #rate = 1;
   #seeks = 0;
+  #moved = { position: -1, at: 0 };
 
   constructor(video: HTMLVideoElement, events: PlayerEvents) {
     this.#video = video;
@@ -112,8 +117,8 @@ export class Player {
     const ready = video.readyState >= HAVE_CURRENT_DATA && !video.seeking;
     // A hidden page whose element was paused by the browser is made good when it is seen again.
     const paused = this.#held || (video.paused && document.visibilityState === "hidden");
-    const rate = ready && !video.paused && !video.ended ? video.playbackRate : 0;
-    return { position: video.currentTime, rate, paused, ready };
+    const position = video.currentTime;
+    return { position, rate: this.#moves(position) ? video.playbackRate : 0, paused, ready };
   }
 
   /** How the element stands, or nothing before the first source. */
@@ -131,6 +136,14 @@ export class Player {
     this.#video.srcObject = null;
     this.#video.removeAttribute("src");
     this.#video.load();
+  }
+
+  /** Whether the play head goes on. One that waits for data must not seem to: the node would not help it over a hole. */
+  #moves(position: number): boolean {
+    const now = performance.now();
+    if (position !== this.#moved.position) this.#moved = { position, at: now };
+    const { readyState, seeking, paused, ended } = this.#video;
+    return readyState >= HAVE_FUTURE_DATA && !seeking && !paused && !ended && now - this.#moved.at < STANDS_MS;
   }
 
   #attachUrl(source: MediaSource): void {

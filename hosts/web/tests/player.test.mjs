@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { after, afterEach, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { hasChromium, launch, missingProofs, openPages, status, until, untilLive, watch } from "./browser.mjs";
+import { hasChromium, inWorkers, launch, missingProofs, openPages, status, until, untilLive, watch } from "./browser.mjs";
 import { binary, startDemo, startSite } from "./demo.mjs";
 import { hasFirefox, launchFirefox } from "./firefox.mjs";
 
@@ -289,7 +289,7 @@ test("sound without pictures is played, and drawn", options, async (t) => {
   assert.equal(await page.locator(".full").isVisible(), false, "there is nothing to fill a screen with");
 });
 
-/** Lets the pieces of some segments never come to a node on the page's thread, however often it asks for them. */
+/** Lets the pieces of some segments never come, however often the node asks for them. */
 function losing() {
   const { instantiate } = WebAssembly;
   globalThis.lost = [Infinity, Infinity];
@@ -310,30 +310,33 @@ async function afterLoss(page, count = 3) {
   await untilLive([page]);
   await page.waitForTimeout(3_000);
   const before = await status(page);
-  await page.evaluate(([next, count]) => (globalThis.lost = [next + 10, next + 10 + count]), [before.figures.next, count]);
+  const lost = [before.figures.next + 10, before.figures.next + 10 + count];
+  for (const worker of page.workers()) await worker.evaluate((lost) => (globalThis.lost = lost), lost);
   await until(page, "behind the hole", ({ figures }) => figures.skipped >= before.figures.skipped + count);
   const ranges = await page.evaluate(() => document.querySelector("peerstream-player").video.buffered.length);
   await page.waitForTimeout(4_000);
   const now = await status(page);
   const error = await page.evaluate(() => document.querySelector("peerstream-player").video.error?.message ?? null);
   const seeks = now.player.seeks - before.player.seeks;
-  return { ranges, error, seeks, ahead: now.player.ahead, skipped: now.figures.skipped - before.figures.skipped, restarts: now.player.restarts, state: now.state };
+  const stalls = now.figures.stalls - before.figures.stalls;
+  return { ranges, error, seeks, stalls, ahead: now.player.ahead, skipped: now.figures.skipped - before.figures.skipped, restarts: now.player.restarts, state: now.state };
 }
 
 test("a lost segment is bridged over: no hole in the buffer, no restart, and little is skipped", options, async (t) => {
-  const bridged = await afterLoss(await embedded(t, { fallback: "off", worker: "off" }, { init: losing }));
+  const bridged = await afterLoss(await embedded(t, { fallback: "off" }, { init: inWorkers(losing) }));
   assert.deepEqual([bridged.ranges, bridged.error, bridged.restarts, bridged.state], [1, null, 0, "live"]);
-  const jumped = await afterLoss(await embedded(t, { fallback: "off", bridging: "off", worker: "off" }, { init: losing }));
+  const jumped = await afterLoss(await embedded(t, { fallback: "off", bridging: "off" }, { init: inWorkers(losing) }));
   assert.deepEqual([jumped.error, jumped.restarts, jumped.state], [null, 0, "live"]);
   t.diagnostic(`skipped ${bridged.skipped} segments with bridges, ${jumped.skipped} without; ranges ${bridged.ranges} and ${jumped.ranges}`);
 });
 
 test("a hole of seconds, as a publisher that was away leaves it, is jumped over once, to the live edge", options, async (t) => {
-  const seen = await afterLoss(await embedded(t, { fallback: "off", worker: "off" }, { init: losing }), 50);
+  const seen = await afterLoss(await embedded(t, { fallback: "off" }, { init: inWorkers(losing) }), 50);
   assert.deepEqual([seen.error, seen.restarts, seen.state], [null, 0, "live"]);
   assert.ok(seen.skipped >= 50, `${seen.skipped} segments skipped`);
   assert.ok(seen.seeks >= 1 && seen.seeks <= 2, `${seen.seeks} seeks: ${JSON.stringify(seen)}`);
   assert.ok(seen.ahead < 2.5, `${seen.ahead} s behind the newest segment`);
+  assert.ok(seen.stalls >= 1, "waiting for what comes behind the hole is a stall, and told");
 });
 
 const firefox = { skip: missing || (!hasFirefox() && "no Firefox here"), timeout: 120_000 };
