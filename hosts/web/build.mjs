@@ -23,7 +23,7 @@ execFileSync("node", [join(here, "node_modules/typescript/bin/tsc"), "-p", here]
 const compiler = process.argv.includes("--no-wasm") ? kept() : buildWasm(root, join(dist, "peerstream.wasm"));
 const version = sha256(readFileSync(join(dist, "peerstream.wasm"))).slice(0, 12);
 await buildScript(here, dist, version);
-await buildPages(here, dist);
+await buildPages(here, dist, version);
 if (JSON.stringify(inputHashes(root)) !== JSON.stringify(before)) {
   throw new Error("a source changed during the build: build again");
 }

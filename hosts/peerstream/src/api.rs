@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::entrance::gate;
 use crate::fallback;
+use crate::player::Player;
 use crate::server::Shared;
 
 /// The answer of `/api/v1/stream`.
@@ -41,6 +42,8 @@ struct Stream {
     fallback: Option<&'static str>,
     /// Bits per second of the stream with its signatures, once known.
     bits_per_second: Option<u64>,
+    /// What the page says about relaying, and how much it gives.
+    player: Player,
     /// `open`, or `required`: then a ticket of `/api/v1/admission` is to be shown.
     admission: &'static str,
 }
@@ -68,6 +71,7 @@ pub async fn stream(State(shared): State<Arc<Shared>>) -> Response {
         control: "api/v1/control",
         fallback: shared.fallback.is_some().then_some(fallback::PATH),
         bits_per_second: Some(broadcast.recent().bits_per_second()).filter(|rate| *rate > 0),
+        player: shared.player.clone(),
         admission: if gate(&shared).is_open() { "open" } else { "required" },
     })
     .into_response()

@@ -11,6 +11,7 @@ use peerstream_sdk::prelude::*;
 use peerstream_sdk::traits::Kind;
 
 use crate::fallback::Budget;
+use crate::player::Player;
 
 /// The transport when none is named.
 pub const TRANSPORT: &str = "webrtc";
@@ -25,6 +26,7 @@ pub fn layout() -> Layout {
         .section::<Dashboard>("dashboard")
         .section::<Source>("source")
         .section::<Fallback>("fallback")
+        .section::<Player>("player")
         .slot::<StrategyOptions>(Kind::Strategy, Some(STRATEGY))
         .slot::<NoOptions>(Kind::Ladder, None)
         .slot::<NoOptions>(Kind::Transport, Some(TRANSPORT))

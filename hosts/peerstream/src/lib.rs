@@ -35,6 +35,7 @@ mod libraries;
 mod locate;
 mod metrics;
 mod paths;
+mod player;
 mod plugins;
 mod porter;
 mod recording;

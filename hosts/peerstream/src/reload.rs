@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 use crate::assembly::{Assembly, Instance};
 use crate::config::{Dashboard, Fallback, Ice, Limits, Serve, Source, Stun};
 use crate::equip::{at_work, identity};
+use crate::player::Player;
 use crate::setup::{self, Checked};
 
 /// Makes the layers again: the same files and flags, whatever the files say by now.
@@ -38,6 +39,7 @@ fn fixed(before: &Config, after: &Config, changes: &[Change]) -> Vec<String> {
         differs::<Serve>(before, after, "serve"),
         differs::<Source>(before, after, "source"),
         differs::<Fallback>(before, after, "fallback"),
+        differs::<Player>(before, after, "player"),
         differs::<Ice>(before, after, "ice"),
         differs::<Stun>(before, after, "stun"),
         differs::<Limits>(before, after, "limits"),

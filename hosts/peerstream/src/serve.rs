@@ -198,8 +198,8 @@ impl Stand<'_> {
         let (wishes, inbox) = mpsc::channel(WISHES_MAX);
         let dashboard = self.dashboard(&config, wishes).with_instructions(instructions.clone());
         let connections = limits.connections_per_address;
-        let shared = Shared::new(broadcast, serve.title.clone(), inputs, connections, counters, dashboard);
-        let shared = Arc::new(shared);
+        let (title, player) = (serve.title.clone(), config.section("player"));
+        let shared = Arc::new(Shared::new(broadcast, title, player, inputs, connections, counters, dashboard));
         let reload = Reload::new(self.layers, config, plugins.clone());
         let listen = self.listener.local_addr().context("the port has no address")?;
         banner::show(listen, shared.broadcast.publisher(), &shared.dashboard.login, &instructions);

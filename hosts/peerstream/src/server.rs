@@ -29,6 +29,7 @@ use crate::config::Limits;
 use crate::dashboard::{Dashboard, Private, routes, visitor};
 use crate::fallback::Budget;
 use crate::inputs::{self, Inputs};
+use crate::player::Player;
 use crate::{api, assets, control, entrance, fallback, health, metrics, takedown};
 
 /// A request's head must arrive, and an idle connection say something, within this time.
@@ -47,6 +48,8 @@ pub struct Shared {
     pub broadcast: Broadcast,
     /// Shown above the player.
     pub title: Option<String>,
+    /// What pages are told about relaying.
+    pub player: Player,
     /// What answers for inputs.
     pub inputs: Inputs,
     /// Who may open control connections.
@@ -70,6 +73,7 @@ impl Shared {
     pub fn new(
         broadcast: Broadcast,
         title: Option<String>,
+        player: Player,
         inputs: Inputs,
         connections_per_address: usize,
         counters: Arc<metrics::Counters>,
@@ -79,6 +83,7 @@ impl Shared {
             fallback: counters.fallback().clone(),
             broadcast,
             title,
+            player,
             inputs,
             admission: Admission::new(connections_per_address),
             counters,

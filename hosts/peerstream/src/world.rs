@@ -14,6 +14,7 @@ use crate::config::{Fallback, Limits};
 use crate::dashboard::Dashboard;
 use crate::inputs::Inputs;
 use crate::metrics;
+use crate::player::Player;
 use crate::server::{self, Shared};
 use crate::setup::Setup;
 
@@ -65,7 +66,8 @@ impl Host {
         let more_figures: peerstream::MoreFigures = Arc::new(move || counted.figures());
         let extras = broadcast::Extras { plugins: Some(plugins), title: None, more_figures: Some(more_figures) };
         let broadcast = Broadcast::start_with(broadcast, extras);
-        let shared = Arc::new(Shared::new(broadcast, None, Inputs::default(), 100, counters, dashboard));
+        let shared =
+            Arc::new(Shared::new(broadcast, None, Player::default(), Inputs::default(), 100, counters, dashboard));
         let listener = server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let serving = shared.clone();

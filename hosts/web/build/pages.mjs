@@ -3,6 +3,21 @@ import { build } from "esbuild";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+/** `worker:./file.ts` is the text of a script for a Worker, with all that it imports. */
+export const workers = {
+  name: "workers",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^worker:/ }, ({ path, resolveDir }) => ({
+      path: join(resolveDir, path.slice("worker:".length)),
+      namespace: "worker",
+    }));
+    onLoad({ filter: /.*/, namespace: "worker" }, async ({ path }) => ({
+      contents: await bundle(path, { format: "iife" }),
+      loader: "text",
+    }));
+  },
+};
+
 const OPTIONS = {
   bundle: true,
   minify: true,
@@ -12,6 +27,7 @@ const OPTIONS = {
   legalComments: "none",
   logLevel: "warning",
   loader: { ".css": "text" },
+  plugins: [workers],
 };
 
 /** Bundles the player element. The module's address carries its hash, so that no cache mixes two builds. */
@@ -24,14 +40,15 @@ export async function buildScript(here, dist, version) {
   });
 }
 
-/** Writes the pages with their styles and scripts inside. */
-export async function buildPages(here, dist) {
+/** Writes the pages with their styles and scripts inside; the module begins to come before the script that asks for it. */
+export async function buildPages(here, dist, version) {
   const icon = readFileSync(join(here, "src/pages/icon.svg"), "utf8").replaceAll("\n", "");
   for (const page of ["index", "dashboard", "live"]) {
     const html = readFileSync(join(here, `src/pages/${page}.html`), "utf8");
     const style = await bundle(join(here, `src/pages/${page}.css`), { loader: { ".css": "css" } });
     const script = await bundle(join(here, `src/pages/${page}.ts`), {});
     const filled = html
+      .replace("WASM_VERSION", version)
       .replace("ICON", () => `data:image/svg+xml,${encodeURIComponent(icon)}`)
       .replace("/* STYLE */", () => style.trim())
       .replace("/* SCRIPT */", () => script.trim());

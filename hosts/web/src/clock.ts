@@ -1,5 +1,7 @@
 // Timers that a hidden page does not slow down: they run in a Worker.
 
+import { startWorker } from "./workers.ts";
+
 /** Ends an alarm; harmless when it has rung. */
 export type Cancel = () => void;
 
@@ -25,10 +27,10 @@ class WorkerClock implements Clock {
   #last = 0;
 
   constructor() {
-    this.#worker = startWorker(
-      (id) => this.#ring(id),
-      () => this.#fallBack(),
-    );
+    this.#worker = startWorker(WORKER);
+    if (!this.#worker) return;
+    this.#worker.onmessage = ({ data }: MessageEvent<number>) => this.#ring(data);
+    this.#worker.onerror = () => this.#fallBack();
   }
 
   after(ms: number, ring: () => void): Cancel {
@@ -66,17 +68,17 @@ class WorkerClock implements Clock {
   }
 }
 
-function startWorker(rings: (id: number) => void, fails: () => void): Worker | null {
-  try {
-    const url = URL.createObjectURL(new Blob([WORKER], { type: "text/javascript" }));
-    const worker = new Worker(url);
-    worker.onmessage = (event: MessageEvent<number>) => rings(event.data);
-    worker.onerror = fails;
-    return worker;
-  } catch {
-    return null;
-  }
-}
+/** The clock of a Worker, whose timers nobody slows down. */
+export const ownClock: Clock = {
+  after(ms, ring) {
+    const id = setTimeout(ring, ms);
+    return () => clearTimeout(id);
+  },
+  every(ms, ring) {
+    const id = setInterval(ring, ms);
+    return () => clearInterval(id);
+  },
+};
 
 let shared: Clock | undefined;
 

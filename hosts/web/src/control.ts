@@ -30,6 +30,8 @@ export class Control {
   /** The base address last asked for. */
   endpoint: string | null = null;
   #deadline: Cancel = () => undefined;
+  /** A connection to the first endpoint that nobody has asked for yet. */
+  #early: WebSocket | null = null;
 
   constructor(endpoints: readonly string[], clock: Clock, admission: Admission, events: ControlEvents) {
     this.#endpoints = endpoints;
@@ -38,12 +40,21 @@ export class Control {
     this.#events = events;
   }
 
+  /** Opens the connection that is going to be asked for first, while its owner gets ready. Where a ticket is wanted that has to wait. */
+  prepare(): void {
+    const [endpoint] = this.#endpoints;
+    if (endpoint !== undefined && this.#admission.isOpen(endpoint)) this.#early = connect(endpoint, null);
+  }
+
   /** Opens a connection to an endpoint by its number; the present one ends first. */
   open(index: number): void {
+    const early = index === 0 ? this.#early : null;
+    if (early) this.#early = null;
     this.close();
     const endpoint = this.#endpoints[index];
     this.endpoint = endpoint ?? null;
     if (endpoint === undefined) return this.#events.controlDown();
+    if (early && early.readyState <= WebSocket.OPEN) return this.#take(early, endpoint);
     // Most hosts let everybody in, and their connections wait for nothing.
     if (this.#admission.isOpen(endpoint)) this.#connect(endpoint, null);
     else void this.#enter(endpoint, this.#attempt);
@@ -64,14 +75,19 @@ export class Control {
   #connect(endpoint: string, ticket: string | null): void {
     const socket = connect(endpoint, ticket);
     if (!socket) return this.#events.controlDown();
+    this.#take(socket, endpoint);
+  }
+
+  #take(socket: WebSocket, endpoint: string): void {
     this.#socket = socket;
     let opened = false;
     this.#deadline = this.#clock.after(OPEN_MS_MAX, () => this.#ended(socket));
-    socket.onopen = () => {
+    const up = (): void => {
       this.#deadline();
       opened = true;
       if (this.#socket === socket) this.#events.controlUp();
     };
+    socket.onopen = up;
     socket.onmessage = (event: MessageEvent<unknown>) => {
       if (this.#socket === socket && event.data instanceof ArrayBuffer) {
         this.#events.controlMessage(new Uint8Array(event.data));
@@ -81,12 +97,15 @@ export class Control {
       if (!opened && this.#socket === socket) this.#admission.doubt(endpoint);
       this.#ended(socket);
     };
+    if (socket.readyState === WebSocket.OPEN) up();
   }
 
   /** Ends the connection; nothing more is told of it. */
   close(): void {
     const socket = this.#socket;
     this.#socket = null;
+    this.#early?.close();
+    this.#early = null;
     this.#attempt += 1;
     this.#deadline();
     // A goodbye that was just sent still goes out: close() flushes.

@@ -1,20 +1,26 @@
 // `<peerstream-player>`: one player in a page.
 
-import { Admission } from "./admission.ts";
+import { isSupported } from "./appender.ts";
 import { type Cancel, pageClock } from "./clock.ts";
 import { choice, choose } from "./consent.ts";
 import { louder, type Shown } from "./controls.ts";
-import { Engine, type EngineEvents, type Playout } from "./engine.ts";
+import type { Playout } from "./engine.ts";
 import { baseUrl, type Facts, fetchFacts } from "./facts.ts";
 import type { Action } from "./keys.ts";
 import { type Notice, Panel } from "./panel.ts";
-import { isSupported, Player, type PlayerEvents } from "./player.ts";
+import { Peers } from "./peers.ts";
+import { Player, type PlayerEvents } from "./player.ts";
+import { type Policy, policyOf } from "./policy.ts";
 import { watchSleep } from "./sleep.ts";
-import { type ElementStatus, NO_NODE, type NodeStatus, type PlayerStatus, stateOf, type Verdict } from "./status.ts";
+import type { PageCalls } from "./station.ts";
+import { type ElementStatus, NO_NODE, type PlayerStatus, stateOf, type Verdict } from "./status.ts";
+import { Thread } from "./thread.ts";
 import { childrenWithin, copiesWithin, Rate, type Reason, reasonNot, Watch } from "./thrift.ts";
 import { Visualiser } from "./visualiser.ts";
 import { NOT_MEDIA, refusal, unsupportedCodecs, WRONG_PUBLISHER } from "./words.ts";
 
+/** The station hears of the play head this often, in milliseconds. */
+const HEAD_MS = 150;
 /** The panel is drawn anew this often, in milliseconds. */
 const RENDER_MS = 1_000;
 /** While nothing plays, the host is asked this often how the stream stands, in milliseconds. */
@@ -34,7 +40,7 @@ const BEHIND_S = 1.5;
  */
 export class PeerstreamPlayer extends HTMLElement {
   static readonly observedAttributes = [
-    "src", "publisher", "endpoints", "token", "hide-ip", "upload-mbps",
+    "src", "publisher", "endpoints", "token", "hide-ip", "upload-mbps", "worker",
     "muted", "relay", "latency", "bridging", "fallback", "consent", "notice", "notice-href", "metered",
   ];
 
@@ -43,19 +49,22 @@ export class PeerstreamPlayer extends HTMLElement {
 
   readonly #panel: Panel;
   readonly #visualiser: Visualiser;
-  #engine: Engine | null = null;
+  #thread: Thread | null = null;
+  #peers: Peers | null = null;
+  /** The station has been told to begin. */
+  #begun = false;
   #player: Player | null = null;
   #watch: Watch | null = null;
   #alarms: Cancel[] = [];
   #idle: Cancel = () => undefined;
   #leaving = new AbortController();
   #facts: Facts | null = null;
-  #admission = new Admission(null);
   #verdict: Verdict | null = null;
   #ended = false;
   #started = false;
   #bridges = true;
   #title = "";
+  #mime: string | null = null;
   #capacity = 0;
   #rate = new Rate();
   #relaying: boolean | null = null;
@@ -86,7 +95,8 @@ export class PeerstreamPlayer extends HTMLElement {
 
   /** All there is to know about this player, for people and tests. */
   status(): ElementStatus {
-    const node = (this.#engine?.status() as NodeStatus | null | undefined) ?? NO_NODE;
+    const station = this.#thread?.snapshot;
+    const node = station?.node ?? NO_NODE;
     const notYet = this.#facts?.state === "waiting" || this.#facts?.state === "away";
     const verdict = this.#verdict;
     const state = stateOf({ node, verdict, notYet, ended: this.#ended, running: this.#isRunning() });
@@ -97,14 +107,18 @@ export class PeerstreamPlayer extends HTMLElement {
       lag_ms: node.figures.lag_ms,
       title: this.#title,
       resting: this.#resting(),
-      engine_restarts: this.#engine?.restarts ?? 0,
+      engine_restarts: station?.engine_restarts ?? 0,
+      thread: this.#thread?.place ?? null,
+      worker_refusals: this.#thread?.refusals ?? 0,
+      untaken: station?.untaken ?? 0,
       player: this.#playerStatus(),
     };
   }
 
   /** Goes to the live edge and plays. */
   returnToLive(): void {
-    this.#engine?.returnToEdge();
+    this.#thread?.tell((station) => station.returnToEdge());
+    this.#tellHead();
     void this.#player?.play();
   }
 
@@ -136,32 +150,44 @@ export class PeerstreamPlayer extends HTMLElement {
   async #start(run: number): Promise<void> {
     const endpoints = this.#endpoints();
     this.#leaving = new AbortController();
-    this.#admission = new Admission(this.getAttribute("token"));
     const { signal } = this.#leaving;
     self.addEventListener("pagehide", () => this.#stop(), { signal });
     self.addEventListener("pageshow", (event) => event.persisted && this.#schedule(), { signal });
-    watchSleep(() => this.#engine?.woke(), signal);
+    watchSleep(() => this.#thread?.tell((station) => station.woke()), signal);
     this.#watch = new Watch(() => this.#apply(), signal);
     this.#takeTracks();
+    const publisher = this.getAttribute("publisher")?.trim().toLowerCase() || null;
+    if (publisher !== null && !/^[0-9a-f]{64}$/.test(publisher)) {
+      return this.#judge({ state: "failed", detail: "The publisher's key is not 64 hexadecimal digits." });
+    }
+    this.#prepare();
     this.#alarms.push(pageClock().every(RENDER_MS, () => this.#apply()));
     this.#alarms.push(pageClock().every(FACTS_MS, () => void this.#askFacts(endpoints, run)));
+    this.#alarms.push(pageClock().every(HEAD_MS, () => this.#tellHead()));
     this.#render();
-    const asked = this.#askFacts(endpoints, run);
-    const pinned = this.getAttribute("publisher")?.trim().toLowerCase() || null;
-    // What may be uploaded depends on the stream's rate, which the host says.
-    if (!pinned || this.hasAttribute("upload-mbps")) await asked;
-    if (run !== this.#run) return;
-    this.#begin(endpoints, pinned ?? this.#facts?.publisher ?? null);
+    // Whom to trust, what may be relayed and what may be uploaded: all of it the host says.
+    await this.#askFacts(endpoints, run);
+    if (run === this.#run) this.#begin(endpoints, publisher ?? this.#facts?.publisher ?? null);
+  }
+
+  /** Starts what takes its time while the host is asked. */
+  #prepare(): void {
+    const player = (this.#player = new Player(this.video, this.#playerEvents()));
+    const peers = (this.#peers = new Peers({
+      peerChannels: (...news) => this.#thread?.tell((station) => station.peerChannels(...news)),
+      peerDescribed: (...news) => this.#thread?.tell((station) => station.peerDescribed(...news)),
+      peerCandidate: (...news) => this.#thread?.tell((station) => station.peerCandidate(...news)),
+      peerFailed: (...news) => this.#thread?.tell((station) => station.peerFailed(...news)),
+    }));
+    this.#thread = new Thread(this.#pageCalls(player, peers), this.getAttribute("worker") === "off" ? "page" : "worker");
   }
 
   #begin(endpoints: string[], publisher: string | null): void {
-    if (publisher !== null && !/^[0-9a-f]{64}$/i.test(publisher)) {
-      return this.#judge({ state: "failed", detail: "The publisher's key is not 64 hexadecimal digits." });
-    }
-    this.#player = new Player(this.video, this.#playerEvents());
     this.#rate = new Rate();
     this.#capacity = childrenWithin(this.#copies());
     this.#relaying = this.#resting() === null;
+    this.#begun = true;
+    const { endpoint, admission } = this.#facts ?? {};
     const options = {
       endpoints,
       publisher,
@@ -170,24 +196,24 @@ export class PeerstreamPlayer extends HTMLElement {
       servers: this.iceServers,
       hidden: this.hasAttribute("hide-ip"),
       playout: this.#playout(),
-      admission: this.#admission,
+      token: this.getAttribute("token"),
+      expected: endpoint && admission ? { endpoint, required: admission === "required" } : null,
     };
-    this.#engine = new Engine(options, this.#engineEvents(this.#player));
-    void this.#engine.start();
+    this.#thread?.tell((station) => station.begin(options));
   }
 
   #stop(): void {
     this.#leaving.abort();
-    this.#admission.close();
     for (const cancel of this.#alarms.splice(0)) cancel();
     this.#idle();
     this.#visualiser.stop();
-    this.#engine?.close();
+    this.#thread?.close();
+    this.#peers?.closeAll();
     this.#player?.close();
-    this.#engine = this.#player = this.#watch = null;
+    this.#thread = this.#peers = this.#player = this.#watch = null;
     this.#facts = this.#verdict = null;
     this.#relaying = null;
-    this.#ended = this.#started = false;
+    this.#begun = this.#ended = this.#started = false;
     this.#panel.ask(null);
   }
 
@@ -203,56 +229,71 @@ export class PeerstreamPlayer extends HTMLElement {
     const facts = await fetchFacts(endpoints);
     if (run !== this.#run || !facts) return;
     this.#facts = facts;
-    if (facts.endpoint && facts.admission) this.#admission.expect(facts.endpoint, facts.admission === "required");
+    const { endpoint, admission } = facts;
+    if (endpoint && admission) this.#thread?.tell((station) => station.expect(endpoint, admission === "required"));
     this.#emit("facts", facts);
     this.#apply();
   }
 
-  #engineEvents(player: Player): EngineEvents {
+  /** What the station has the page do. */
+  #pageCalls(player: Player, peers: Peers): PageCalls {
     return {
+      openPeer: (...order) => peers.openPeer(...order),
+      tellPeer: (...order) => peers.tellPeer(...order),
+      closePeer: (...order) => peers.closePeer(...order),
       begin: (carries) => {
-        this.#ended = false;
-        this.#started = false;
+        this.#ended = this.#started = false;
+        this.#mime = null;
         this.#judge(carries === "data" ? { state: "unsupported", detail: NOT_MEDIA } : null);
         player.begin();
       },
-      init: (mime, title, header) => {
-        if (mime !== player.mime) this.#judge(null);
-        player.init(mime, header);
+      init: (mime, title) => {
+        if (mime !== this.#mime) this.#judge(null);
+        this.#mime = mime;
         this.#entitle(title);
       },
-      deliver: (seq, segment) => {
-        player.deliver(segment);
-        if (!player.mime) this.#emit("segment", { seq, bytes: segment });
-      },
+      attach: (source) => player.attach(source),
       rate: (rate) => player.rate(rate),
       seek: (seconds) => player.seek(seconds),
+      segment: (seq, bytes) => {
+        this.#emit("segment", { seq, bytes });
+        this.#thread?.tell((station) => station.taken(bytes.length));
+      },
       ended: () => {
         this.#ended = true;
-        player.end();
         this.#render();
+      },
+      unsupported: (mime) => {
+        player.detach();
+        const codecs = unsupportedCodecs(mime, isSupported);
+        this.#judge({ state: "unsupported", detail: `This browser cannot play ${codecs}. It still relays.` });
+      },
+      restarted: () => this.#stopBridging(),
+      failed: (reason) => {
+        player.detach();
+        this.#judge({ state: "failed", detail: reason });
       },
       refused: (reason) => this.#judge({ state: "refused", detail: refusal(reason) }),
       denied: (reason) => this.#judge({ state: "refused", detail: reason }),
       wrongPublisher: () => this.#judge({ state: "refused", detail: WRONG_PUBLISHER }),
       stopped: (reason) => console.warn(`peerstream: starting again: ${reason}`),
-      player: () => player.report(),
+      snapshot: () => undefined,
     };
   }
 
   #playerEvents(): PlayerEvents {
     return {
-      changed: () => this.#engine?.reportPlayer(),
+      changed: () => this.#tellHead(),
       playing: () => this.#nowPlaying(),
-      unsupported: (mime) => {
-        const codecs = unsupportedCodecs(mime, isSupported);
-        this.#judge({ state: "unsupported", detail: `This browser cannot play ${codecs}. It still relays.` });
-      },
       muted: () => this.#panel.ask("unmute"),
       blocked: () => this.#panel.ask("play"),
-      restarted: () => this.#stopBridging(),
-      failed: (reason) => this.#judge({ state: "failed", detail: reason }),
+      broken: (reason) => this.#thread?.tell((station) => station.broken(reason)),
     };
+  }
+
+  #tellHead(): void {
+    const head = this.#player?.head();
+    if (head) this.#thread?.tell((station) => station.head(head));
   }
 
   /** How the stream is to be played, as page, browser and host allow. */
@@ -279,9 +320,9 @@ export class PeerstreamPlayer extends HTMLElement {
 
   /** Copies that the page's upload cap has room for; nothing without a cap. */
   #copies(): number | null {
-    const cap = Number(this.getAttribute("upload-mbps") ?? NaN);
+    const { upload_mbps } = this.#policy();
     const rate = Math.max(this.#facts?.bits_per_second ?? 0, this.#rate.bits_per_second ?? 0);
-    return cap >= 0 ? copiesWithin(cap, rate || null) : null;
+    return upload_mbps === null ? null : copiesWithin(upload_mbps, rate || null);
   }
 
   /** Why the page does not relay just now; nothing when it does. */
@@ -291,19 +332,24 @@ export class PeerstreamPlayer extends HTMLElement {
     const reason = reasonNot({
       ...now,
       off: !this.#wantsToRelay(),
-      meteredAllowed: this.getAttribute("metered") === "relay",
+      meteredAllowed: this.#policy().metered,
       copies,
       linkless: this.#isLinkless(),
     });
     // A node keeps the number of children it began with: when the stream has grown since, it has none.
-    const grown = copies !== null && this.#engine !== null && childrenWithin(copies) < this.#capacity;
+    const grown = copies !== null && this.#begun && childrenWithin(copies) < this.#capacity;
     return reason ?? (grown ? "cap" : null);
   }
 
-  /** The viewer's word, and without one what the page says. */
+  /** What page and host say about relaying. */
+  #policy(): Policy {
+    return policyOf((name) => this.getAttribute(name), this.#facts?.player);
+  }
+
+  /** The viewer's word, and without one what page and host say. */
   #wantsToRelay(): boolean {
     const said = choice();
-    return said === null ? this.getAttribute("relay") !== "off" && this.getAttribute("consent") !== "ask" : said === "on";
+    return said === null ? this.getAttribute("relay") !== "off" && this.#policy().consent !== "ask" : said === "on";
   }
 
   #setRelay(on: boolean): void {
@@ -315,9 +361,12 @@ export class PeerstreamPlayer extends HTMLElement {
   /** What has changed outside, the node is told. */
   #apply(): void {
     const relaying = this.#resting() === null;
-    if (this.#engine && relaying !== this.#relaying) this.#engine.setRelay(relaying);
-    if (this.#engine) this.#relaying = relaying;
-    this.#engine?.setPlayout(this.#playout());
+    if (this.#begun) {
+      if (relaying !== this.#relaying) this.#thread?.tell((station) => station.setRelay(relaying));
+      this.#relaying = relaying;
+      const playout = this.#playout();
+      this.#thread?.tell((station) => station.setPlayout(playout));
+    }
     this.#render();
   }
 
@@ -345,7 +394,7 @@ export class PeerstreamPlayer extends HTMLElement {
   }
 
   #hasPictures(): boolean {
-    return !this.#player?.mime?.startsWith("audio/");
+    return !this.#mime?.startsWith("audio/");
   }
 
   /** The button over the video: a click is the user's hand that the browser asked for. */
@@ -439,7 +488,8 @@ export class PeerstreamPlayer extends HTMLElement {
     const report = this.#player?.report();
     if (!report || !this.#player) return null;
     const { playbackRate: rate, muted } = this.video;
-    return { ...report, rate, muted, mime: this.#player.mime, ...this.#player.counters };
+    const { appended = 0, restarts = 0 } = this.#thread?.snapshot ?? {};
+    return { ...report, rate, muted, mime: this.#mime, seeks: this.#player.seeks, appended, restarts };
   }
 
   #shown({ lag_ms, player, target_ms }: ElementStatus): Shown {
@@ -459,9 +509,9 @@ export class PeerstreamPlayer extends HTMLElement {
   }
 
   #notice(): Notice {
-    const asks = this.getAttribute("consent") === "ask" && choice() === null;
-    const link = this.getAttribute("notice-href");
-    return { text: this.getAttribute("notice"), link: link === null ? null : webUrl(link), asks };
+    const { consent, notice, href } = this.#policy();
+    const asks = consent === "ask" && choice() === null;
+    return { text: notice, link: href === null ? null : webUrl(href), asks, silent: consent === "silent" };
   }
 
   #render(): void {
@@ -484,7 +534,7 @@ export class PeerstreamPlayer extends HTMLElement {
 }
 
 /** Attributes whose change needs another node. */
-const STARTS_ANEW = new Set(["src", "publisher", "endpoints", "token", "hide-ip", "upload-mbps"]);
+const STARTS_ANEW = new Set(["src", "publisher", "endpoints", "token", "hide-ip", "upload-mbps", "worker"]);
 
 /** The address of a page of the web; nothing when it is something else, such as a script. */
 function webUrl(text: string): string | null {

@@ -1,19 +1,17 @@
 // Ties one node to the world: carries its orders out and tells it what happens. It decides nothing.
 
 import type { Admission } from "./admission.ts";
-import { type Cancel, type Clock, pageClock } from "./clock.ts";
+import type { Cancel, Clock } from "./clock.ts";
 import { Control } from "./control.ts";
 import { type Calls, type Core, CoreStopped } from "./core.ts";
 import { Fetcher } from "./fetched.ts";
 import { iceServers } from "./ice.ts";
 import { Links } from "./links.ts";
-import { loadCore } from "./load.ts";
+import type { PeerCalls, PeerEvents } from "./peers.ts";
 import type { Bytes, Carries, Orders, Side } from "./records.ts";
 import type { PlayerReport } from "./ranges.ts";
 import { Timer } from "./timer.ts";
 
-/** The node hears of the player this often, in milliseconds. */
-const REPORT_MS = 150;
 /** A module that stopped is replaced after this long, doubling up to the maximum, in milliseconds. */
 const RESTART_MS = 1_000;
 const RESTART_MS_MAX = 30_000;
@@ -36,6 +34,15 @@ export interface EngineOptions {
   playout: Playout;
   /** Gets leave from hosts that do not let everybody in. */
   admission: Admission;
+}
+
+/** What an engine stands on, in the page as in a Worker. */
+export interface EngineGround {
+  clock: Clock;
+  /** The connections that the page holds. */
+  peers: PeerCalls;
+  /** An instance of the module; a stopped one is replaced by a fresh one. */
+  load(): Promise<Core>;
 }
 
 /** What the node says to the player and the page. */
@@ -78,28 +85,30 @@ function bits({ daring, bridges, fallback, linkless }: Playout): number {
 
 const microseconds = (): number => performance.now() * 1000;
 
-/** One node in the page. */
+/** One node, in a Worker or in the page. */
 export class Engine implements Orders {
   readonly #options: EngineOptions;
+  readonly #ground: EngineGround;
   readonly #events: EngineEvents;
-  readonly #clock: Clock = pageClock();
   #core: Core | null = null;
   #node = 0;
   #relay: boolean;
   #playout: Playout;
   #control: Control | null = null;
   #links: Links | null = null;
-  #alarms: Cancel[] = [];
+  #restart: Cancel = () => undefined;
   readonly #fetcher: Fetcher;
-  readonly #timer = new Timer(this.#clock, () => this.#tell((calls, node, now) => calls.ps_tick(node, now)));
+  readonly #timer: Timer;
   #waiting: Call[] = [];
   #running = false;
   #closed = false;
   #restarts = 0;
 
-  constructor(options: EngineOptions, events: EngineEvents) {
+  constructor(options: EngineOptions, ground: EngineGround, events: EngineEvents) {
     this.#options = options;
+    this.#ground = ground;
     this.#events = events;
+    this.#timer = new Timer(ground.clock, () => this.#tell((calls, node, now) => calls.ps_tick(node, now)));
     this.#relay = options.relay;
     this.#playout = options.playout;
     this.#fetcher = new Fetcher(options.admission, {
@@ -111,7 +120,10 @@ export class Engine implements Orders {
   /** Loads the module and starts the node. */
   async start(): Promise<void> {
     try {
-      const core = await loadCore();
+      const { endpoints, admission } = this.#options;
+      this.#control = new Control(endpoints, this.#ground.clock, admission, this.#controlEvents());
+      this.#control.prepare();
+      const core = await this.#ground.load();
       if (!this.#closed) this.#begin(core);
     } catch (error) {
       this.#stop(error);
@@ -154,6 +166,11 @@ export class Engine implements Orders {
   /** The page was frozen or hidden, or its network has changed. */
   woke(): void {
     this.#tell((calls, node, now) => calls.ps_woke(node, now));
+  }
+
+  /** What the page says of the connections of links; late words on links that are gone are nothing. */
+  get links(): PeerEvents | null {
+    return this.#links;
   }
 
   /** The node's view of itself, or nothing before it started. */
@@ -257,10 +274,9 @@ export class Engine implements Orders {
 
   #begin(core: Core): void {
     this.#core = core;
-    const { endpoints, publisher, admission, capacity } = this.#options;
-    this.#control = new Control(endpoints, this.#clock, admission, this.#controlEvents());
-    this.#links = new Links({ clock: this.#clock, signals: core, events: this.#linkEvents() });
-    this.#alarms = [this.#clock.every(REPORT_MS, () => this.reportPlayer())];
+    const { endpoints, publisher, capacity } = this.#options;
+    const { clock, peers } = this.#ground;
+    this.#links = new Links({ clock, signals: core, peers, events: this.#linkEvents() });
     const seed = crypto.getRandomValues(new Uint8Array(32));
     const config = { role: "viewer", capacity, relay: this.#relay, endpoints: endpoints.length } as const;
     this.#node = core.create({ ...config, publisher, seed }, microseconds());
@@ -328,12 +344,12 @@ export class Engine implements Orders {
     this.#events.stopped(error instanceof CoreStopped ? "internal error" : String(error));
     const wait = Math.min(RESTART_MS * 2 ** this.#restarts, RESTART_MS_MAX);
     this.#restarts += 1;
-    this.#alarms = [this.#clock.after(wait, () => void this.start())];
+    this.#restart = this.#ground.clock.after(wait, () => void this.start());
   }
 
   #letGo(): void {
     this.#timer.stop();
-    for (const cancel of this.#alarms.splice(0)) cancel();
+    this.#restart();
     this.#waiting = [];
     this.#links?.closeAll();
     this.#control?.close();

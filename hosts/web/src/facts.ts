@@ -1,5 +1,7 @@
 // What a host says about its stream, for the page: whom to trust when nothing is pinned, and what to show.
 
+import type { HostPolicy } from "./policy.ts";
+
 /** What a host says; every field may be missing. */
 export interface Facts {
   /** The host that says so, as it was asked. */
@@ -15,6 +17,8 @@ export interface Facts {
   bits_per_second?: number | null;
   /** Whether a ticket is needed to join. */
   admission?: "open" | "required";
+  /** What the page is to say about relaying, and how much it gives. */
+  player?: HostPolicy;
 }
 
 const TIMEOUT_MS = 5_000;

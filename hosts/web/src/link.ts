@@ -1,16 +1,15 @@
-// One WebRTC connection to another node, with its two channels.
+// The engine's half of a link to another node: its two channels, over a WebRTC connection that the page holds.
 
 import type { Cancel, Clock } from "./clock.ts";
 import type { Expanded } from "./core.ts";
 import { Credit, LOW_BYTES } from "./credit.ts";
+import type { PeerCalls } from "./peers.ts";
 import type { Bytes, Side } from "./records.ts";
 
 /** A link that is not open after this long has failed, in milliseconds. */
 export const OPEN_MS_MAX = 10_000;
 /** Frames that come in before both channels are open wait, at most so many. */
 const EARLY_FRAMES_MAX = 64;
-/** Candidates of the other side that come before its description wait, at most so many. */
-const EARLY_CANDIDATES_MAX = 32;
 /** Larger messages are not read, in bytes. */
 const MESSAGE_BYTES_MAX = 64 * 1024;
 
@@ -31,10 +30,11 @@ export interface LinkEvents {
   writable(link: number, credit: number): void;
 }
 
-/** What every link of a page shares. */
+/** What every link of a node shares. */
 export interface Surroundings {
   clock: Clock;
   signals: Signals;
+  peers: PeerCalls;
   events: LinkEvents;
 }
 
@@ -42,37 +42,43 @@ export interface Surroundings {
 export class Link {
   readonly #id: number;
   readonly #with: Surroundings;
-  readonly #peer: RTCPeerConnection;
-  readonly #channels: readonly RTCDataChannel[];
-  readonly #credit: Credit;
   readonly #deadline: Cancel;
+  #channels: readonly RTCDataChannel[] = [];
+  #credit = new Credit([]);
   #state: "opening" | "open" | "ended" = "opening";
-  #described = false;
-  #ownCandidates: (string | null)[] = [];
-  #theirCandidates: string[] = [];
   #earlyFrames: [lane: number, frame: Uint8Array][] = [];
 
-  /** Starts a link; throws when the browser makes no more connections. */
-  constructor(id: number, side: Side, ice: RTCConfiguration, surroundings: Surroundings) {
+  /** Starts a link; the connection's channels follow. */
+  constructor(id: number, surroundings: Surroundings) {
     this.#id = id;
     this.#with = surroundings;
-    this.#peer = new RTCPeerConnection(ice);
-    this.#channels = [this.#channel("control", 0, true), this.#channel("pieces", 1, false)];
-    this.#credit = new Credit(this.#channels);
-    this.#deadline = surroundings.clock.after(OPEN_MS_MAX, () => this.#end());
-    this.#peer.onicecandidate = (event) => this.#tellCandidate(event.candidate?.candidate ?? null);
-    this.#peer.onconnectionstatechange = () => {
-      if (["failed", "closed"].includes(this.#peer.connectionState)) this.#end();
-    };
-    if (side === "offer") this.#attempt(this.#describe("offer"));
+    this.#deadline = surroundings.clock.after(OPEN_MS_MAX, () => this.end());
+  }
+
+  /** The channels of its connection, in the order of the lanes. */
+  join(channels: readonly RTCDataChannel[]): void {
+    if (this.#state === "ended") return channels.forEach((channel) => channel.close());
+    this.#channels = channels;
+    this.#credit = new Credit(channels);
+    channels.forEach((channel, lane) => this.#listen(channel, lane));
+    this.#opened();
   }
 
   /** A set-up message of the other side; malformed ones are dropped. */
   signal(message: Bytes): void {
-    const signal = this.#with.signals.expandSignal(message);
-    if (!signal || this.#state === "ended") return;
-    if (signal.kind === "candidate") this.#takeCandidate(signal.text);
-    else if (signal.kind !== "end") this.#attempt(this.#takeDescription(signal.kind, signal.text));
+    const said = this.#with.signals.expandSignal(message);
+    if (said && this.#state !== "ended") this.#with.peers.tellPeer(this.#id, said);
+  }
+
+  /** What the other side is to know of this one. */
+  described(side: Side, sdp: string): void {
+    if (this.#state === "opening") this.#with.events.linkSignal(this.#id, this.#with.signals.signalOfSdp(side, sdp));
+  }
+
+  /** A candidate for the other side. */
+  candidate(line: string): void {
+    const signal = this.#state === "opening" ? this.#with.signals.signalOfCandidate(line) : null;
+    if (signal) this.#with.events.linkSignal(this.#id, signal);
   }
 
   /** Sends a frame; one that cannot be sent ends the link, since the other side would miss it. */
@@ -82,7 +88,7 @@ export class Link {
       this.#channels[lane]?.send(frame);
       this.#credit.spent(frame.length);
     } catch {
-      this.#end();
+      this.end();
     }
   }
 
@@ -96,53 +102,26 @@ export class Link {
     if (this.#state === "ended") return;
     this.#state = "ended";
     this.#deadline();
-    this.#peer.onicecandidate = this.#peer.onconnectionstatechange = null;
-    this.#peer.close();
+    for (const channel of this.#channels) channel.close();
+    this.#with.peers.closePeer(this.#id);
   }
 
-  #channel(label: string, id: number, ordered: boolean): RTCDataChannel {
-    const channel = this.#peer.createDataChannel(label, { negotiated: true, id, ordered });
+  /** The link has come to its end, which the node is told. */
+  end(): void {
+    const before = this.#state;
+    if (before === "ended") return;
+    this.close();
+    if (before === "open") this.#with.events.linkDown(this.#id);
+    else this.#with.events.linkFailed(this.#id);
+  }
+
+  #listen(channel: RTCDataChannel, lane: number): void {
     channel.binaryType = "arraybuffer";
     channel.bufferedAmountLowThreshold = LOW_BYTES;
     channel.onopen = () => this.#opened();
-    channel.onclose = () => this.#end();
+    channel.onclose = () => this.end();
     channel.onbufferedamountlow = () => this.#tellCredit();
-    channel.onmessage = (event: MessageEvent<unknown>) => this.#received(id, event.data);
-    return channel;
-  }
-
-  async #describe(side: Side): Promise<void> {
-    await this.#peer.setLocalDescription();
-    const sdp = this.#peer.localDescription?.sdp;
-    if (this.#state !== "opening" || !sdp) return;
-    this.#with.events.linkSignal(this.#id, this.#with.signals.signalOfSdp(side, sdp));
-    this.#described = true;
-    for (const line of this.#ownCandidates.splice(0)) this.#tellCandidate(line);
-  }
-
-  async #takeDescription(type: Side, sdp: string): Promise<void> {
-    await this.#peer.setRemoteDescription({ type, sdp });
-    for (const line of this.#theirCandidates.splice(0)) this.#takeCandidate(line);
-    if (type === "offer") await this.#describe("answer");
-  }
-
-  #tellCandidate(line: string | null): void {
-    if (!this.#described) return void this.#ownCandidates.push(line);
-    const signal = this.#with.signals.signalOfCandidate(line ?? "");
-    if (signal && this.#state === "opening") this.#with.events.linkSignal(this.#id, signal);
-  }
-
-  #takeCandidate(candidate: string): void {
-    if (!this.#peer.remoteDescription) {
-      if (this.#theirCandidates.length < EARLY_CANDIDATES_MAX) this.#theirCandidates.push(candidate);
-      return;
-    }
-    // One that is of no use is no reason to give up the others.
-    this.#peer.addIceCandidate({ candidate, sdpMid: "0", sdpMLineIndex: 0 }).catch(() => undefined);
-  }
-
-  #attempt(step: Promise<void>): void {
-    step.catch(() => this.#end());
+    channel.onmessage = (event: MessageEvent<unknown>) => this.#received(lane, event.data);
   }
 
   #opened(): void {
@@ -157,18 +136,10 @@ export class Link {
     if (!(data instanceof ArrayBuffer) || data.byteLength > MESSAGE_BYTES_MAX) return;
     const frame = new Uint8Array(data);
     if (this.#state === "open") this.#with.events.frame(this.#id, lane, frame);
-    else if (this.#earlyFrames.length < EARLY_FRAMES_MAX) this.#earlyFrames.push([lane, frame]);
+    else if (this.#state === "opening" && this.#earlyFrames.length < EARLY_FRAMES_MAX) this.#earlyFrames.push([lane, frame]);
   }
 
   #tellCredit(): void {
     if (this.#state === "open") this.#with.events.writable(this.#id, this.#credit.tell());
-  }
-
-  #end(): void {
-    const before = this.#state;
-    if (before === "ended") return;
-    this.close();
-    if (before === "open") this.#with.events.linkDown(this.#id);
-    else this.#with.events.linkFailed(this.#id);
   }
 }

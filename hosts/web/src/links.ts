@@ -1,10 +1,11 @@
 // All links of one node.
 
 import { Link, type LinkEvents, type Surroundings } from "./link.ts";
+import type { PeerEvents } from "./peers.ts";
 import type { Bytes, Side } from "./records.ts";
 
-/** Links by the numbers the node gave them. */
-export class Links {
+/** Links by the numbers the node gave them. What the page says of their connections comes in as [PeerEvents]. */
+export class Links implements PeerEvents {
   readonly #surroundings: Surroundings;
   readonly #links = new Map<number, Link>();
   readonly #sent = new Set<Link>();
@@ -16,13 +17,8 @@ export class Links {
 
   /** Starts a link. */
   open(id: number, side: Side, ice: RTCConfiguration): void {
-    try {
-      this.#links.set(id, new Link(id, side, ice, this.#surroundings));
-    } catch (error) {
-      // A browser has a limit of connections.
-      console.warn("peerstream: no link:", error);
-      this.#surroundings.events.linkFailed(id);
-    }
+    this.#links.set(id, new Link(id, this.#surroundings));
+    this.#surroundings.peers.openPeer(id, side, ice);
   }
 
   /** Hands a set-up message to a link. */
@@ -54,6 +50,24 @@ export class Links {
   /** Closes all links. */
   closeAll(): void {
     for (const id of [...this.#links.keys()]) this.close(id);
+  }
+
+  peerChannels(id: number, ...channels: [RTCDataChannel, RTCDataChannel]): void {
+    const link = this.#links.get(id);
+    if (link) link.join(channels);
+    else for (const channel of channels) channel.close();
+  }
+
+  peerDescribed(id: number, side: Side, sdp: string): void {
+    this.#links.get(id)?.described(side, sdp);
+  }
+
+  peerCandidate(id: number, line: string): void {
+    this.#links.get(id)?.candidate(line);
+  }
+
+  peerFailed(id: number): void {
+    this.#links.get(id)?.end();
   }
 }
 

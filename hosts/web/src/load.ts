@@ -8,7 +8,7 @@ declare const WASM_VERSION: string;
 let compiled: Promise<WebAssembly.Module> | undefined;
 let shared: Promise<Core> | undefined;
 
-/** The page's instance of the module; a stopped one is replaced by a fresh one. */
+/** The instance of the module for nodes on the page's thread; a stopped one is replaced by a fresh one. */
 export async function loadCore(): Promise<Core> {
   const present = await shared?.catch(() => undefined);
   if (present && !present.stopped) return present;
@@ -16,7 +16,8 @@ export async function loadCore(): Promise<Core> {
   return shared;
 }
 
-async function compile(): Promise<WebAssembly.Module> {
+/** The module, compiled once for the page; what has failed is tried again. */
+export async function compile(): Promise<WebAssembly.Module> {
   compiled ??= fetchModule();
   try {
     return await compiled;
@@ -30,5 +31,6 @@ async function fetchModule(): Promise<WebAssembly.Module> {
   const response = await fetch(new URL(`peerstream.wasm?v=${WASM_VERSION}`, import.meta.url));
   if (!response.ok) throw new Error(`peerstream.wasm: ${response.status}`);
   // Some static hosts serve it with another type, which streaming compilation refuses.
-  return WebAssembly.compile(await response.arrayBuffer());
+  const streams = response.headers.get("content-type")?.startsWith("application/wasm") === true;
+  return streams ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await response.arrayBuffer());
 }

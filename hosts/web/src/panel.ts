@@ -12,12 +12,14 @@ export type Hand = "unmute" | "play" | null;
 
 const HANDS: Record<"unmute" | "play", string> = { unmute: "Turn the sound on", play: "Play" };
 
-/** What the page's own text about relaying is, and where more is to be read. */
+/** What is said about relaying, and where more is to be read. */
 export interface Notice {
   text: string | null;
   link: string | null;
   /** The viewer is asked before anything is relayed, and has not answered. */
   asks: boolean;
+  /** Nothing is said. */
+  silent: boolean;
 }
 
 /** Who is told of what. */
@@ -110,8 +112,9 @@ export class Panel {
     write(this.#said, text);
   }
 
-  #renderNotice(status: ElementStatus, { text, link, asks }: Notice): void {
+  #renderNotice(status: ElementStatus, { text, link, asks, silent }: Notice): void {
     write(this.#notice, notice(status.resting, text));
+    this.#notice.hidden = silent;
     this.#question.hidden = !asks;
     this.#link.hidden = link === null;
     if (link !== null && this.#link.href !== link) this.#link.href = link;

@@ -1,12 +1,13 @@
-// The media element, fed through Media Source Extensions. It obeys; when to seek and how fast to play is the node's matter.
+// The media element. It obeys; when to seek and how fast to play is the node's matter.
 
-import { AppendQueue } from "./queue.ts";
 import { type PlayerReport, rangeAt } from "./ranges.ts";
 
-/** So many times the player starts anew after an error before it stays stopped. */
-const RESTARTS_MAX = 5;
 /** `HTMLMediaElement.HAVE_CURRENT_DATA`. */
 const HAVE_CURRENT_DATA = 2;
+/** `HTMLMediaElement.HAVE_FUTURE_DATA`. */
+const HAVE_FUTURE_DATA = 3;
+/** A play head that has not moved for this long stands, whatever the element says, in milliseconds. */
+const STANDS_MS = 60;
 
 /** What a player tells its owner. */
 export interface PlayerEvents {
@@ -14,32 +15,24 @@ export interface PlayerEvents {
   changed(): void;
   /** Pictures or sound run. */
   playing(): void;
-  /** The browser cannot play this type. */
-  unsupported(mime: string): void;
   /** The browser did not allow sound; it plays muted. */
   muted(): void;
   /** The browser does not play without the user's hand. */
   blocked(): void;
-  /** The browser did not like what it was given; the player starts anew by itself. */
-  restarted(reason: string): void;
-  /** It gave up. */
-  failed(reason: string): void;
+  /** The browser did not like what it was given: it needs a new source. */
+  broken(reason: string): void;
 }
 
-/** Counters for tests and people. */
-export interface PlayerCounters {
-  appended: number;
-  seeks: number;
-  restarts: number;
-}
-
-type Source = { url: string; media: MediaSource; queue: AppendQueue | null; early: Uint8Array[]; mime: string };
-
-const Media = (self as { ManagedMediaSource?: typeof MediaSource }).ManagedMediaSource ?? self.MediaSource;
-
-/** Whether this browser plays a type. */
-export function isSupported(mime: string): boolean {
-  return Media?.isTypeSupported(mime) ?? false;
+/** Where the play head is, and how it moves. */
+export interface Head {
+  /** Seconds on the media's timeline. */
+  position: number;
+  /** Seconds of media per second; 0 while it stands. */
+  rate: number;
+  /** The user has paused it, or the browser does not let it play. */
+  paused: boolean;
+  /** Data for the position is there and the element is not seeking. */
+  ready: boolean;
 }
 
 const REPORTED = ["seeking", "seeked", "waiting", "playing", "pause", "play", "canplay"];
@@ -49,13 +42,11 @@ export class Player {
   readonly #video: HTMLVideoElement;
   readonly #events: PlayerEvents;
   readonly #listening = new AbortController();
-  readonly counters: PlayerCounters = { appended: 0, seeks: 0, restarts: 0 };
-  #source: Source | null = null;
-  #init: { mime: string; header: Uint8Array } | null = null;
-  #stopped = false;
+  #attached = false;
   #held = false;
-  #ending = false;
   #rate = 1;
+  #seeks = 0;
+  #moved = { position: -1, at: 0 };
 
   constructor(video: HTMLVideoElement, events: PlayerEvents) {
     this.#video = video;
@@ -66,47 +57,40 @@ export class Player {
     video.addEventListener("playing", () => events.playing(), options);
     video.addEventListener("pause", () => this.#onPause(), options);
     video.addEventListener("play", () => (this.#held = false), options);
-    video.addEventListener("error", () => this.#restart(video.error?.message ?? "media error"), options);
+    video.addEventListener("error", () => events.broken(video.error?.message ?? "media error"), options);
     document.addEventListener("visibilitychange", () => this.#onVisible(), options);
   }
 
-  /** The type now playing. */
-  get mime(): string | null {
-    return this.#init?.mime ?? null;
+  /** Times the play head was set. */
+  get seeks(): number {
+    return this.#seeks;
   }
 
-  /** A new broadcast: what was played is forgotten; its last picture stays until the new one comes. */
+  /** A new broadcast: its source follows, if it is not there yet; the last picture of the one before stays until then. */
   begin(): void {
-    this.#init = null;
-    this.#stopped = this.#ending = false;
     this.#rate = 1;
-    this.counters.restarts = 0;
-    this.#drop();
   }
 
-  /** The codec header for what follows. */
-  init(mime: string, header: Uint8Array): void {
-    if (this.#source && this.#init && mime === this.#init.mime && isEqual(header, this.#init.header)) return;
-    this.#init = { mime, header };
-    if (!isSupported(mime)) return this.#refuse(mime);
-    this.#stopped = false;
-    if (!this.#source) return this.#open(mime);
-    if (this.#source.mime !== mime) this.#source.queue?.changeType(mime);
-    this.#source.mime = mime;
-    this.#push(header);
+  /** Plays from another source. */
+  attach(source: MediaSource | MediaSourceHandle): void {
+    this.#attached = true;
+    if ("addSourceBuffer" in source) this.#attachUrl(source);
+    // The types of browsers do not know yet that a handle is one of the things an element plays.
+    else this.#video.srcObject = source as unknown as MediaSource;
+    // A new source plays at the default rate; the node knows only of its own orders.
+    this.#video.playbackRate = this.#rate;
+    this.#events.changed();
   }
 
-  /** A whole segment. */
-  deliver(segment: Uint8Array): void {
-    if (this.#stopped || !this.#source) return;
-    this.counters.appended += 1;
-    this.#push(segment);
+  /** There is nothing to play any more. */
+  detach(): void {
+    this.#attached = false;
   }
 
   /** Sets the play head, in seconds, and plays unless the user has paused. */
   seek(seconds: number): void {
-    if (!this.#source) return;
-    this.counters.seeks += 1;
+    if (!this.#attached) return;
+    this.#seeks += 1;
     this.#video.currentTime = seconds;
     if (!this.#held) void this.play();
   }
@@ -115,12 +99,6 @@ export class Player {
   rate(rate: number): void {
     this.#rate = rate;
     if (this.#video.playbackRate !== rate) this.#video.playbackRate = rate;
-  }
-
-  /** Nothing more follows. */
-  end(): void {
-    this.#ending = true;
-    this.#finish();
   }
 
   /** Plays; without the user's hand some browsers allow it only muted. */
@@ -132,23 +110,46 @@ export class Player {
     }
   }
 
-  /** How the element stands, or nothing before the first header. */
-  report(): PlayerReport | null {
-    if (!this.#source) return null;
+  /** Where the play head is, or nothing before the first source. */
+  head(): Head | null {
+    if (!this.#attached) return null;
     const video = this.#video;
-    const position = video.currentTime;
     const ready = video.readyState >= HAVE_CURRENT_DATA && !video.seeking;
     // A hidden page whose element was paused by the browser is made good when it is seen again.
     const paused = this.#held || (video.paused && document.visibilityState === "hidden");
-    return { position, ...rangeAt(video.buffered, position), paused, ready };
+    const position = video.currentTime;
+    return { position, rate: this.#moves(position) ? video.playbackRate : 0, paused, ready };
+  }
+
+  /** How the element stands, or nothing before the first source. */
+  report(): PlayerReport | null {
+    const head = this.head();
+    if (!head) return null;
+    const { position, paused, ready } = head;
+    return { position, ...rangeAt(this.#video.buffered, position), paused, ready };
   }
 
   /** Lets go of the element. */
   close(): void {
     this.#listening.abort();
-    this.#drop();
+    this.#attached = false;
+    this.#video.srcObject = null;
     this.#video.removeAttribute("src");
     this.#video.load();
+  }
+
+  /** Whether the play head goes on. One that waits for data must not seem to: the node would not help it over a hole. */
+  #moves(position: number): boolean {
+    const now = performance.now();
+    if (position !== this.#moved.position) this.#moved = { position, at: now };
+    const { readyState, seeking, paused, ended } = this.#video;
+    return readyState >= HAVE_FUTURE_DATA && !seeking && !paused && !ended && now - this.#moved.at < STANDS_MS;
+  }
+
+  #attachUrl(source: MediaSource): void {
+    const url = URL.createObjectURL(source);
+    source.addEventListener("sourceopen", () => URL.revokeObjectURL(url), { once: true });
+    this.#video.src = url;
   }
 
   async #playMuted(): Promise<void> {
@@ -164,72 +165,6 @@ export class Player {
     }
   }
 
-  #open(mime: string): void {
-    const media = new Media();
-    const url = URL.createObjectURL(media);
-    const source: Source = { url, media, queue: null, early: [], mime };
-    this.#source = source;
-    media.addEventListener("sourceopen", () => this.#opened(source), { once: true });
-    this.#video.src = url;
-    // A new source plays at the default rate; the node knows only of its own orders.
-    this.#video.playbackRate = this.#rate;
-    this.#push(this.#init?.header ?? new Uint8Array());
-  }
-
-  #opened(source: Source): void {
-    URL.revokeObjectURL(source.url);
-    if (this.#source !== source) return;
-    try {
-      const buffer = source.media.addSourceBuffer(source.mime);
-      const queue = new AppendQueue(buffer, () => this.#video.currentTime, (reason) => this.#restart(reason));
-      buffer.addEventListener("updateend", () => this.#appended(source));
-      source.queue = queue;
-      for (const bytes of source.early.splice(0)) queue.push(bytes);
-    } catch (error) {
-      this.#restart((error as Error).message);
-    }
-  }
-
-  #appended(source: Source): void {
-    if (this.#source !== source) return;
-    source.queue?.pump();
-    this.#finish();
-    this.#events.changed();
-  }
-
-  #push(bytes: Uint8Array): void {
-    const source = this.#source;
-    if (source?.queue) source.queue.push(bytes);
-    else source?.early.push(bytes);
-  }
-
-  #finish(): void {
-    const source = this.#source;
-    if (this.#ending && source?.queue?.idle && source.media.readyState === "open") source.media.endOfStream();
-  }
-
-  #refuse(mime: string): void {
-    this.#stopped = true;
-    this.#drop();
-    this.#events.unsupported(mime);
-  }
-
-  /** After an error: a fresh source with the same header; the picture is back at the next key frame. */
-  #restart(reason: string): void {
-    if (!this.#source || this.#stopped) return;
-    this.#drop();
-    this.counters.restarts += 1;
-    console.warn(`peerstream: player starts anew: ${reason}`);
-    this.#events.restarted(reason);
-    if (this.#init && this.counters.restarts <= RESTARTS_MAX) return this.#open(this.#init.mime);
-    this.#stopped = true;
-    this.#events.failed(reason);
-  }
-
-  #drop(): void {
-    this.#source = null;
-  }
-
   /** A pause in a hidden page is the browser's doing, not the user's. */
   #onPause(): void {
     this.#held = document.visibilityState === "visible" && !this.#video.ended;
@@ -237,10 +172,6 @@ export class Player {
 
   #onVisible(): void {
     const waits = document.visibilityState === "visible" && this.#video.paused && !this.#held;
-    if (waits && this.#source) void this.play();
+    if (waits && this.#attached) void this.play();
   }
-}
-
-function isEqual(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, at) => byte === other[at]);
 }

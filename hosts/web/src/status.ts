@@ -68,6 +68,12 @@ export interface ElementStatus extends NodeStatus {
   resting: Reason | null;
   /** Times the module had to be replaced. */
   engine_restarts: number;
+  /** Where verification and media source run: in a Worker, or on the page's thread; nothing before that is clear. */
+  thread: "worker" | "page" | null;
+  /** Times that a Worker was wanted and the page or the browser did not let it be. */
+  worker_refusals: number;
+  /** Segments of data that were dropped, as the page was too busy to take them. */
+  untaken: number;
   player: PlayerStatus | null;
 }
 

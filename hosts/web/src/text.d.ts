@@ -3,3 +3,9 @@ declare module "*.css" {
   const text: string;
   export default text;
 }
+
+declare module "worker:*" {
+  /** A script for a Worker with all that it imports, as text; the bundler puts it in. */
+  const text: string;
+  export default text;
+}

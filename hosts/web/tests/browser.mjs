@@ -53,6 +53,14 @@ export async function openPages(context, url, count, { apart_ms = 0 } = {}) {
   return pages;
 }
 
+/** A script for `page.addInitScript`: all Workers of the page's scripts begin with what `body` does. */
+export const inWorkers = (body) => `{
+  const Real = Blob;
+  globalThis.Blob = function (parts, options) {
+    return new Real([${JSON.stringify(`(${body})();`)}, ...parts], options);
+  };
+}`;
+
 /** What `element.status()` returns in a page. */
 export const status = (page) => page.evaluate(() => document.querySelector("peerstream-player").status());
 

@@ -76,14 +76,14 @@ export function said(child, pattern) {
   });
 }
 
-/** Serves the built player and a page that embeds it with these attributes, from an origin of its own. */
-export async function startSite(attributes, { headers = {}, style = undefined } = {}) {
+/** Serves the built player and a page that embeds it with these attributes and this markup `inside`, from an origin of its own. */
+export async function startSite(attributes, { headers = {}, style = undefined, inside = "" } = {}) {
   const files = await mkdtemp(join(tmpdir(), "peerstream-site-"));
   await cp(dist, files, { recursive: true });
   const written = Object.entries(attributes).map(([name, value]) => `${name}="${value}"`);
   const page = `<!doctype html><meta charset="utf-8"><title>Somebody else's page</title><link rel="icon" href="data:,">
 ${style === undefined ? "" : '<link rel="stylesheet" href="./hostile.css">'}
-<script type="module" src="./peerstream.js"></script><peerstream-player ${written.join(" ")}></peerstream-player>`;
+<script type="module" src="./peerstream.js"></script><peerstream-player ${written.join(" ")}>${inside}</peerstream-player>`;
   await writeFile(join(files, "index.html"), page);
   if (style !== undefined) await writeFile(join(files, "hostile.css"), style);
   const served = await host({}, { files, headers });

@@ -129,9 +129,9 @@ test("the player plays what it is given: pictures, sound, and the end", options,
   await page.evaluate(async ({ mime, header, fragments }) => {
     const bytes = (text) => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
     const made = (globalThis.made = parts.player());
-    made.player.begin();
-    made.player.init(mime, bytes(header));
-    for (const fragment of fragments) made.player.deliver(bytes(fragment));
+    made.appender.begin();
+    made.appender.init(mime, bytes(header));
+    for (const fragment of fragments) made.appender.deliver(bytes(fragment));
     while ((made.player.report()?.end ?? 0) < 1) await new Promise((done) => setTimeout(done, 10));
     made.player.seek(made.player.report().start);
     while (!made.log.includes("playing")) await new Promise((done) => setTimeout(done, 5));
@@ -139,9 +139,9 @@ test("the player plays what it is given: pictures, sound, and the end", options,
   const seen = await watch(page, { ms: 1_500 });
   assert.deepEqual(missingProofs(seen), []);
   const end = await page.evaluate(async () => {
-    made.player.end();
+    made.appender.end();
     await new Promise((done) => setTimeout(done, 3_000));
-    return { ended: document.querySelector("video").ended, log: made.log, counters: made.player.counters };
+    return { ended: document.querySelector("video").ended, log: made.log, counters: made.appender.counters };
   });
   assert.equal(end.ended, true);
   assert.deepEqual(end.log, ["playing"]);
@@ -154,15 +154,15 @@ test("the player starts anew after damaged media", options, async () => {
   const media = { mime: MIME, header: base64(header), fragments: fragments.map(base64) };
   const seen = await page.evaluate(async ({ mime, header, fragments }) => {
     const bytes = (text) => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
-    const { player } = parts.player();
+    const { player, appender } = parts.player();
     const wait = async (holds) => { while (!holds()) await new Promise((done) => setTimeout(done, 10)); };
-    player.begin();
-    player.init(mime, bytes(header));
-    player.deliver(new Uint8Array(300).fill(255));
-    await wait(() => player.counters.restarts === 1);
-    for (const fragment of fragments) player.deliver(bytes(fragment));
+    appender.begin();
+    appender.init(mime, bytes(header));
+    appender.deliver(new Uint8Array(300).fill(255));
+    await wait(() => appender.counters.restarts === 1);
+    for (const fragment of fragments) appender.deliver(bytes(fragment));
     await wait(() => (player.report()?.end ?? 0) > 1);
-    return player.counters.restarts;
+    return appender.counters.restarts;
   }, media);
   assert.equal(seen, 1);
 });
@@ -170,10 +170,10 @@ test("the player starts anew after damaged media", options, async () => {
 test("a codec the browser does not have is told by its name", options, async () => {
   await freshPage();
   const log = await page.evaluate(() => {
-    const { player, log } = parts.player();
-    player.begin();
-    player.init('video/mp4; codecs="hvc1.1.6.L93.B0"', new Uint8Array(10));
-    player.deliver(new Uint8Array(10));
+    const { appender, log } = parts.player();
+    appender.begin();
+    appender.init('video/mp4; codecs="hvc1.1.6.L93.B0"', new Uint8Array(10));
+    appender.deliver(new Uint8Array(10));
     return log;
   });
   assert.deepEqual(log, ['unsupported video/mp4; codecs="hvc1.1.6.L93.B0"']);

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { after, afterEach, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { hasChromium, launch, missingProofs, openPages, status, until, untilLive, watch } from "./browser.mjs";
+import { hasChromium, inWorkers, launch, missingProofs, openPages, status, until, untilLive, watch } from "./browser.mjs";
 import { binary, startDemo, startSite } from "./demo.mjs";
 import { hasFirefox, launchFirefox } from "./firefox.mjs";
 
@@ -30,8 +30,8 @@ after(async () => {
   await demo?.close();
 });
 
-async function embedded(t, attributes, { headers, style, init, context = browser.context } = {}) {
-  const site = await startSite({ src: demo.url, ...attributes }, { headers, style });
+async function embedded(t, attributes, { headers, style, inside, init, context = browser.context } = {}) {
+  const site = await startSite({ src: demo.url, ...attributes }, { headers, style, inside });
   t.after(site.close);
   const page = await context.newPage();
   page.errors = [];
@@ -86,6 +86,43 @@ test("everything can be done with the keyboard, and the live edge is one key awa
   await page.getByRole("button", { name: "Play", exact: true }).click();
   await untilMedia(page, "playing", ({ paused }) => !paused);
   assert.deepEqual(page.errors, []);
+});
+
+test("Picture-in-Picture opens and closes with a key and with its button, and plays on meanwhile", options, async (t) => {
+  const page = await embedded(t, {});
+  await untilLive([page]);
+  const open = (wanted) => page.waitForFunction((wanted) => (document.pictureInPictureElement !== null) === wanted, wanted);
+  await page.locator(".screen").focus();
+  await page.keyboard.press("i");
+  await open(true);
+  const { currentTime } = await media(page);
+  await untilMedia(page, "playing on", (now) => now.currentTime > currentTime + 0.5 && !now.paused);
+  await page.getByRole("button", { name: "Picture-in-Picture" }).click();
+  await open(false);
+  assert.equal((await status(page)).state, "live");
+  assert.deepEqual(page.errors, []);
+});
+
+test("a captions track in the element is shown and hidden, and has a button only where there is one", options, async (t) => {
+  const cues = encodeURIComponent("WEBVTT\n\n00:00:00.000 --> 99:00:00.000\nWords for the deaf\n");
+  const inside = `<track kind="captions" srclang="en" label="English" src="data:text/vtt,${cues}">`;
+  const page = await embedded(t, {}, { inside });
+  await untilLive([page]);
+  const shown = (text) =>
+    page.waitForFunction((text) => {
+      const [track] = document.querySelector("peerstream-player").video.textTracks;
+      const words = track.mode === "showing" ? [...(track.activeCues ?? [])].map((cue) => cue.text).join() : "";
+      return words === text;
+    }, text);
+  await shown("");
+  await page.locator(".screen").focus();
+  await page.keyboard.press("c");
+  await shown("Words for the deaf");
+  await page.getByRole("button", { name: "captions" }).click();
+  await shown("");
+  const bare = await embedded(t, {});
+  await untilLive([bare]);
+  assert.equal(await bare.getByRole("button", { name: "captions" }).count(), 0);
 });
 
 test("axe finds nothing to complain about, in light and in dark", options, async (t) => {
@@ -273,30 +310,33 @@ async function afterLoss(page, count = 3) {
   await untilLive([page]);
   await page.waitForTimeout(3_000);
   const before = await status(page);
-  await page.evaluate(([next, count]) => (globalThis.lost = [next + 5, next + 5 + count]), [before.figures.next, count]);
+  const lost = [before.figures.next + 10, before.figures.next + 10 + count];
+  for (const worker of page.workers()) await worker.evaluate((lost) => (globalThis.lost = lost), lost);
   await until(page, "behind the hole", ({ figures }) => figures.skipped >= before.figures.skipped + count);
   const ranges = await page.evaluate(() => document.querySelector("peerstream-player").video.buffered.length);
   await page.waitForTimeout(4_000);
   const now = await status(page);
   const error = await page.evaluate(() => document.querySelector("peerstream-player").video.error?.message ?? null);
   const seeks = now.player.seeks - before.player.seeks;
-  return { ranges, error, seeks, ahead: now.player.ahead, skipped: now.figures.skipped - before.figures.skipped, restarts: now.player.restarts, state: now.state };
+  const stalls = now.figures.stalls - before.figures.stalls;
+  return { ranges, error, seeks, stalls, ahead: now.player.ahead, skipped: now.figures.skipped - before.figures.skipped, restarts: now.player.restarts, state: now.state };
 }
 
 test("a lost segment is bridged over: no hole in the buffer, no restart, and little is skipped", options, async (t) => {
-  const bridged = await afterLoss(await embedded(t, { fallback: "off" }, { init: losing }));
+  const bridged = await afterLoss(await embedded(t, { fallback: "off" }, { init: inWorkers(losing) }));
   assert.deepEqual([bridged.ranges, bridged.error, bridged.restarts, bridged.state], [1, null, 0, "live"]);
-  const jumped = await afterLoss(await embedded(t, { fallback: "off", bridging: "off" }, { init: losing }));
+  const jumped = await afterLoss(await embedded(t, { fallback: "off", bridging: "off" }, { init: inWorkers(losing) }));
   assert.deepEqual([jumped.error, jumped.restarts, jumped.state], [null, 0, "live"]);
   t.diagnostic(`skipped ${bridged.skipped} segments with bridges, ${jumped.skipped} without; ranges ${bridged.ranges} and ${jumped.ranges}`);
 });
 
 test("a hole of seconds, as a publisher that was away leaves it, is jumped over once, to the live edge", options, async (t) => {
-  const seen = await afterLoss(await embedded(t, { fallback: "off" }, { init: losing }), 50);
+  const seen = await afterLoss(await embedded(t, { fallback: "off" }, { init: inWorkers(losing) }), 50);
   assert.deepEqual([seen.error, seen.restarts, seen.state], [null, 0, "live"]);
   assert.ok(seen.skipped >= 50, `${seen.skipped} segments skipped`);
   assert.ok(seen.seeks >= 1 && seen.seeks <= 2, `${seen.seeks} seeks: ${JSON.stringify(seen)}`);
   assert.ok(seen.ahead < 2.5, `${seen.ahead} s behind the newest segment`);
+  assert.ok(seen.stalls >= 1, "waiting for what comes behind the hole is a stall, and told");
 });
 
 const firefox = { skip: missing || (!hasFirefox() && "no Firefox here"), timeout: 120_000 };
@@ -307,6 +347,7 @@ test("Firefox plays with the same keys, and without WebRTC over HTTP", firefox, 
   const page = await browser.open(demo.url);
   const seen = await browser.untilLive(page, 60_000);
   assert.deepEqual([seen.fallback, seen.resting, seen.figures.offences], [true, "linkless", 0]);
+  assert.equal(seen.thread, "page", "it lets no Worker have media");
   const before = await browser.status(page);
   await page.evaluate(() => document.querySelector("peerstream-player").shadowRoot.querySelector(".screen").focus());
   await page.keyboard.press("m");

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { hasChromium, launch, openPages, until } from "./browser.mjs";
+import { hasChromium, inWorkers, launch, openPages, until } from "./browser.mjs";
 import { host } from "./server.mjs";
 
 const KEY = "ab".repeat(32);
@@ -89,17 +89,18 @@ test("after a panic of the module a new node starts", options, async () => {
   const page = await browser.context.newPage();
   page.messages = [];
   page.on("console", (message) => page.messages.push(message.text()));
-  await page.addInitScript(() => {
+  const defective = () => {
     const { instantiate } = WebAssembly;
     WebAssembly.instantiate = async (...args) => {
       const { exports } = await instantiate(...args);
       const defect = (...given) => (globalThis.panicNow ? ((globalThis.panicNow = false), exports.ps_panic()) : exports.ps_tick(...given));
       return { exports: { ...exports, ps_tick: defect } };
     };
-  });
+  };
+  await page.addInitScript(inWorkers(defective));
   await page.goto(served.url);
   await until(page, "waiting", ({ state }) => state === "waiting");
-  await page.evaluate(() => (globalThis.panicNow = true));
+  for (const worker of page.workers()) await worker.evaluate(() => (globalThis.panicNow = true));
   await until(page, "restarted", ({ engine_restarts }) => engine_restarts === 1);
   assert.ok(page.messages.some((text) => text.includes("asked for by the driver")), page.messages.join());
   const before = served.upgrades.length;

@@ -116,3 +116,17 @@ test("a new broadcast of the same publisher goes on in the same page", options, 
   await until(page, "in the new broadcast", (now) => now.state === "live" && now.epoch > epoch, { timeout_ms: 40_000 });
   await untilPlaying(page, { sound: false });
 });
+
+test("a page that is turned away says so until it is let in", options, async (t) => {
+  const small = await startDemo("[limits]\nnodes = 1\n");
+  t.after(small.close);
+  const tight = await startSite({ src: small.url });
+  t.after(tight.close);
+  const [first] = await openPages(browser.context, tight.url, 1);
+  await untilLive([first]);
+  const [second] = await openPages(browser.context, tight.url, 1);
+  const seen = await until(second, "turned away", ({ state }) => state === "refused");
+  assert.match(seen.detail, /as many viewers as it can hold/);
+  await second.waitForTimeout(1_500);
+  assert.equal((await status(second)).state, "refused");
+});

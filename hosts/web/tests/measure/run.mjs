@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { crash, firstFrameMs, lagMs, launch, missingProofs, openPages, status, until, untilLive, watch } from "../browser.mjs";
 import { camera } from "./camera.mjs";
 import { FPS, glassToGlass, readBars } from "./clip.mjs";
-import { startServe } from "../demo.mjs";
+import { startServe, startSite } from "../demo.mjs";
 import { residentMb } from "./memory.mjs";
 import { pause, spread } from "./numbers.mjs";
 import { soundAfterPicture, startFfmpeg, startObs } from "./encoders.mjs";
@@ -97,6 +97,22 @@ function shareSound() {
   };
 }
 
+/** Milliseconds of each second that a page's thread is busy. */
+async function threadMs(page, span_ms) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Performance.enable");
+  const busy = async () => {
+    const { metrics } = await session.send("Performance.getMetrics");
+    const of = (wanted) => metrics.find(({ name }) => name === wanted).value;
+    return [of("TaskDuration"), of("Timestamp")];
+  };
+  const before = await busy();
+  await pause(span_ms);
+  const now = await busy();
+  await session.detach();
+  return ((now[0] - before[0]) * 1000) / (now[1] - before[1]);
+}
+
 async function withPages(body, options = {}) {
   const host = await serve(options);
   const browser = await launch({ viewport: { width: 400, height: 300 } });
@@ -134,6 +150,33 @@ const scenarios = {
       report({ missing_proofs: proofs.filter((missing) => missing.length > 0) });
       report(await troubles(pages, before));
       report({ copies_over_20_s: await copies(host, pages, 20_000) });
+    }),
+
+  /** With and without a Worker, by turns: the first picture of `--pages` pages each, and what a second of stream costs the page's thread. */
+  threads: () =>
+    withPages(async (host, context) => {
+      const modes = ["worker", "page"];
+      const sites = await Promise.all(modes.map((mode) => startSite({ src: host.url, worker: mode === "page" ? "off" : "on" })));
+      const firstFrames = modes.map(() => []);
+      for (let round = 0; round < PAGES; round += 1) {
+        for (const [index, { url }] of sites.entries()) {
+          const [page] = await openPages(context, url, 1);
+          firstFrames[index].push(await firstFrameMs(page));
+          await page.close();
+          await pause(500);
+        }
+      }
+      for (const [index, { url, close }] of sites.entries()) {
+        const pages = await openPages(context, url, 2, { apart_ms: 500 });
+        await untilLive(pages);
+        await pause(5_000);
+        const seen = await status(pages[0]);
+        const costs = await Promise.all(pages.map((page) => threadMs(page, 10_000)));
+        const [first_frame_ms, thread] = [spread(firstFrames[index]), seen.thread];
+        report({ thread, first_frame_ms, page_thread_ms_per_s: costs.map(round), feeds: seen.fed.length, ...(await troubles(pages, [seen])) });
+        for (const page of pages) await page.close();
+        close();
+      }
     }),
 
   /** A camera that is encoded live and published over RTMP: glass to glass by bar code, for `--minutes` on end. */

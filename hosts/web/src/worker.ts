@@ -1,0 +1,31 @@
+// The script of a Worker: a station, told by the page.
+
+import { connect, type Port } from "./calls.ts";
+import { ownClock } from "./clock.ts";
+import { Core } from "./core.ts";
+import { Station, type StationCalls } from "./station.ts";
+import type { WorkerPageCalls } from "./thread.ts";
+
+/** A station that ends its Worker with itself. */
+class WorkerStation extends Station {
+  override close(): void {
+    super.close();
+    self.close();
+  }
+}
+
+const port = self as unknown as Port;
+const { there: page } = connect<WorkerPageCalls, StationCalls>(port, () => station, ["compile"]);
+let compiled: WebAssembly.Module | null = null;
+/** The page has begun to compile the module long before it is asked. */
+const load = async (): Promise<Core> => Core.load((compiled ??= await page.compile()));
+const station = new WorkerStation(page, { clock: ownClock, load });
+
+/** Whether media and channels can be had away from the page. */
+function isAble(): boolean {
+  const { canConstructInDedicatedWorker } = (self.MediaSource ?? {}) as { canConstructInDedicatedWorker?: boolean };
+  return canConstructInDedicatedWorker === true && "RTCDataChannel" in self;
+}
+
+if (isAble()) page.ready();
+else page.unable();
