@@ -49,8 +49,10 @@ pub const ARCHIVE_LIST: u32 = 68;
 /// `ArchiveBackend::restrict`: `submit`, `[recording, restriction]` to null.
 pub const ARCHIVE_RESTRICT: u32 = 69;
 
-/// `ComplianceHandler::assess`: `submit`, `Case` to `Decision`.
+/// `ComplianceHandler::assess`: `submit`, `[Case, Evidence]` to `Decision`.
 pub const ASSESS: u32 = 80;
+/// `ComplianceHandler::on_transition`: `submit`, `[Case, Transition]` to null.
+pub const ON_TRANSITION: u32 = 81;
 
 /// `AdmissionPolicy::admit`: `submit`, `JoinRequest` to `Verdict`.
 pub const ADMIT: u32 = 96;

@@ -13,7 +13,7 @@ use peerstream_traits::archive::{
     ArchiveBackend, Capabilities, Item, Manifest, Published, Receipt, Recording, RecordingId, Restriction, Segment,
     Seq, StreamMeta,
 };
-use peerstream_traits::compliance::{Case, ComplianceHandler, Decision, Regime};
+use peerstream_traits::compliance::{Case, ComplianceHandler, Decision, Evidence, Profile, Transition};
 use peerstream_traits::telemetry::{Batch, Interest, TelemetrySink, WriteReport};
 use peerstream_traits::{ErrorClass, Health, Lifecycle, PluginError, Reload};
 use serde::Serialize;
@@ -194,12 +194,20 @@ impl ArchiveBackend for Doer {
 
 #[async_trait]
 impl ComplianceHandler for Doer {
-    fn regimes(&self) -> Vec<Regime> {
-        Self::told(self.traits.regimes.as_ref())
+    fn profiles(&self) -> Vec<Profile> {
+        Self::told(self.traits.profiles.as_ref())
     }
 
-    async fn assess(&self, case: &Case) -> Result<Decision, PluginError> {
-        self.ask(op::ASSESS, case).await
+    async fn assess(&self, case: &Case, evidence: &Evidence) -> Result<Decision, PluginError> {
+        self.ask(op::ASSESS, &(case, evidence)).await
+    }
+
+    async fn on_transition(&self, case: &Case, transition: &Transition) -> Result<(), PluginError> {
+        match self.ask(op::ON_TRANSITION, &(case, transition)).await {
+            // A library may not want to know.
+            Err(error) if error.class == ErrorClass::Unsupported => Ok(()),
+            heard => heard,
+        }
     }
 }
 

@@ -117,6 +117,7 @@ fn of_rust() -> String {
         "PS_ARCHIVE_LIST" = op::ARCHIVE_LIST,
         "PS_ARCHIVE_RESTRICT" = op::ARCHIVE_RESTRICT,
         "PS_ASSESS" = op::ASSESS,
+        "PS_ON_TRANSITION" = op::ON_TRANSITION,
         "PS_ADMIT" = op::ADMIT
     );
     text

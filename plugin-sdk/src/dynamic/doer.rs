@@ -12,7 +12,7 @@ use peerstream_protocol::header::Header;
 use peerstream_protocol::segment::InitId;
 use peerstream_traits::admission::SharedPolicy;
 use peerstream_traits::archive::{Item, RecordingId, Segment, SharedArchive};
-use peerstream_traits::compliance::SharedHandler;
+use peerstream_traits::compliance::{Case, Evidence, SharedHandler, Transition};
 use peerstream_traits::telemetry::{Batch, Record, SharedSink};
 use peerstream_traits::{ErrorClass, Lifecycle, PluginError};
 use serde::Serialize;
@@ -51,7 +51,7 @@ impl Doer {
         match self {
             Self::Telemetry(it) => Traits { interest: value(serde_json::to_value(it.interest())), ..blank },
             Self::Archive(it) => Traits { capabilities: value(serde_json::to_value(it.capabilities())), ..blank },
-            Self::Compliance(it) => Traits { regimes: value(serde_json::to_value(it.regimes())), ..blank },
+            Self::Compliance(it) => Traits { profiles: value(serde_json::to_value(it.profiles())), ..blank },
             Self::Admission(it) => Traits { open: it.is_open(), ..blank },
         }
     }
@@ -73,8 +73,14 @@ impl Doer {
             Self::Telemetry(sink) => telemetry(sink.clone(), op, json),
             Self::Archive(archive) => self::archive(archive.clone(), op, json, payload),
             Self::Compliance(handler) if op == op::ASSESS => {
-                let (handler, case) = (handler.clone(), read_json(json)?);
-                work(async move { handler.assess(&case).await })
+                let handler = handler.clone();
+                let (case, evidence): (Case, Evidence) = read_json(json)?;
+                work(async move { handler.assess(&case, &evidence).await })
+            }
+            Self::Compliance(handler) if op == op::ON_TRANSITION => {
+                let handler = handler.clone();
+                let (case, transition): (Case, Transition) = read_json(json)?;
+                work(async move { handler.on_transition(&case, &transition).await })
             }
             Self::Admission(policy) if op == op::ADMIT => {
                 let (policy, request) = (policy.clone(), read_json(json)?);
