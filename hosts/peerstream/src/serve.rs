@@ -27,9 +27,10 @@ use crate::dashboard::{Command, Dashboard, Wish};
 use crate::failure::Failure;
 use crate::inputs::Inputs;
 use crate::reload::{MakeLayers, Reload};
-use crate::server::{self, Shared};
+use crate::server::{self, Parts, Shared};
 use crate::setup::{self, Checked, Setup};
 use crate::stun::Stun;
+use crate::takedown::Intake;
 use crate::{banner, equip, metrics, paths, signals};
 
 /// After this long without input the streamer is told that it is waited for.
@@ -189,7 +190,7 @@ impl Stand<'_> {
         let (serve, limits) = (config.section::<Serve>("serve"), config.section::<Limits>("limits"));
         let instructions = ready(&assembly.ingests, &self.publisher.stream_key()).await?;
         let inputs = Inputs::of(&assembly.ingests);
-        let plugins = equip::plugins(&assembly, self.publisher)?;
+        let plugins = equip::plugins(&assembly, self.publisher, &config.section("takedown"))?;
         let plugins = Arc::new(plugins.start().await.map_err(anyhow::Error::from)?);
         let stun = Stun::start(&config.section("stun")).await?;
         let ice = stun.iter().map(Stun::url).chain(config.section::<Ice>("ice").servers).collect();
@@ -197,12 +198,22 @@ impl Stand<'_> {
         let broadcast = self.start(&config, assembly, ice, &plugins, counters.clone());
         let (wishes, inbox) = mpsc::channel(WISHES_MAX);
         let dashboard = self.dashboard(&config, wishes).with_instructions(instructions.clone());
-        let connections = limits.connections_per_address;
-        let (title, player) = (serve.title.clone(), config.section("player"));
-        let shared = Arc::new(Shared::new(broadcast, title, player, inputs, connections, counters, dashboard));
+        let shared = Arc::new(Shared::new(Parts {
+            broadcast,
+            title: serve.title.clone(),
+            player: config.section("player"),
+            inputs,
+            connections_per_address: limits.connections_per_address,
+            counters,
+            dashboard,
+            takedown: Intake::new(config.section("takedown"), self.publisher),
+        }));
         let reload = Reload::new(self.layers, config, plugins.clone());
         let listen = self.listener.local_addr().context("the port has no address")?;
         banner::show(listen, shared.broadcast.publisher(), &shared.dashboard.login, &instructions);
+        if plugins.desk().is_some() {
+            banner::show_desk(listen, &shared.takedown.login);
+        }
         let end = tokio::select! {
             result = server::serve(self.listener, shared.clone(), &limits) => End::Over(result),
             result = ended(&shared, listen, Duration::from_secs(serve.linger_s)) => End::Over(result),

@@ -12,11 +12,10 @@ use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, X_CO
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{any, get};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use peerstream::broadcast::Broadcast;
-use peerstream::plugins::compliance::NOTICE_BYTES_MAX;
 use peerstream::traits::ingest::WEB_BODY_BYTES_MAX;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -30,7 +29,8 @@ use crate::dashboard::{Dashboard, Private, routes, visitor};
 use crate::fallback::Budget;
 use crate::inputs::{self, Inputs};
 use crate::player::Player;
-use crate::{api, assets, control, entrance, fallback, health, metrics, takedown};
+use crate::takedown::{self, Intake};
+use crate::{api, assets, control, entrance, fallback, health, metrics};
 
 /// A request's head must arrive, and an idle connection say something, within this time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -60,25 +60,32 @@ pub struct Shared {
     pub fallback: Arc<Budget>,
     /// How often an address may ask to be let in.
     pub questions: Allowance,
-    /// How often an address may complain.
-    pub complaints: Allowance,
+    /// What the API of notices shares.
+    pub takedown: Intake,
     /// What the streamer sees.
     pub dashboard: Dashboard,
     /// True when the broadcast is over and control connections are to end.
     pub over: watch::Sender<bool>,
 }
 
+/// What the server of a broadcast is made of; each is told about at [`Shared`].
+pub struct Parts {
+    /// Its figures are to have `counters` among them.
+    pub broadcast: Broadcast,
+    pub title: Option<String>,
+    pub player: Player,
+    pub inputs: Inputs,
+    /// Control connections from one address.
+    pub connections_per_address: usize,
+    pub counters: Arc<metrics::Counters>,
+    pub dashboard: Dashboard,
+    pub takedown: Intake,
+}
+
 impl Shared {
-    /// Of a broadcast whose figures these counters are a part of.
-    pub fn new(
-        broadcast: Broadcast,
-        title: Option<String>,
-        player: Player,
-        inputs: Inputs,
-        connections_per_address: usize,
-        counters: Arc<metrics::Counters>,
-        dashboard: Dashboard,
-    ) -> Self {
+    /// Of these parts.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { broadcast, title, player, inputs, connections_per_address, counters, dashboard, takedown } = parts;
         Self {
             fallback: counters.fallback().clone(),
             broadcast,
@@ -88,7 +95,7 @@ impl Shared {
             admission: Admission::new(connections_per_address),
             counters,
             questions: Allowance::new(entrance::QUESTIONS.0, entrance::QUESTIONS.1),
-            complaints: Allowance::new(takedown::COMPLAINTS.0, takedown::COMPLAINTS.1),
+            takedown,
             dashboard,
             over: watch::Sender::new(false),
         }
@@ -108,12 +115,12 @@ pub fn router(shared: Arc<Shared>) -> Router {
     };
     open.merge(looking.route_layer(middleware::from_fn_with_state(shared.clone(), visitor::look)))
         .merge(routes(&shared))
+        .merge(takedown::routes(&shared))
         .route("/healthz", get(health::respond))
         .route("/api/v1/stream", get(api::stream))
         .route("/api/v1/control", get(control::upgrade))
         .route("/api/v1/live", get(fallback::live))
         .route("/api/v1/admission", get(entrance::ask))
-        .route("/api/v1/takedown", post(takedown::submit).layer(DefaultBodyLimit::max(NOTICE_BYTES_MAX)))
         .route("/ingest/{name}", any(inputs::answer).layer(DefaultBodyLimit::max(WEB_BODY_BYTES_MAX)))
         .route("/ingest/{name}/{*path}", any(inputs::answer).layer(DefaultBodyLimit::max(WEB_BODY_BYTES_MAX)))
         .fallback(asset)

@@ -7,13 +7,13 @@
 pub mod admission;
 pub mod archive;
 mod call;
-pub mod caselog;
-pub mod compliance;
+pub(crate) mod compliance;
 mod coverage;
 mod instance;
 pub mod options;
 mod queue;
 mod running;
+pub mod shelf;
 mod state;
 mod status;
 mod supervisor;
