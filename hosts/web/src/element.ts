@@ -9,6 +9,7 @@ import { baseUrl, type Facts, fetchFacts } from "./facts.ts";
 import type { Action } from "./keys.ts";
 import { type Notice, Panel } from "./panel.ts";
 import { isSupported, Player, type PlayerEvents } from "./player.ts";
+import { Recent, reportAddress } from "./report.ts";
 import { watchSleep } from "./sleep.ts";
 import { type ElementStatus, NO_NODE, type NodeStatus, type PlayerStatus, stateOf, type Verdict } from "./status.ts";
 import { childrenWithin, copiesWithin, Rate, type Reason, reasonNot, Watch } from "./thrift.ts";
@@ -58,6 +59,7 @@ export class PeerstreamPlayer extends HTMLElement {
   #title = "";
   #capacity = 0;
   #rate = new Rate();
+  readonly #recent = new Recent();
   #relaying: boolean | null = null;
   #position = 0;
   #moved = 0;
@@ -69,6 +71,7 @@ export class PeerstreamPlayer extends HTMLElement {
     const events = {
       relay: (on: boolean): void => this.#setRelay(on),
       hand: (): void => this.#takeHand(),
+      report: (): void => this.#report(),
       act: (action: Action): void => this.#act(action),
       loud: (volume: number): void => this.#setVolume(volume),
     };
@@ -211,6 +214,7 @@ export class PeerstreamPlayer extends HTMLElement {
   #engineEvents(player: Player): EngineEvents {
     return {
       begin: (carries) => {
+        this.#recent.clear();
         this.#ended = false;
         this.#started = false;
         this.#judge(carries === "data" ? { state: "unsupported", detail: NOT_MEDIA } : null);
@@ -223,6 +227,7 @@ export class PeerstreamPlayer extends HTMLElement {
       },
       deliver: (seq, segment) => {
         player.deliver(segment);
+        this.#recent.note(seq, performance.now());
         if (!player.mime) this.#emit("segment", { seq, bytes: segment });
       },
       rate: (rate) => player.rate(rate),
@@ -355,6 +360,14 @@ export class PeerstreamPlayer extends HTMLElement {
     void this.#player?.play();
   }
 
+  /** Opens the host's form for complaints beside the page, with what was just seen. */
+  #report(): void {
+    const host = this.#facts?.endpoint;
+    if (!host) return;
+    const address = reportAddress(host, this.status().epoch, this.video.currentTime, this.#recent.range());
+    open(address, "_blank", "noopener");
+  }
+
   #act(action: Action): void {
     const { video } = this;
     const acts: Record<Action, () => void> = {
@@ -473,6 +486,7 @@ export class PeerstreamPlayer extends HTMLElement {
     const { payload_received, payload_repeated } = status.figures;
     this.#rate.note(payload_received - payload_repeated, performance.now());
     this.#panel.render(status, this.#shown(status), this.#wantsToRelay(), this.#notice());
+    this.#panel.offerReport(this.#facts?.takedown === true);
     if (status.state === this.#state) return;
     this.#state = status.state;
     this.#emit("state", status.state);

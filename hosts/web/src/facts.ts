@@ -15,6 +15,8 @@ export interface Facts {
   bits_per_second?: number | null;
   /** Whether a ticket is needed to join. */
   admission?: "open" | "required";
+  /** Whether the host takes complaints about what is broadcast. */
+  takedown?: boolean;
 }
 
 const TIMEOUT_MS = 5_000;
