@@ -4,6 +4,7 @@ use peerstream_admission as _;
 use peerstream_archive_file as _;
 use peerstream_archive_fs as _;
 use peerstream_compliance_queue as _;
+use peerstream_compliance_webhook as _;
 use peerstream_dumbbell as _;
 use peerstream_ingest_ffmpeg as _;
 use peerstream_ingest_icecast as _;
@@ -24,6 +25,8 @@ pub use peerstream_admission::work::solve as solve_puzzle;
 
 /// Writes a file that can be played at any moment, for [`crate::recording`].
 pub use peerstream_archive_file::{Sync, Tape};
+/// Compares a source copy with an excerpt, in a process that can do little else.
+pub use peerstream_compare::run as compare;
 /// Plays a clip in memory, for [`crate::clip`].
 pub use peerstream_ingest_pipe::Pipe;
 /// Writes figures as Prometheus reads them, for [`crate::metrics`].
@@ -52,6 +55,7 @@ mod tests {
         "archive/file",
         "archive/fs",
         "compliance/queue",
+        "compliance/webhook",
         "admission/open",
         "admission/proof-of-work",
         "admission/token",
