@@ -206,7 +206,12 @@ macro_rules! compliance_suite {
         $crate::suite!(
             compliance,
             $crate::testkit::compliance::of($make),
-            [it_stops_without_a_start_and_twice, an_incomplete_notice_never_acts, the_same_case_gets_the_same_decision,]
+            [
+                it_stops_without_a_start_and_twice,
+                an_incomplete_notice_never_acts,
+                the_same_case_gets_the_same_decision,
+                it_hears_of_every_step,
+            ]
         );
     };
 }

@@ -1,19 +1,22 @@
-//! A compliance handler: asks for what a notice lacks, and leaves the rest to people.
+//! A compliance handler: asks for the source copy where a notice has none, and leaves the rest to people.
+//!
+//! What the law demands is asked for by the host itself. This is about what a host may ask for besides; a notice that lacks it must not be
+//! refused, so it asks once.
 
 use peerstream_sdk::prelude::*;
-use peerstream_sdk::traits::compliance::{Case, ComplianceHandler, Decision};
+use peerstream_sdk::traits::compliance::{Case, ComplianceHandler, Decision, Evidence};
 
 /// The options.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Whether a notice must have a signature.
-    pub signed: bool,
+    /// Whether a copy of the work is asked for when there is none.
+    pub copy: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { signed: true }
+        Self { copy: true }
     }
 }
 
@@ -26,7 +29,7 @@ pub struct Mine {
 
 impl Plugin for Mine {
     const NAME: &'static str = "ask-first";
-    const SUMMARY: &'static str = "asks for what is missing, and queues the rest";
+    const SUMMARY: &'static str = "asks once for what helps, and queues the rest";
     type Config = Config;
 
     fn build(config: Config, _: &BuildContext<'_>) -> Result<Self, PluginError> {
@@ -38,18 +41,12 @@ impl Lifecycle for Mine {}
 
 #[async_trait]
 impl ComplianceHandler for Mine {
-    async fn assess(&self, case: &Case) -> Result<Decision, PluginError> {
-        let notice = &case.notice;
-        let unsigned = notice.signature.as_deref().unwrap_or_default().is_empty();
-        let checks = [
-            ("name", notice.claimant.name.is_empty()),
-            ("email", notice.claimant.email.is_empty()),
-            ("subject", notice.subject.is_empty()),
-            ("explanation", notice.explanation.is_empty()),
-            ("signature", self.config.signed && unsigned),
-        ];
-        let fields: Vec<_> = checks.iter().filter(|(_, lacks)| *lacks).map(|(name, _)| (*name).to_owned()).collect();
-        Ok(if fields.is_empty() { Decision::Queue } else { Decision::NeedInfo { fields } })
+    async fn assess(&self, case: &Case, evidence: &Evidence) -> Result<Decision, PluginError> {
+        let was_asked = !case.docket.asked.is_empty();
+        if self.config.copy && evidence.copy.is_none() && !was_asked {
+            return Ok(Decision::NeedInfo { fields: vec!["a copy of the work, or where it can be seen".into()] });
+        }
+        Ok(Decision::Queue)
     }
 }
 

@@ -54,8 +54,8 @@ pub struct Traits {
     pub interest: Option<Value>,
     /// `ArchiveBackend::capabilities`
     pub capabilities: Option<Value>,
-    /// `ComplianceHandler::regimes`
-    pub regimes: Option<Value>,
+    /// `ComplianceHandler::profiles`
+    pub profiles: Option<Value>,
     /// `AdmissionPolicy::is_open`
     pub open: bool,
     /// `TreeStrategy::wants_round_trips`

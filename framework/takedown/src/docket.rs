@@ -140,9 +140,9 @@ pub struct Docket {
     /// Where the material is, without words.
     pub material: Material,
     /// The hash of the notice.
-    pub notice: Digest,
+    pub notice_hash: Digest,
     /// The hash of who complains.
-    pub claimant: Digest,
+    pub claimant_hash: Digest,
     /// The same for all notices of the same claimant.
     pub claimant_key: Digest,
     /// What they have agreed to.
@@ -247,8 +247,8 @@ impl Docket {
             lane: intake.lane,
             confirmed: intake.confirmed,
             material: intake.material.clone(),
-            notice: intake.notice,
-            claimant: intake.claimant,
+            notice_hash: intake.notice,
+            claimant_hash: intake.claimant,
             claimant_key: intake.claimant_key,
             statements: intake.statements.clone(),
             missing: intake.missing.clone(),
@@ -331,7 +331,7 @@ impl Docket {
                 (self.asked, self.answer_by_us) = (fields.clone(), Some(*answer_by_us));
             }
             Happening::Completed { notice, claimant, statements, material, missing } => {
-                (self.notice, self.claimant, self.answer_by_us) = (*notice, *claimant, None);
+                (self.notice_hash, self.claimant_hash, self.answer_by_us) = (*notice, *claimant, None);
                 (self.statements, self.material, self.missing) =
                     (statements.clone(), material.clone(), missing.clone());
                 // Another range needs other evidence.

@@ -226,6 +226,9 @@ pub struct Evidence {
     pub source: String,
     /// Its segments.
     pub segments: Option<Segments>,
+    /// From where to where they are in the broadcast, in milliseconds since its start.
+    #[serde(default)]
+    pub times_ms: Option<(u64, u64)>,
     /// What is wrong with it or why there is none, for people. Empty when every signature holds.
     pub faults: Vec<String>,
 }

@@ -1,99 +1,107 @@
-//! Compliance handlers: what becomes of complaints about what is broadcast.
+//! Compliance handlers: what becomes of notices about what is broadcast.
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+pub use peerstream_takedown::action::{ACTIONS_MAX, Action, Segments};
+pub use peerstream_takedown::docket::{Comparison, Docket, Lane, Verdict};
+pub use peerstream_takedown::hex::Digest;
+pub use peerstream_takedown::notice::{Claimant, Material, Notice, Profile, Work};
+pub use peerstream_takedown::state::{Actor, State, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::{Lifecycle, PluginError};
 
-/// Under which rules somebody complains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Regime {
-    /// A notice of 17 U.S.C. 512(c)(3).
-    Dmca,
-    /// A notice of article 16 of the EU's Digital Services Act.
-    Dsa,
-    /// The host's own rules.
-    HouseRules,
+/// A case and how it stands. The framework owns the number, the states and the log; handlers decide.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Case {
+    /// What the log tells of it: number, revision, state, stream, evidence, what was done.
+    #[serde(flatten)]
+    pub docket: Docket,
+    /// The notice. Who complains is empty once that was erased.
+    pub notice: Notice,
+    /// Notices of the same claimant that were rejected.
+    pub claimant_rejected: u32,
+    /// What counts against the streamer.
+    pub strikes: u32,
 }
 
-/// A complaint as it came in. Its size is bounded by the framework.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Notice {
-    /// Under which rules.
-    pub regime: Regime,
-    /// Who complains: a name and how to reach them.
-    pub claimant: Contact,
-    /// What work or rule it is about.
-    pub subject: String,
-    /// What is wrong and where, in their words.
-    pub explanation: String,
-    /// From this time of the broadcast, in seconds since its start, if they say so.
-    #[serde(default)]
-    pub from_s: Option<f64>,
-    /// To this time of the broadcast, in seconds since its start, if they say so.
-    #[serde(default)]
-    pub to_s: Option<f64>,
-    /// Statements they make, by the name of the statement, such as `good-faith`, with the exact text they agreed to.
-    #[serde(default)]
-    pub statements: BTreeMap<String, String>,
-    /// Their signature: typed names count.
-    #[serde(default)]
-    pub signature: Option<String>,
-}
-
-/// Somebody and how to reach them.
+/// What there is to look at beside the notice. The files are the host's: a handler reads them and leaves them as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Contact {
-    /// Their name.
-    pub name: String,
-    /// Their mail address.
-    pub email: String,
-    /// A postal address, if given.
-    pub address: String,
+pub struct Evidence {
+    /// What was streamed in the range, signed by its source: an evidence bundle.
+    pub bundle: Option<Stored>,
+    /// The segments in it.
+    pub segments: Option<Segments>,
+    /// What is wrong with the bundle, or why there is none; empty when every signature in it holds.
+    pub faults: Vec<String>,
+    /// The copy of the work that the claimant has sent.
+    pub copy: Option<Stored>,
+    /// The statements that the claimant has made, with the text as it was shown.
+    pub statements: Vec<Sworn>,
 }
 
-/// A complaint and how it stands. The framework owns the number and the state; handlers decide.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Case {
-    /// Its number on this host, from 1.
-    pub id: u64,
-    /// Grows with each change; a handler sees the same case and revision again after a failure.
-    pub revision: u32,
-    /// When it came in, microseconds since 1970.
-    pub opened_us: u64,
-    /// The publisher's key of the stream concerned, 64 hexadecimal digits.
-    pub stream: String,
-    /// The broadcast concerned.
-    pub epoch: u64,
-    /// The complaint.
-    pub notice: Notice,
+/// A file of the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stored {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The BLAKE3 hash of its bytes.
+    pub blake3: Digest,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+/// A statement that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sworn {
+    /// Its name, such as `good-faith`.
+    pub id: String,
+    /// The version of its text.
+    pub version: u32,
+    /// The text, the day filled in.
+    pub text: String,
+}
+
+/// A step that a case has taken. What it has led to is in the case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transition {
+    /// The state before.
+    pub from: State,
+    /// The state now.
+    pub to: State,
+    /// What happened.
+    pub step: Step,
+    /// Who did it.
+    pub by: Actor,
+    /// When, microseconds since 1970.
+    pub at_us: u64,
 }
 
 /// What a handler wants done.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "decision")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "decision", deny_unknown_fields)]
 pub enum Decision {
     /// Nothing; the next handler is asked.
     Pass,
     /// The case waits for a person.
     Queue,
-    /// The complaint lacks something; who complains is asked for these.
+    /// The notice lacks something; who complains is asked for these.
     NeedInfo {
         /// What is missing, for people.
         fields: Vec<String>,
     },
-    /// The complaint is refused.
+    /// The notice is refused.
     Reject {
-        /// Why, for people.
+        /// Why; who complains is told.
         reason: String,
     },
-    /// These are carried out, in order, and logged.
+    /// These are carried out, in order, and logged; at most [`ACTIONS_MAX`].
     Act {
         /// What is done.
         actions: Vec<Action>,
@@ -102,34 +110,22 @@ pub enum Decision {
     },
 }
 
-/// Something the framework does about a complaint.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "action")]
-pub enum Action {
-    /// Ends the live stream.
-    StopStream,
-    /// Withholds a part of the recording, by seconds since the start of the broadcast.
-    HideRange {
-        /// From.
-        from_s: f64,
-        /// To.
-        to_s: f64,
-    },
-    /// Tells the publisher.
-    NotifyPublisher,
-}
-
-/// Decides what becomes of complaints. Handlers form a chain, in the order of their names in the config; the first decision
+/// Decides what becomes of notices. Handlers form a chain, in the order of their names in the config; the first decision
 /// other than [`Decision::Pass`] holds. A handler that fails or takes too long leaves the case open, and nothing is done.
 #[async_trait]
 pub trait ComplianceHandler: Lifecycle {
-    /// The rules it knows; it is not asked about others.
-    fn regimes(&self) -> Vec<Regime> {
-        vec![Regime::Dmca, Regime::Dsa, Regime::HouseRules]
+    /// The profiles it knows; it is not asked about others.
+    fn profiles(&self) -> Vec<Profile> {
+        Profile::ALL.to_vec()
     }
 
     /// Decides. The same case and revision twice must give the same decision and do nothing twice.
-    async fn assess(&self, case: &Case) -> Result<Decision, PluginError>;
+    async fn assess(&self, case: &Case, evidence: &Evidence) -> Result<Decision, PluginError>;
+
+    /// A case has taken a step. Told once, in order for each case, and not again after a failure; nothing waits for it.
+    async fn on_transition(&self, _case: &Case, _transition: &Transition) -> Result<(), PluginError> {
+        Ok(())
+    }
 }
 
 /// A handler as the runtime holds it.

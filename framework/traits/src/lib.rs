@@ -9,12 +9,14 @@
 
 pub mod admission;
 pub mod archive;
+pub mod casebook;
 pub mod compliance;
 mod error;
 pub mod ingest;
 mod kind;
 pub mod ladder;
 mod lifecycle;
+pub mod mail;
 mod plugin;
 mod registration;
 mod secret;
@@ -26,6 +28,7 @@ pub mod transport;
 pub use error::{ErrorClass, PluginError};
 pub use kind::Kind;
 pub use lifecycle::{Health, Lifecycle, Reload};
+pub use peerstream_takedown as takedown;
 pub use plugin::{BuildContext, NoOptions, Plugin, PluginConfig, Stability, Violation, Violations};
 pub use registration::{Build, Facts, Registration};
 pub use secret::Secret;

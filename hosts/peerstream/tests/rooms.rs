@@ -6,26 +6,31 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const PURE: [&str; 6] = [
+const PURE: [&str; 7] = [
     "peerstream-protocol",
     "peerstream-node",
     "peerstream-overlay",
     "peerstream-abi",
     "peerstream-coordinator",
     "peerstream-takedown",
+    "peerstream-recording",
 ];
 
 /// Which of our crates a crate may depend on (outside of tests).
 fn allowed(package: &str, folder: &str) -> Option<Vec<&'static str>> {
     let names = match package {
         "peerstream-protocol" => vec![],
-        "peerstream-node" | "peerstream-overlay" | "peerstream-takedown" => vec!["peerstream-protocol"],
+        "peerstream-node" | "peerstream-overlay" | "peerstream-recording" | "peerstream-takedown" => {
+            vec!["peerstream-protocol"]
+        }
         "peerstream-abi" => vec!["peerstream-overlay", "peerstream-protocol"],
         "peerstream-loader" => {
             vec!["peerstream-abi", "peerstream-overlay", "peerstream-protocol", "peerstream-traits"]
         }
         "peerstream-coordinator" => vec!["peerstream-overlay", "peerstream-protocol"],
-        "peerstream-traits" => vec!["peerstream-overlay", "peerstream-protocol", "peerstream-takedown"],
+        "peerstream-traits" => {
+            vec!["peerstream-overlay", "peerstream-protocol", "peerstream-recording", "peerstream-takedown"]
+        }
         "peerstream-registry" => vec!["peerstream-protocol", "peerstream-overlay", "peerstream-traits"],
         "peerstream" => vec![
             "peerstream-protocol",
@@ -34,6 +39,7 @@ fn allowed(package: &str, folder: &str) -> Option<Vec<&'static str>> {
             "peerstream-coordinator",
             "peerstream-takedown",
             "peerstream-traits",
+            "peerstream-recording",
         ],
         "peerstream-media" => vec!["peerstream-protocol", "peerstream-overlay", "peerstream-traits"],
         "peerstream-lab" => {
@@ -51,7 +57,7 @@ fn allowed(package: &str, folder: &str) -> Option<Vec<&'static str>> {
             vec!["peerstream-sdk", "peerstream-media", "peerstream-ffmpeg-child"]
         }
         _ if folder.starts_with("strategies/") || folder.starts_with("modules/") => {
-            vec!["peerstream-sdk", "peerstream-media"]
+            vec!["peerstream-sdk", "peerstream-media", "peerstream-recording"]
         }
         _ if folder.starts_with("hosts/") || folder.starts_with("examples/") => return None,
         _ => panic!("{package} in {folder} has no rule here: give it one"),
@@ -114,7 +120,7 @@ fn pure_rooms_never_ask_for_the_time_or_touch_the_world() {
     let refused =
         ["Instant::now", "SystemTime", "std::fs", "std::net", "std::thread", "std::env", "HashMap", "thread_rng"];
     let rooms =
-        ["protocol", "node", "overlay", "abi", "coordinator", "takedown"].map(|room| format!("framework/{room}/src"));
+        ["protocol", "node", "overlay", "abi", "coordinator", "recording", "takedown"].map(|room| format!("framework/{room}/src"));
     for file in rooms.iter().flat_map(|room| rust_files(&root().join(room))) {
         let text = std::fs::read_to_string(&file).expect("a source file");
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use peerstream_abi::message::{Put, Traits};
-use peerstream_abi::{Out, op};
+use peerstream_abi::{INDEX_LINES_MAX, Out, op};
 use peerstream_protocol::header::Header;
 use peerstream_protocol::segment::InitId;
 use peerstream_traits::admission::SharedPolicy;
-use peerstream_traits::archive::{Item, RecordingId, Segment, SharedArchive};
-use peerstream_traits::compliance::SharedHandler;
+use peerstream_traits::archive::{Item, Line, RecordingId, Segment, SharedArchive};
+use peerstream_traits::compliance::{Case, Evidence, SharedHandler, Transition};
 use peerstream_traits::telemetry::{Batch, Record, SharedSink};
 use peerstream_traits::{ErrorClass, Lifecycle, PluginError};
 use serde::Serialize;
@@ -51,7 +51,7 @@ impl Doer {
         match self {
             Self::Telemetry(it) => Traits { interest: value(serde_json::to_value(it.interest())), ..blank },
             Self::Archive(it) => Traits { capabilities: value(serde_json::to_value(it.capabilities())), ..blank },
-            Self::Compliance(it) => Traits { regimes: value(serde_json::to_value(it.regimes())), ..blank },
+            Self::Compliance(it) => Traits { profiles: value(serde_json::to_value(it.profiles())), ..blank },
             Self::Admission(it) => Traits { open: it.is_open(), ..blank },
         }
     }
@@ -73,8 +73,14 @@ impl Doer {
             Self::Telemetry(sink) => telemetry(sink.clone(), op, json),
             Self::Archive(archive) => self::archive(archive.clone(), op, json, payload),
             Self::Compliance(handler) if op == op::ASSESS => {
-                let (handler, case) = (handler.clone(), read_json(json)?);
-                work(async move { handler.assess(&case).await })
+                let handler = handler.clone();
+                let (case, evidence): (Case, Evidence) = read_json(json)?;
+                work(async move { handler.assess(&case, &evidence).await })
+            }
+            Self::Compliance(handler) if op == op::ON_TRANSITION => {
+                let handler = handler.clone();
+                let (case, transition): (Case, Transition) = read_json(json)?;
+                work(async move { handler.on_transition(&case, &transition).await })
             }
             Self::Admission(policy) if op == op::ADMIT => {
                 let (policy, request) = (policy.clone(), read_json(json)?);
@@ -136,6 +142,22 @@ fn archive(archive: SharedArchive, op: u32, json: &[u8], payload: &[u8]) -> Resu
             }))
         }
         op::ARCHIVE_LIST => work(async move { archive.list().await }),
+        op::ARCHIVE_INDEX => {
+            let (recording, from, max): (RecordingId, _, usize) = read_json(json)?;
+            bytes(async move {
+                let lines = archive.index(&recording, from, max.min(INDEX_LINES_MAX)).await?;
+                Ok(lines.iter().flat_map(Line::encode).collect::<Vec<u8>>().into())
+            })
+        }
+        op::ARCHIVE_HEADER => {
+            let (recording, seq): (RecordingId, _) = read_json(json)?;
+            bytes(async move { archive.header(&recording, seq).await })
+        }
+        op::ARCHIVE_INIT => {
+            let (recording, id): (RecordingId, String) = read_json(json)?;
+            let id = init_id(&id)?;
+            bytes(async move { archive.init(&recording, id).await })
+        }
         op::ARCHIVE_RESTRICT => {
             let (recording, restriction) = read_json(json)?;
             work(async move { archive.restrict(&recording, &restriction).await })
@@ -147,9 +169,7 @@ fn archive(archive: SharedArchive, op: u32, json: &[u8], payload: &[u8]) -> Resu
 /// Reads what came beside a [`Put`]. The host has verified it.
 fn item(put: &Put, bytes: &[u8]) -> Result<Item, PluginError> {
     if let Some(id) = &put.init {
-        let malformed = || PluginError::invalid(format!("init id `{id}`, expected 32 hexadecimal digits"));
-        let id = u128::from_str_radix(id, 16).map_err(|_| malformed())?;
-        return Ok(Item::Init { id: InitId(id.to_be_bytes()), encoded: Bytes::copy_from_slice(bytes) });
+        return Ok(Item::Init { id: init_id(id)?, encoded: Bytes::copy_from_slice(bytes) });
     }
     let (head, payload) =
         bytes.split_at_checked(put.header_len).ok_or_else(|| PluginError::invalid("a header longer than what came"))?;
@@ -159,6 +179,17 @@ fn item(put: &Put, bytes: &[u8]) -> Result<Item, PluginError> {
         encoded: Bytes::copy_from_slice(head),
         payload: Bytes::copy_from_slice(payload),
     }))
+}
+
+fn init_id(id: &str) -> Result<InitId, PluginError> {
+    let malformed = || PluginError::invalid(format!("init id `{id}`, expected 32 hexadecimal digits"));
+    let id = u128::from_str_radix(id, 16).map_err(|_| malformed())?;
+    Ok(InitId(id.to_be_bytes()))
+}
+
+/// A request that ends in bytes.
+fn bytes(future: impl Future<Output = Result<Bytes, PluginError>> + Send + 'static) -> Result<Work, PluginError> {
+    Ok(Box::pin(async move { Ok(Done { payload: vec![future.await?], json: to_json(&())? }) }))
 }
 
 fn work<T: Serialize>(

@@ -1,0 +1,272 @@
+//! The casebook with the operator's key: entries are signed here and nowhere else. All of it blocks.
+
+use std::path::Path;
+
+use peerstream_protocol::crypto::SecretKey;
+use peerstream_takedown::hex::Digest;
+use peerstream_takedown::ledger::{self, Entry, Evidence, Happening, Head, Intake, Signed};
+use peerstream_takedown::notice::{Claimant, Notice};
+use peerstream_takedown::record::{Body, Record};
+use peerstream_takedown::state::{Actor, State, Step};
+use peerstream_takedown::statement::{self, Of};
+use peerstream_takedown::{Docket, Draft, Receipt, docket};
+use peerstream_traits::casebook::{BoxedCasebook, Change, Query};
+use peerstream_traits::compliance::{self, Case, Stored, Sworn, Transition};
+use tracing::{error, info};
+
+use super::files::{Files, Part};
+use super::refused::Refused;
+use super::rules::Rules;
+use crate::clock::wall;
+
+/// The casebook and the files of one host.
+pub(super) struct Books {
+    book: BoxedCasebook,
+    head: Head,
+    operator: SecretKey,
+    /// Makes claimants' names into keys that only this host can make.
+    claimant_secret: [u8; 32],
+    pub(super) files: Files,
+    pub(super) rules: Rules,
+}
+
+/// What an entry has led to.
+pub(super) struct Written {
+    pub(super) docket: Docket,
+    /// The step, if it is one.
+    pub(super) transition: Option<Transition>,
+}
+
+/// The time, microseconds since 1970.
+pub(super) fn now_us() -> u64 {
+    wall().as_micros() as u64
+}
+
+/// 16 random bytes.
+pub(super) fn salt() -> [u8; 16] {
+    crate::random_seed()[..16].try_into().expect("16 of 32")
+}
+
+impl Books {
+    pub(super) fn open(
+        mut book: BoxedCasebook,
+        operator: SecretKey,
+        folder: &Path,
+        rules: Rules,
+    ) -> Result<Self, Refused> {
+        let head = book.head()?;
+        let files = Files::open(folder, rules.files_bytes_max)?;
+        let claimant_secret = operator.derive("peerstream 2026 takedown claimants");
+        Ok(Self { book, head, operator, claimant_secret, files, rules })
+    }
+
+    pub(super) fn operator(&self) -> &SecretKey {
+        &self.operator
+    }
+
+    pub(super) fn head(&self) -> Head {
+        self.head
+    }
+
+    pub(super) fn book(&mut self) -> &mut BoxedCasebook {
+        &mut self.book
+    }
+
+    /// The same for all notices of a claimant: by their mail address, or by their name where there is none.
+    pub(super) fn claimant_key(&self, who: &Claimant) -> Digest {
+        let name = if who.email.is_empty() { &who.name } else { &who.email };
+        let named = [&self.claimant_secret[..], name.to_lowercase().as_bytes()].concat();
+        Digest::of("peerstream takedown claimant 1", &named)
+    }
+
+    pub(super) fn docket(&mut self, case: u64) -> Result<Docket, Refused> {
+        self.book.docket(case)?.ok_or(Refused::Unknown)
+    }
+
+    /// A case that somebody saw at a revision, if they say which.
+    pub(super) fn docket_at(&mut self, case: u64, revision: Option<u32>) -> Result<Docket, Refused> {
+        let docket = self.docket(case)?;
+        match revision {
+            Some(revision) if revision != docket.revision => Err(Refused::Changed(docket.revision)),
+            _ => Ok(docket),
+        }
+    }
+
+    /// Begins a case of a notice that lacks nothing that it must have to be kept.
+    pub(super) fn begin(&mut self, notice: &Notice, draft: Option<&Draft>, how: How<'_>) -> Result<Written, Refused> {
+        let case = self.book.next_case()?;
+        let claimant_key = self.claimant_key(&notice.claimant);
+        let rejected = self.book.rejected(&claimant_key)?;
+        let records = Record::of_notice([salt(), salt()], notice);
+        let copy = match draft {
+            Some(draft) => self.files.take_upload(&draft.id, Part::Copy, case)?,
+            None => None,
+        };
+        let intake = Intake {
+            step: how.step,
+            profile: notice.profile,
+            channel: how.channel.to_owned(),
+            stream: how.stream.to_owned(),
+            epoch: notice.material.epoch.unwrap_or_default(),
+            material: without_words(notice),
+            notice: records[0].hash(),
+            claimant: records[1].hash(),
+            claimant_key,
+            statements: notice.statements.clone(),
+            missing: words(notice.missing()),
+            confirmed: how.confirmed,
+            lane: docket::lane(how.confirmed, rejected),
+            copy,
+        };
+        let entry = self.head.next(now_us(), case, how.by, Happening::Received(Box::new(intake)));
+        let signed = Signed::new(entry, &self.operator);
+        let docket = Docket::open(&signed)?;
+        self.keep(&signed, &docket, &records, draft, false)?;
+        let from = if how.step == Step::Confirm { State::EmailPending } else { State::Draft };
+        let transition = Some(transition(from, &docket, how.step, &signed.entry));
+        Ok(Written { docket, transition })
+    }
+
+    /// Adds an entry to a case.
+    pub(super) fn add(
+        &mut self,
+        mut docket: Docket,
+        by: Actor,
+        what: Happening,
+        records: &[Record],
+    ) -> Result<Written, Refused> {
+        let (from, step) = (docket.state, what.step());
+        let erase = matches!(what, Happening::Erased { .. });
+        let signed = Signed::new(self.head.next(now_us(), docket.id, by, what), &self.operator);
+        docket.apply(&signed)?;
+        self.keep(&signed, &docket, records, None, erase)?;
+        if erase && let Err(error) = self.files.erase(docket.id) {
+            error!(case = docket.id, %error, "files of an erased case could not be deleted");
+        }
+        let transition = step.map(|step| transition(from, &docket, step, &signed.entry));
+        Ok(Written { docket, transition })
+    }
+
+    fn keep(
+        &mut self,
+        signed: &Signed,
+        docket: &Docket,
+        records: &[Record],
+        draft: Option<&Draft>,
+        erase: bool,
+    ) -> Result<(), Refused> {
+        self.book.commit(&Change { entry: signed, docket, records, draft, erase })?;
+        self.head = Head::of(signed);
+        info!(case = docket.id, state = %docket.state, by = %signed.entry.by, entry = signed.entry.number, "a case has changed");
+        Ok(())
+    }
+
+    /// The notice of a case; who complains is empty once that is erased.
+    pub(super) fn notice(&mut self, docket: &Docket) -> Result<Notice, Refused> {
+        let mut notice = match self.book.record(&docket.notice_hash)?.map(|record| record.body) {
+            Some(Body::Notice(notice)) => notice,
+            _ => Notice::empty(docket.profile),
+        };
+        if let Some(Body::Claimant(person)) = self.book.record(&docket.claimant_hash)?.map(|record| record.body) {
+            (notice.claimant, notice.signature) = (person.claimant, person.signature);
+        }
+        Ok(notice)
+    }
+
+    /// A case with all that a handler or the operator sees.
+    pub(super) fn case(&mut self, docket: Docket) -> Result<Case, Refused> {
+        let notice = self.notice(&docket)?;
+        let claimant_rejected = self.book.rejected(&docket.claimant_key)?;
+        let strikes = self.book.strikes(&docket.stream)?;
+        Ok(Case { docket, notice, claimant_rejected, strikes })
+    }
+
+    /// What there is to look at.
+    pub(super) fn evidence(&self, case: &Case) -> compliance::Evidence {
+        let docket = &case.docket;
+        let stored = |file: ledger::File| {
+            let path = self.files.path(docket.id, &file);
+            Stored { path, blake3: file.blake3, bytes: file.bytes }
+        };
+        let kept = docket.evidence.clone().unwrap_or_else(|| Evidence {
+            faults: vec!["nothing was gathered yet".into()],
+            ..Evidence::default()
+        });
+        compliance::Evidence {
+            bundle: kept.bundle.map(stored),
+            segments: kept.segments,
+            faults: kept.faults,
+            copy: docket.copy.map(stored),
+            statements: sworn(&case.notice),
+        }
+    }
+
+    pub(super) fn receipt(&self, docket: &Docket) -> Receipt {
+        Receipt::new(docket, &self.operator)
+    }
+
+    /// An open case of the same claimant about the same work and the same place.
+    pub(super) fn twin(&mut self, notice: &Notice, except: Option<u64>) -> Result<Option<u64>, Refused> {
+        let states = vec![State::Received, State::Deficient, State::Screened, State::Accepted];
+        let claimant_key = Some(self.claimant_key(&notice.claimant));
+        let open = self.book.dockets(&Query { states, claimant_key, max: TWINS_MAX, ..Query::default() })?;
+        for docket in open.into_iter().filter(|docket| Some(docket.id) != except) {
+            let other = self.notice(&docket)?;
+            if same_work(notice, &other) && same_place(notice, &other) {
+                return Ok(Some(docket.id));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Open cases of one claimant that are compared with a new notice.
+const TWINS_MAX: usize = 100;
+
+/// How a notice has come in.
+pub(super) struct How<'a> {
+    pub(super) step: Step,
+    pub(super) by: Actor,
+    pub(super) channel: &'a str,
+    pub(super) stream: &'a str,
+    pub(super) confirmed: bool,
+}
+
+fn transition(from: State, docket: &Docket, step: Step, entry: &Entry) -> Transition {
+    Transition { from, to: docket.state, step, by: entry.by.clone(), at_us: entry.at_us }
+}
+
+/// Where the material is, for the log: words may name somebody.
+pub(super) fn without_words(notice: &Notice) -> peerstream_takedown::notice::Material {
+    peerstream_takedown::notice::Material { place: String::new(), ..notice.material.clone() }
+}
+
+pub(super) fn words(fields: Vec<&'static str>) -> Vec<String> {
+    fields.into_iter().map(str::to_owned).collect()
+}
+
+/// The statements of a notice with the texts that were shown.
+pub(super) fn sworn(notice: &Notice) -> Vec<Sworn> {
+    let day = peerstream_takedown::calendar::Date::parse(&notice.executed_on);
+    let made = notice.statements.iter().filter_map(|agreed| {
+        let (day, of) = (day?, Of::Notice(notice.profile));
+        let statement = statement::find(of, agreed, day)?;
+        Some(Sworn { id: agreed.id.clone(), version: agreed.version, text: statement.text(day) })
+    });
+    made.collect()
+}
+
+fn same_work(a: &Notice, b: &Notice) -> bool {
+    let key = |notice: &Notice| (notice.work.title.to_lowercase(), notice.work.url.to_lowercase());
+    a.profile == b.profile && key(a) == key(b)
+}
+
+fn same_place(a: &Notice, b: &Notice) -> bool {
+    let (a, b) = (&a.material, &b.material);
+    let overlap = |a: Option<(u64, u64)>, b: Option<(u64, u64)>| match (a, b) {
+        (Some(a), Some(b)) => Some(a.0 < b.1 && b.0 < a.1),
+        _ => None,
+    };
+    let by_numbers = overlap(a.times(), b.times()).or_else(|| overlap(a.segments(), b.segments()));
+    a.epoch == b.epoch && by_numbers.unwrap_or(a == b)
+}

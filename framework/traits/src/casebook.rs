@@ -1,0 +1,111 @@
+//! Where cases are kept: the log, what it tells of each case, records, drafts. Files are kept beside it.
+
+use peerstream_takedown::hex::Digest;
+use peerstream_takedown::ledger::Head;
+use peerstream_takedown::{Docket, Draft, Lane, Profile, Record, Signed, State};
+
+use crate::PluginError;
+
+/// A query gives no more cases at a time.
+pub const CASES_MAX: usize = 500;
+/// Entries of the log that are given at a time.
+pub const ENTRIES_MAX: usize = 1_000;
+
+/// An entry and all that changes with it: kept together or not at all.
+#[derive(Debug)]
+pub struct Change<'a> {
+    /// The entry; it follows the last one.
+    pub entry: &'a Signed,
+    /// The case after it.
+    pub docket: &'a Docket,
+    /// Records that are new.
+    pub records: &'a [Record],
+    /// The draft that has become the case; it is deleted, and its token is the case's.
+    pub draft: Option<&'a Draft>,
+    /// Whether the personal records of the case go.
+    pub erase: bool,
+}
+
+/// Which cases are wanted. What is not said does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// In one of these states.
+    pub states: Vec<State>,
+    /// Under these rules.
+    pub profile: Option<Profile>,
+    /// In this lane.
+    pub lane: Option<Lane>,
+    /// About this stream.
+    pub stream: Option<String>,
+    /// Of this claimant.
+    pub claimant_key: Option<Digest>,
+    /// Whose notice or claimant has this text in it, whatever the case.
+    pub text: Option<String>,
+    /// Leave out so many first.
+    pub skip: usize,
+    /// At most so many; no more than [`CASES_MAX`].
+    pub max: usize,
+}
+
+/// Keeps cases. What it has said it keeps is there after a crash. Calls block; there is one at a time.
+pub trait Casebook: Send {
+    /// The end of the log.
+    fn head(&mut self) -> Result<Head, PluginError>;
+
+    /// Keeps an entry and what changes with it.
+    fn commit(&mut self, change: &Change<'_>) -> Result<(), PluginError>;
+
+    /// The number of the next case.
+    fn next_case(&mut self) -> Result<u64, PluginError>;
+
+    /// A case.
+    fn docket(&mut self, case: u64) -> Result<Option<Docket>, PluginError>;
+
+    /// Cases by lane, then by what is due first, then by number.
+    fn dockets(&mut self, query: &Query) -> Result<Vec<Docket>, PluginError>;
+
+    /// How many cases are in each state.
+    fn counts(&mut self) -> Result<Vec<(State, u64)>, PluginError>;
+
+    /// Cases on which the host has work to do or of which something is due by this time, at most [`CASES_MAX`].
+    fn pending(&mut self, now_us: u64) -> Result<Vec<u64>, PluginError>;
+
+    /// Cases that have not changed since this time and still hold personal data, at most [`CASES_MAX`].
+    fn unchanged_since(&mut self, since_us: u64) -> Result<Vec<u64>, PluginError>;
+
+    /// Entries from a number on, of one case or of all, at most `max`.
+    fn entries(&mut self, case: Option<u64>, from: u64, max: usize) -> Result<Vec<Signed>, PluginError>;
+
+    /// A record, if it was not erased.
+    fn record(&mut self, hash: &Digest) -> Result<Option<Record>, PluginError>;
+
+    /// How many cases count against a stream.
+    fn strikes(&mut self, stream: &str) -> Result<u32, PluginError>;
+
+    /// How many notices of a claimant were rejected.
+    fn rejected(&mut self, claimant_key: &Digest) -> Result<u32, PluginError>;
+
+    /// The case of a token, by the hash under which it is kept.
+    fn case_of(&mut self, token: &Digest) -> Result<Option<u64>, PluginError>;
+
+    /// Keeps a draft, or what has changed of it.
+    fn put_draft(&mut self, draft: &Draft) -> Result<(), PluginError>;
+
+    /// A draft.
+    fn draft(&mut self, id: &str) -> Result<Option<Draft>, PluginError>;
+
+    /// The draft that a token from a mail confirms.
+    fn draft_of_confirmation(&mut self, confirmation: &Digest) -> Result<Option<Draft>, PluginError>;
+
+    /// Drafts that wait for their mail address to be confirmed, at most [`CASES_MAX`].
+    fn drafts_pending(&mut self) -> Result<Vec<Draft>, PluginError>;
+
+    /// Deletes drafts that have expired, and gives their names.
+    fn expire_drafts(&mut self, now_us: u64) -> Result<Vec<String>, PluginError>;
+
+    /// How many drafts there are.
+    fn drafts(&mut self) -> Result<usize, PluginError>;
+}
+
+/// A casebook as the runtime holds it.
+pub type BoxedCasebook = Box<dyn Casebook>;
