@@ -1,7 +1,7 @@
 //! The config of the handler.
 
 use peerstream_sdk::prelude::*;
-use peerstream_sdk::traits::compliance::Regime;
+use peerstream_sdk::traits::compliance::Profile;
 
 /// A secret is no shorter, in bytes.
 const SECRET_BYTES_MIN: usize = 16;
@@ -18,7 +18,7 @@ pub struct Config {
     pub timeout_ms: u64,
     /// The rules it is asked about: `dmca`, `dsa`, `house-rules`.
     #[schemars(with = "Vec<String>")]
-    pub regimes: Vec<Regime>,
+    pub profiles: Vec<Profile>,
 }
 
 impl Default for Config {
@@ -28,7 +28,7 @@ impl Default for Config {
             url: "http://127.0.0.1:8090/takedown".into(),
             secret: Secret::default(),
             timeout_ms: 8_000,
-            regimes: vec![Regime::Dmca, Regime::Dsa, Regime::HouseRules],
+            profiles: Profile::ALL.to_vec(),
         }
     }
 }
@@ -49,8 +49,8 @@ impl PluginConfig for Config {
         violations.push_if(short, "secret", format!("is too short, expected at least {SECRET_BYTES_MIN} bytes"));
         violations.push_if(self.timeout_ms == 0, "timeout_ms", "is 0, expected at least 1");
         violations.push_if(
-            self.regimes.is_empty(),
-            "regimes",
+            self.profiles.is_empty(),
+            "profiles",
             "is empty, expected at least one of dmca, dsa, house-rules",
         );
     }

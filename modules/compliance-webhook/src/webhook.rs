@@ -4,7 +4,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use peerstream_sdk::prelude::*;
-use peerstream_sdk::traits::compliance::{Case, ComplianceHandler, Decision, Regime};
+use peerstream_sdk::traits::compliance::{
+    Case, ComplianceHandler, Decision, Digest, Evidence, Profile, Segments, Stored, Sworn, Transition,
+};
 
 use crate::client::Client;
 use crate::config::Config;
@@ -24,7 +26,46 @@ enum Message<'a> {
     Assess {
         /// About this.
         case: &'a Case,
+        /// What there is beside the notice.
+        evidence: Told<'a>,
     },
+    /// A case has taken a step; nothing is wanted.
+    Transition {
+        /// As it is now.
+        case: &'a Case,
+        /// Which step.
+        transition: &'a Transition,
+    },
+}
+
+/// The evidence as the platform is told of it: hashes and sizes instead of files, which it can fetch from the desk.
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    bundle: Option<File>,
+    segments: Option<Segments>,
+    faults: &'a [String],
+    copy: Option<File>,
+    statements: &'a [Sworn],
+}
+
+/// A file of the host, without where it is.
+#[derive(Debug, Serialize)]
+struct File {
+    blake3: Digest,
+    bytes: u64,
+}
+
+impl<'a> Told<'a> {
+    fn of(evidence: &'a Evidence) -> Self {
+        let file = |stored: &Stored| File { blake3: stored.blake3, bytes: stored.bytes };
+        Self {
+            bundle: evidence.bundle.as_ref().map(file),
+            segments: evidence.segments,
+            faults: &evidence.faults,
+            copy: evidence.copy.as_ref().map(file),
+            statements: &evidence.statements,
+        }
+    }
 }
 
 impl Webhook {
@@ -73,13 +114,20 @@ impl Lifecycle for Webhook {
 
 #[async_trait]
 impl ComplianceHandler for Webhook {
-    fn regimes(&self) -> Vec<Regime> {
-        self.config.regimes.clone()
+    fn profiles(&self) -> Vec<Profile> {
+        self.config.profiles.clone()
     }
 
     /// The platform's answer; none is to pass, so that the next handler is asked.
-    async fn assess(&self, case: &Case) -> Result<Decision, PluginError> {
-        let answer = self.post(format!("case-{}-r{}", case.id, case.revision), &Message::Assess { case }).await?;
+    async fn assess(&self, case: &Case, evidence: &Evidence) -> Result<Decision, PluginError> {
+        let delivery = format!("case-{}-r{}", case.docket.id, case.docket.revision);
+        let answer = self.post(delivery, &Message::Assess { case, evidence: Told::of(evidence) }).await?;
         Ok(answer.unwrap_or(Decision::Pass))
+    }
+
+    /// The platform may answer what it likes.
+    async fn on_transition(&self, case: &Case, transition: &Transition) -> Result<(), PluginError> {
+        let delivery = format!("step-{}-r{}", case.docket.id, case.docket.revision);
+        self.post::<serde::de::IgnoredAny>(delivery, &Message::Transition { case, transition }).await.map(drop)
     }
 }

@@ -9,7 +9,9 @@ use peerstream_compliance_webhook::{Config, HEADER, Webhook, signature};
 use peerstream_sdk::prelude::*;
 use peerstream_sdk::serde_json::Value;
 use peerstream_sdk::testkit::compliance::case;
-use peerstream_sdk::traits::compliance::{ComplianceHandler, Decision, Regime};
+use peerstream_sdk::traits::compliance::{
+    Actor, ComplianceHandler, Decision, Digest, Profile, State, Step, Stored, Transition,
+};
 
 const SECRET: &str = "a secret of the platform";
 
@@ -69,10 +71,12 @@ async fn webhook(address: SocketAddr) -> Webhook {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_platform_sees_the_signed_case_and_its_answer_is_the_decision() {
     let act = br#"{"decision":"reject","reason":"it is a parody"}"#.to_vec();
-    let (address, requests) = platform(vec![("200 OK", act), ("204 No Content", Vec::new())]);
+    let (address, requests) =
+        platform(vec![("200 OK", act), ("204 No Content", Vec::new()), ("200 OK", b"{}".to_vec())]);
     let webhook = webhook(address).await;
-    let case = case(7, Regime::Dmca, true);
-    let decision = webhook.assess(&case).await.unwrap();
+    let (case, mut evidence) = case(7, Profile::Dmca, true);
+    evidence.copy = Some(Stored { path: "/var/lib/host/secret-folder/copy".into(), blake3: Digest([7; 32]), bytes: 9 });
+    let decision = webhook.assess(&case, &evidence).await.unwrap();
     assert_eq!(decision, Decision::Reject { reason: "it is a parody".into() });
     let request = requests.recv().unwrap();
     assert!(request.head.starts_with("post /hook/token-of-the-path?key=hunter2 "), "{}", request.head);
@@ -83,7 +87,21 @@ async fn a_platform_sees_the_signed_case_and_its_answer_is_the_decision() {
     let message: Value = peerstream_sdk::serde_json::from_slice(&request.body).unwrap();
     assert_eq!(message["event"], "assess");
     assert_eq!(message["case"], peerstream_sdk::serde_json::to_value(&case).unwrap());
-    assert_eq!(webhook.assess(&case).await.unwrap(), Decision::Pass, "nothing to say is to pass");
+    let copy = peerstream_sdk::serde_json::json!({ "blake3": "07".repeat(32), "bytes": 9 });
+    assert_eq!((&message["evidence"]["copy"], &message["evidence"]["bundle"]), (&copy, &Value::Null));
+    assert!(
+        !String::from_utf8_lossy(&request.body).contains("secret-folder"),
+        "where files are is the host's own matter"
+    );
+    assert_eq!(webhook.assess(&case, &evidence).await.unwrap(), Decision::Pass, "nothing to say is to pass");
+    requests.recv().unwrap();
+    let (from, to, by) = (State::Received, State::Screened, Actor::Clock);
+    let transition = Transition { from, to, step: Step::Screen, by, at_us: 5 };
+    webhook.on_transition(&case, &transition).await.unwrap();
+    let request = requests.recv().unwrap();
+    let message: Value = peerstream_sdk::serde_json::from_slice(&request.body).unwrap();
+    assert_eq!((&message["event"], &message["transition"]["to"]), (&"transition".into(), &"screened".into()));
+    assert_eq!(request.header("peerstream-delivery"), "step-7-r1");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,8 +117,9 @@ async fn what_is_no_decision_leaves_the_case_open_and_tells_no_secret() {
     let classes: Vec<_> = answers.iter().map(|(_, _, class)| *class).collect();
     let (address, _requests) = platform(answers.into_iter().map(|(head, body, _)| (head, body)).collect());
     let webhook = webhook(address).await;
+    let (case, evidence) = case(7, Profile::Dmca, true);
     for class in classes {
-        let error = webhook.assess(&case(7, Regime::Dmca, true)).await.unwrap_err();
+        let error = webhook.assess(&case, &evidence).await.unwrap_err();
         assert_eq!(error.class, class, "{error}");
         let pause = (class == ErrorClass::Unavailable).then_some(Duration::from_secs(7));
         assert_eq!(error.retry_after, pause, "{error}");
@@ -108,7 +127,7 @@ async fn what_is_no_decision_leaves_the_case_open_and_tells_no_secret() {
         assert!(!text.contains("hunter2") && !text.contains("token-of-the-path") && !text.contains(SECRET), "{text}");
     }
     // The platform has gone.
-    let error = webhook.assess(&case(7, Regime::Dmca, true)).await.unwrap_err();
+    let error = webhook.assess(&case, &evidence).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Unavailable, "{error}");
     assert!(!format!("{webhook:?}{error:?}").contains(SECRET) && !error.to_string().contains("hunter2"));
 }
@@ -124,8 +143,9 @@ async fn a_platform_that_is_silent_is_not_waited_for() {
     };
     let webhook = Webhook::build(config, &BuildContext::new("webhook")).unwrap();
     webhook.start().await.unwrap();
-    let error = webhook.assess(&case(7, Regime::Dmca, true)).await.unwrap_err();
+    let (case, evidence) = case(7, Profile::Dmca, true);
+    let error = webhook.assess(&case, &evidence).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Timeout, "{error}");
     webhook.stop(Duration::from_secs(1)).await.unwrap();
-    assert_eq!(webhook.assess(&case(7, Regime::Dmca, true)).await.unwrap_err().class, ErrorClass::Unavailable);
+    assert_eq!(webhook.assess(&case, &evidence).await.unwrap_err().class, ErrorClass::Unavailable);
 }
