@@ -82,8 +82,8 @@ test("an upload goes on where the host is after a lost answer, and ends when it 
 test("every order has a key of its own, and only what a case allows is offered", () => {
   assert.equal(new Set([..."jkgpe?/", ...ORDERS.map(({ key }) => key)]).size, 7 + ORDERS.length);
   const labels = (steps: string[], state: string) => allowed(steps, state).map(({ label }) => label);
-  assert.deepEqual(labels(["accept", "reject", "ask"], "screened"), ["Accept and act", "Reject", "Ask for more", "Note", "Legal hold"]);
-  assert.deepEqual(labels(["restore", "close"], "actioned"), ["Do more", "Restore", "Close", "Note", "Legal hold"]);
+  assert.deepEqual(labels(["accept", "reject", "ask"], "screened"), ["Accept and act", "Reject", "Ask for more", "Note", "Legal hold", "Erase personal data"]);
+  assert.deepEqual(labels(["restore", "close"], "actioned"), ["Do more", "Restore", "Close", "Note", "Legal hold", "Erase personal data"]);
 });
 
 test("what is to be done is told as the host wants it", () => {

@@ -154,6 +154,14 @@ export const ORDERS: readonly Order[] = [
     asks: () => [{ name: "hold", label: "Hold it", sort: "tick", ticked: true }, reason("Why, for the log")],
     tell: (answers) => ["hold", { hold: answers.has("hold"), note: answers.get("note") ?? "" }],
   },
+  {
+    step: null,
+    key: "x",
+    label: "Erase personal data",
+    note: "Names, addresses, the copy and the evidence are erased for good; the log keeps their hashes and still verifies. This cannot be undone.",
+    asks: () => [reason("Why, for the log")],
+    tell: (answers) => ["erase", { note: answers.get("note") ?? "" }],
+  },
 ];
 
 /** The orders that a case allows. `act` is a step of the host's own, which follows on every decision; more can be done while something is done. */
