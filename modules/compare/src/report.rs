@@ -74,6 +74,14 @@ impl Report {
         Self { verdict, reason, sound, picture, tools }
     }
 
+    /// What was found, in words, for people.
+    pub fn detail(&self) -> String {
+        match &self.reason {
+            Some(reason) => reason.clone(),
+            None => format!("sound: {}; pictures: {}", self.sound.detail(), self.picture.detail()),
+        }
+    }
+
     /// That nothing was compared.
     pub fn not_compared(reason: impl Into<String>) -> Self {
         let track = Track::not_compared(reason);
@@ -82,6 +90,21 @@ impl Report {
 }
 
 impl Track {
+    fn detail(&self) -> String {
+        let seconds = |ms: u64| format!("{}.{} s", ms / 1000, ms % 1000 / 100);
+        let found = self.found.map(|it| {
+            let (long, copy, excerpt) = (seconds(it.length_ms), seconds(it.source_ms), seconds(it.excerpt_ms));
+            format!("most alike {long} from {copy} of the copy and {excerpt} of the excerpt, distance {}", it.distance)
+        });
+        let said = [found, self.reason.clone()].into_iter().flatten().collect::<Vec<_>>().join("; ");
+        match self.verdict {
+            Verdict::NotCompared => said,
+            Verdict::Mismatch => format!("no match; {said}"),
+            Verdict::Unclear => format!("unclear; {said}"),
+            Verdict::Match => format!("match; {said}"),
+        }
+    }
+
     pub(crate) fn not_compared(reason: impl Into<String>) -> Self {
         Self { verdict: Verdict::NotCompared, reason: Some(bounded(&reason.into())), found: None }
     }
@@ -103,6 +126,15 @@ mod tests {
         assert_eq!((report.verdict, report.reason), (Verdict::Match, None));
         let report = Report::of(Track::not_compared("no sound"), track(Verdict::Mismatch), BTreeMap::new());
         assert_eq!((report.verdict, report.reason), (Verdict::Mismatch, None));
+    }
+
+    #[test]
+    fn what_was_found_is_told_in_words() {
+        let found = Found { source_ms: 15_000, excerpt_ms: 0, length_ms: 14_250, distance: 0.026 };
+        let picture = Track { verdict: Verdict::Match, reason: None, found: Some(found) };
+        let report = Report::of(Track::not_compared("no sound"), picture, BTreeMap::new());
+        let expected = "sound: no sound; pictures: match; most alike 14.2 s from 15.0 s of the copy and 0.0 s of the excerpt, distance 0.026";
+        assert_eq!(report.detail(), expected);
     }
 
     #[test]
