@@ -204,8 +204,9 @@ impl Broadcast {
         };
         let feed = plugins.clone().map(|plugins| {
             let (source, pump) = (Arc::downgrade(&source), pump.abort_handle());
-            let archives = plugins.archives().clone();
-            plugins.carry_with(Arc::new(Enforcement { source, pump, state: state_tx, archives }));
+            let (archives, shelf) = (plugins.archives().clone(), plugins.shelf().clone());
+            let stream = publisher.public().to_string();
+            plugins.carry_with(Arc::new(Enforcement { stream, epoch, source, pump, state: state_tx, archives, shelf }));
             AbortOnDrop(tokio::spawn(feed::run(figures.clone(), plugins)))
         });
         Self {

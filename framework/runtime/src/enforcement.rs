@@ -1,59 +1,104 @@
-//! Carries out what compliance handlers decide about the broadcast of this process.
+//! Carries out what is decided about the broadcast of this process and its recordings.
 
 use std::sync::Weak;
 
 use async_trait::async_trait;
-use peerstream_traits::archive::RestrictMode;
-use peerstream_traits::compliance::{Action, Case};
+use peerstream_protocol::id::{Epoch, Seq};
+use peerstream_takedown::action::{Action, Segments};
+use peerstream_takedown::ledger::Hidden;
+use peerstream_traits::archive::{RestrictMode, Restriction};
+use peerstream_traits::compliance::Case;
 use peerstream_traits::{ErrorClass, PluginError};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tracing::warn;
 
 use crate::broadcast::{END_GRACE, State};
 use crate::peer::{Peer, Production};
 use crate::plugins::archive::Archives;
-use crate::plugins::compliance::Carrier;
+use crate::plugins::shelf::Shelf;
+use crate::takedown::{Carrier, Indexed};
 
-/// What it takes to end the stream or to withhold a part of its recording.
+/// What it takes to end the stream or to withhold a part of a recording.
 pub(crate) struct Enforcement {
+    pub(crate) stream: String,
+    pub(crate) epoch: Epoch,
     pub(crate) source: Weak<Peer>,
     /// Ends the input.
     pub(crate) pump: AbortHandle,
     pub(crate) state: watch::Sender<State>,
     pub(crate) archives: Archives,
+    pub(crate) shelf: Shelf,
 }
 
 #[async_trait]
 impl Carrier for Enforcement {
-    async fn carry_out(&self, case: &Case, action: &Action) -> Result<(), PluginError> {
-        match action {
-            Action::StopStream => self.stop_stream(case).await,
-            Action::HideRange { from_s, to_s } => {
-                let (from_s, to_s) = (*from_s, *to_s);
-                if !(from_s.is_finite() && to_s.is_finite() && from_s < to_s) {
-                    return Err(PluginError::invalid(format!("from {from_s} s to {to_s} s is no range")));
-                }
-                if self.archives.is_empty() {
-                    return Err(PluginError::new(ErrorClass::NotFound, "there is no archive"));
-                }
-                self.archives.hide(from_s, to_s, RestrictMode::Hide).await
+    async fn carry_out(&self, case: &Case, action: &Action) -> Result<Option<Hidden>, PluginError> {
+        match *action {
+            Action::StopStream => self.stop_stream(case).await.map(|()| None),
+            Action::HideRange { from_ms, to_ms } => {
+                let epoch = case.docket.epoch;
+                let segments = self.hide(epoch, from_ms, to_ms).await?;
+                Ok(Some(Hidden { epoch, segments }))
             }
-            Action::NotifyPublisher => {
-                // The publisher runs this host: its log is where they look.
-                warn!(case = case.id, regime = ?case.notice.regime, subject = case.notice.subject, "a complaint concerns this stream");
-                Ok(())
-            }
+            Action::NotifyPublisher | Action::Strike | Action::Restore => Ok(None),
         }
+    }
+
+    async fn show(&self, epoch: u64, parts: &[Segments]) -> Result<(), PluginError> {
+        for part in parts {
+            if self.shelf.is_empty() {
+                self.archives.show(Seq(part.first), Seq(part.end)).await?;
+            } else {
+                self.restrict(epoch, *part, RestrictMode::Show).await?;
+            }
+            self.live(epoch, *part, RestrictMode::Show).await;
+        }
+        Ok(())
     }
 }
 
 impl Enforcement {
+    async fn hide(&self, epoch: u64, from_ms: u64, to_ms: u64) -> Result<Segments, PluginError> {
+        let segments = match self.shelf.is_empty() {
+            // An archive that cannot be read back can withhold what it is keeping now.
+            true if epoch == self.epoch.0 => {
+                let seconds = |ms: u64| ms as f64 / 1e3;
+                let (first, end) = self.archives.hide(seconds(from_ms), seconds(to_ms), RestrictMode::Hide).await?;
+                Segments { first: first.0, end: end.0 }
+            }
+            true => return Err(PluginError::new(ErrorClass::NotFound, "no archive keeps that broadcast")),
+            false => {
+                let indexed = Indexed::of(&self.shelf, &self.stream, epoch).await?;
+                let nothing = || PluginError::new(ErrorClass::NotFound, "nothing of that time is kept");
+                let segments = indexed.segments(from_ms, to_ms).ok_or_else(nothing)?;
+                self.restrict(epoch, segments, RestrictMode::Hide).await?;
+                segments
+            }
+        };
+        self.live(epoch, segments, RestrictMode::Hide).await;
+        Ok(segments)
+    }
+
+    async fn restrict(&self, epoch: u64, part: Segments, mode: RestrictMode) -> Result<(), PluginError> {
+        let all = self.shelf.recordings().await?;
+        let recording = all.iter().find(|it| it.meta.stream == self.stream && it.meta.epoch.0 == epoch);
+        let gone = || PluginError::new(ErrorClass::NotFound, "the broadcast is not kept any more");
+        let restriction = Restriction { first: Seq(part.first), end: Seq(part.end), mode };
+        self.shelf.restrict(&recording.ok_or_else(gone)?.id, &restriction).await
+    }
+
+    /// Has viewers drop what they keep of a part of the present broadcast, or lets them have it again. This is the place for it; viewers keep
+    /// nothing but the last seconds so far, which are over before anybody has decided.
+    async fn live(&self, _epoch: u64, _part: Segments, _mode: RestrictMode) {}
+
     async fn stop_stream(&self, case: &Case) -> Result<(), PluginError> {
+        if case.docket.epoch != self.epoch.0 {
+            return Err(PluginError::new(ErrorClass::NotFound, "that broadcast is over"));
+        }
         let source = self.source.upgrade().ok_or_else(|| PluginError::unavailable("the broadcast has ended"))?;
         self.pump.abort();
         let _ = source.produce(Production::End).await;
-        self.state.send_replace(State::TakenDown(format!("complaint {}", case.id)));
+        self.state.send_replace(State::TakenDown(format!("case {}", case.docket.id)));
         tokio::time::sleep(END_GRACE).await;
         source.leave().await;
         Ok(())

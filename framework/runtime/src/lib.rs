@@ -42,6 +42,7 @@ pub mod output;
 pub mod peer;
 pub mod plugins;
 pub mod recent;
+pub mod takedown;
 
 pub use feed::MoreFigures;
 pub use peerstream_coordinator as coordinator;

@@ -171,6 +171,8 @@ pub struct Docket {
     pub evidence: Option<Evidence>,
     /// The copy of the work.
     pub copy: Option<File>,
+    /// The bundle that the claimant has sent.
+    pub bundle: Option<File>,
     /// Both compared.
     pub comparison: Option<Comparison>,
     /// Nothing may be erased.
@@ -263,6 +265,7 @@ impl Docket {
             suit: None,
             evidence: None,
             copy: intake.copy,
+            bundle: intake.bundle,
             comparison: None,
             hold: false,
             erased_us: None,
@@ -406,9 +409,9 @@ impl Docket {
         self.comparison = Some(comparison.clone());
     }
 
-    /// When the clock is to look at it next, if ever, for these rules about restoring.
+    /// When the clock is to look at it, if ever.
     pub fn due_us(&self) -> Option<u64> {
-        [self.answer_by_us, self.restore_by_us].into_iter().flatten().min()
+        [self.answer_by_us, self.restore_from_us].into_iter().flatten().min()
     }
 
     /// What is due by now.

@@ -204,6 +204,8 @@ pub struct Intake {
     pub lane: Lane,
     /// The copy of the work that they have sent, if they have.
     pub copy: Option<File>,
+    /// The evidence bundle that they have sent, if they have.
+    pub bundle: Option<File>,
 }
 
 /// A file that is kept beside the log.

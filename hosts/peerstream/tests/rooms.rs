@@ -119,8 +119,8 @@ fn pure_rooms_have_no_runtime_no_clock_and_no_chance_of_their_own() {
 fn pure_rooms_never_ask_for_the_time_or_touch_the_world() {
     let refused =
         ["Instant::now", "SystemTime", "std::fs", "std::net", "std::thread", "std::env", "HashMap", "thread_rng"];
-    let rooms =
-        ["protocol", "node", "overlay", "abi", "coordinator", "recording", "takedown"].map(|room| format!("framework/{room}/src"));
+    let rooms = ["protocol", "node", "overlay", "abi", "coordinator", "recording", "takedown"]
+        .map(|room| format!("framework/{room}/src"));
     for file in rooms.iter().flat_map(|room| rust_files(&root().join(room))) {
         let text = std::fs::read_to_string(&file).expect("a source file");
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();

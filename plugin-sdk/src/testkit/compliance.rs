@@ -94,6 +94,7 @@ fn docket(id: u64, notice: &Notice) -> Docket {
         confirmed: true,
         lane: lane(true, 0),
         copy: None,
+        bundle: None,
     };
     let entry = Head::default().next(RECEIVED_US, id, Actor::Claimant, Happening::Received(Box::new(intake)));
     Docket::open(&Signed::new(entry, &SecretKey::from_seed(&[7; 32]))).expect("a notice begins a case")

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use peerstream_traits::archive::{
-    Capabilities, Header, Init, InitId, Item, RecordingId, RestrictMode, Restriction, Segment, SharedArchive,
+    Capabilities, Header, Init, InitId, Item, RecordingId, RestrictMode, Restriction, Segment, Seq, SharedArchive,
     StreamMeta,
 };
 use peerstream_traits::{ErrorClass, PluginError};
@@ -95,12 +95,29 @@ impl Archives {
         futures_util::future::join_all(waits).await;
     }
 
-    /// Withholds a part of the present recording in every archive, by seconds since the start of the broadcast. Fails when one
-    /// archive cannot, after all were told.
-    pub async fn hide(&self, from_s: f64, to_s: f64, mode: RestrictMode) -> Result<(), PluginError> {
+    /// Withholds a part of the present recording in every archive, by seconds since the start of the broadcast; gives
+    /// the numbers of its segments. Fails when one archive cannot, after all were told.
+    pub async fn hide(&self, from_s: f64, to_s: f64, mode: RestrictMode) -> Result<(Seq, Seq), PluginError> {
+        let not_there = || PluginError::new(ErrorClass::NotFound, "there is no archive");
+        let (mut hidden, mut failed) = (None::<(Seq, Seq)>, None);
+        for layer in self.0.iter() {
+            match layer.hide(from_s, to_s, mode).await {
+                Ok((first, end)) => {
+                    hidden = Some(hidden.map_or((first, end), |(a, b)| (a.min(first), b.max(end))));
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or_else(|| hidden.ok_or_else(not_there), Err)
+    }
+
+    /// Gives a part of the present recording out again in every archive.
+    pub async fn show(&self, first: Seq, end: Seq) -> Result<(), PluginError> {
         let mut failed = None;
         for layer in self.0.iter() {
-            failed = layer.hide(from_s, to_s, mode).await.err().or(failed);
+            let Some(recording) = layer.recording() else { continue };
+            let restriction = Restriction { first, end, mode: RestrictMode::Show };
+            failed = layer.restrict(&recording, &restriction).await.err().or(failed);
         }
         failed.map_or(Ok(()), Err)
     }
@@ -212,7 +229,7 @@ impl Layer {
         self.supervisor.stop(by).await;
     }
 
-    async fn hide(&self, from_s: f64, to_s: f64, mode: RestrictMode) -> Result<(), PluginError> {
+    async fn hide(&self, from_s: f64, to_s: f64, mode: RestrictMode) -> Result<(Seq, Seq), PluginError> {
         if !self.capabilities().restrict {
             return Err(PluginError::unsupported("withholding parts of a recording"));
         }
@@ -223,7 +240,8 @@ impl Layer {
         let (Some(recording), Some((first, end))) = (recording, range) else {
             return Err(PluginError::new(ErrorClass::NotFound, "there is no recording yet"));
         };
-        self.restrict(&recording, &Restriction { first, end, mode }).await
+        self.restrict(&recording, &Restriction { first, end, mode }).await?;
+        Ok((first, end))
     }
 
     /// The recording under way or last made.

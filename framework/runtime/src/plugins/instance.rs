@@ -1,6 +1,5 @@
 //! What a host hands in: instances that it has built from its config, with the options of the layers around them.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use peerstream_protocol::crypto::PublicKey;
@@ -12,6 +11,7 @@ use peerstream_traits::{Kind, Lifecycle};
 
 use super::options;
 use super::status::Identity;
+use crate::takedown;
 
 /// One instance, ready to be started.
 pub struct Instance<P, O> {
@@ -50,8 +50,8 @@ pub struct Plugins {
     pub archives: Vec<Instance<SharedArchive, options::Archive>>,
     /// Handlers, in any order: they are asked in the order of their names.
     pub compliance: Vec<Instance<SharedHandler, options::Compliance>>,
-    /// The log of complaints; needed when there are handlers. Its folder is there.
-    pub case_log: Option<PathBuf>,
+    /// Where notices are taken in; needed when there are handlers.
+    pub desk: Option<takedown::Setup>,
     /// The policy; everybody may join when there is none.
     pub admission: Option<Instance<SharedPolicy, options::Admission>>,
     /// Doers that have no other layer than their supervision, such as the transport.
@@ -74,7 +74,7 @@ impl Plugins {
             telemetry: Vec::new(),
             archives: Vec::new(),
             compliance: Vec::new(),
-            case_log: None,
+            desk: None,
             admission: None,
             others: Vec::new(),
             shown: Vec::new(),

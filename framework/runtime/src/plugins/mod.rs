@@ -7,8 +7,7 @@
 pub mod admission;
 pub mod archive;
 mod call;
-pub mod caselog;
-pub mod compliance;
+pub(crate) mod compliance;
 mod coverage;
 mod instance;
 pub mod options;

@@ -1,6 +1,5 @@
 //! All instances at work: started together, fed by the broadcast, ended together.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use tokio::time::Instant;
 use super::admission::Gate;
 use super::archive::{Archives, Layer};
 use super::call::AbortOnDrop;
-use super::compliance::{Carrier, Desk, Handler, Work};
+use super::compliance::{Chain, Handler};
 use super::instance::{Instance, Other, Plugins};
 use super::options;
 use super::shelf::Shelf;
@@ -24,6 +23,7 @@ use super::state::State;
 use super::status::{Identity, Status, Statuses};
 use super::supervisor::Supervisor;
 use super::telemetry::{Sink, Telemetry};
+use crate::takedown::{self, Carrier, Desk, Setup, Work};
 
 /// Figures are not made more often, in milliseconds: they cost time in proportion to the members.
 const FIGURES_INTERVAL_MS_MIN: u64 = 100;
@@ -42,12 +42,12 @@ pub enum StartError {
         #[source]
         error: PluginError,
     },
-    /// The log of complaints could not be opened.
-    #[error("the log of complaints cannot be opened: {0}")]
-    CaseLog(#[source] std::io::Error),
-    /// There are handlers of complaints, and no log.
-    #[error("there are compliance handlers, but no log of complaints is named")]
-    NoCaseLog,
+    /// The cases could not be opened.
+    #[error("the cases of notices cannot be opened: {0}")]
+    Desk(#[source] takedown::Refused),
+    /// There are compliance handlers, and no desk.
+    #[error("there are compliance handlers, but nothing says where notices are kept")]
+    NoDesk,
 }
 
 /// All instances at work. Dropping it ends them without a word; see [`Self::stop`].
@@ -191,7 +191,7 @@ impl Plugins {
         if let Some(instance) = self.admission {
             assembly.guard(&gate, instance);
         }
-        let (desk, work) = desk(handlers, self.case_log.as_deref())?.unzip();
+        let (desk, work) = desk(handlers, self.desk)?.unzip();
         let mut workers = Workers {
             sinks: Vec::new(),
             layers: layers.iter().map(|layer| tokio::spawn(layer.clone().run())).collect(),
@@ -219,11 +219,11 @@ fn required(Identity { kind, name, .. }: &Identity, error: PluginError) -> Start
     StartError::Required { kind: *kind, name: name.clone(), error }
 }
 
-fn desk(handlers: Vec<Arc<Handler>>, log: Option<&Path>) -> Result<Option<(Desk, Work)>, StartError> {
-    match log {
+fn desk(handlers: Vec<Arc<Handler>>, setup: Option<Setup>) -> Result<Option<(Desk, Work)>, StartError> {
+    match setup {
         _ if handlers.is_empty() => Ok(None),
-        None => Err(StartError::NoCaseLog),
-        Some(log) => Desk::open(log, handlers).map(Some).map_err(StartError::CaseLog),
+        None => Err(StartError::NoDesk),
+        Some(setup) => Desk::open(setup, Chain::new(handlers)).map(Some).map_err(StartError::Desk),
     }
 }
 
@@ -253,7 +253,7 @@ impl Running {
         &self.gate
     }
 
-    /// Where complaints are taken in; nothing when there is no handler.
+    /// Where notices are taken in; nothing when there is no handler.
     pub fn desk(&self) -> Option<&Desk> {
         self.desk.as_ref()
     }
@@ -266,7 +266,7 @@ impl Running {
     /// From now on cases are worked on, and what is decided is carried out by this. The first call counts.
     pub fn carry_with(&self, carrier: Arc<dyn Carrier>) {
         if let Some(work) = self.work.lock().expect("no holder panics").take() {
-            self.workers().cases = Some(AbortOnDrop(tokio::spawn(work.run(carrier))));
+            self.workers().cases = Some(AbortOnDrop(tokio::spawn(work.run(carrier, self.shelf.clone()))));
         }
     }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use peerstream_protocol::crypto::SecretKey;
+use peerstream_takedown::action::Segments;
 use peerstream_takedown::hex::Digest;
 use peerstream_takedown::ledger::{self, Entry, Evidence, Happening, Head, Intake, Signed};
 use peerstream_takedown::notice::{Claimant, Notice};
@@ -10,7 +11,7 @@ use peerstream_takedown::record::{Body, Record};
 use peerstream_takedown::state::{Actor, State, Step};
 use peerstream_takedown::statement::{self, Of};
 use peerstream_takedown::{Docket, Draft, Receipt, docket};
-use peerstream_traits::casebook::{BoxedCasebook, Change, Query};
+use peerstream_traits::casebook::{BoxedCasebook, CASES_MAX, Change, Query};
 use peerstream_traits::compliance::{self, Case, Stored, Sworn, Transition};
 use tracing::{error, info};
 
@@ -60,10 +61,6 @@ impl Books {
         Ok(Self { book, head, operator, claimant_secret, files, rules })
     }
 
-    pub(super) fn operator(&self) -> &SecretKey {
-        &self.operator
-    }
-
     pub(super) fn head(&self) -> Head {
         self.head
     }
@@ -98,9 +95,12 @@ impl Books {
         let claimant_key = self.claimant_key(&notice.claimant);
         let rejected = self.book.rejected(&claimant_key)?;
         let records = Record::of_notice([salt(), salt()], notice);
-        let copy = match draft {
-            Some(draft) => self.files.take_upload(&draft.id, Part::Copy, case)?,
-            None => None,
+        let [copy, bundle] = match draft {
+            Some(draft) => [
+                self.files.take_upload(&draft.id, Part::Copy, case)?,
+                self.files.take_upload(&draft.id, Part::Bundle, case)?,
+            ],
+            None => [None, None],
         };
         let intake = Intake {
             step: how.step,
@@ -117,6 +117,7 @@ impl Books {
             confirmed: how.confirmed,
             lane: docket::lane(how.confirmed, rejected),
             copy,
+            bundle,
         };
         let entry = self.head.next(now_us(), case, how.by, Happening::Received(Box::new(intake)));
         let signed = Signed::new(entry, &self.operator);
@@ -188,10 +189,10 @@ impl Books {
             let path = self.files.path(docket.id, &file);
             Stored { path, blake3: file.blake3, bytes: file.bytes }
         };
-        let kept = docket.evidence.clone().unwrap_or_else(|| Evidence {
-            faults: vec!["nothing was gathered yet".into()],
-            ..Evidence::default()
-        });
+        let kept = docket
+            .evidence
+            .clone()
+            .unwrap_or_else(|| Evidence { faults: vec!["nothing was gathered yet".into()], ..Evidence::default() });
         compliance::Evidence {
             bundle: kept.bundle.map(stored),
             segments: kept.segments,
@@ -217,6 +218,24 @@ impl Books {
             }
         }
         Ok(None)
+    }
+}
+
+impl Books {
+    /// What other cases hide of the same broadcast at present.
+    pub(super) fn hidden_by_others(&mut self, docket: &Docket, epoch: u64) -> Result<Vec<Segments>, Refused> {
+        let states = vec![State::Accepted, State::Actioned, State::CounterReceived, State::SuitFiled, State::Closed];
+        let mut query = Query { states, stream: Some(docket.stream.clone()), max: CASES_MAX, ..Query::default() };
+        let mut hidden = Vec::new();
+        loop {
+            let some = self.book.dockets(&query)?;
+            let others = some.iter().filter(|other| other.id != docket.id);
+            hidden.extend(others.flat_map(Docket::hides).filter(|it| it.epoch == epoch).map(|it| it.segments));
+            if some.len() < CASES_MAX {
+                return Ok(hidden);
+            }
+            query.skip += CASES_MAX;
+        }
     }
 }
 

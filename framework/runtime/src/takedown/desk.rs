@@ -298,10 +298,12 @@ impl Desk {
             // Who names no address cannot confirm it; the law does not demand one.
             let confirms = confirmation != Confirmation::None && !draft.notice.claimant.email.is_empty();
             if !confirms {
-                let how = How { step: Step::Receive, by: Actor::Claimant, channel: "web", stream: &stream, confirmed: false };
+                let how =
+                    How { step: Step::Receive, by: Actor::Claimant, channel: "web", stream: &stream, confirmed: false };
                 return Ok(Ok(begin(books, &draft, how)?));
             }
-            (draft.state, draft.confirmation) = (State::Draft.after(Step::Submit, Actor::Claimant.sort()).map_err(NotPossible::from)?, Some(confirm));
+            (draft.state, draft.confirmation) =
+                (State::Draft.after(Step::Submit, Actor::Claimant.sort()).map_err(NotPossible::from)?, Some(confirm));
             draft.expires_us = now_us() + DRAFT_TTL_US;
             books.book().put_draft(&draft)?;
             Ok(Err(draft))
@@ -324,7 +326,8 @@ impl Desk {
             let draft = books.book().draft_of_confirmation(&confirm)?.filter(|draft| draft.expires_us > now_us());
             let draft = draft.ok_or(Refused::Expired)?;
             room(books)?;
-            let how = How { step: Step::Confirm, by: Actor::Claimant, channel: "web", stream: &stream, confirmed: true };
+            let how =
+                How { step: Step::Confirm, by: Actor::Claimant, channel: "web", stream: &stream, confirmed: true };
             begin(books, &draft, how)
         });
         let (written, receipt) = written.await?;
@@ -402,7 +405,13 @@ impl Desk {
     // What the operator does.
 
     /// Takes a notice in that came another way than over the web.
-    pub async fn enter(&self, notice: Notice, channel: &str, stream: &str, epoch: u64) -> Result<(Docket, Receipt), Refused> {
+    pub async fn enter(
+        &self,
+        notice: Notice,
+        channel: &str,
+        stream: &str,
+        epoch: u64,
+    ) -> Result<(Docket, Receipt), Refused> {
         let (stream, mut channel) = (stream.to_owned(), channel.to_owned());
         let written = self.with(move |books| {
             text::line("channel", &mut channel, 40)?;
@@ -411,7 +420,8 @@ impl Desk {
             let day = Date::parse(&notice.executed_on).unwrap_or_else(today);
             notice = notice.tidied(day)?;
             notice.material.epoch.get_or_insert(epoch);
-            let how = How { step: Step::Enter, by: Actor::Operator, channel: &channel, stream: &stream, confirmed: true };
+            let how =
+                How { step: Step::Enter, by: Actor::Operator, channel: &channel, stream: &stream, confirmed: true };
             let written = books.begin(&notice, None, how)?;
             let receipt = books.receipt(&written.docket);
             Ok((written, receipt))
@@ -431,7 +441,8 @@ impl Desk {
         let written = self.with(move |books| {
             let draft = books.book().draft(&id)?.filter(|draft| draft.state == State::EmailPending);
             let draft = draft.ok_or(Refused::Unknown)?;
-            let how = How { step: Step::Confirm, by: Actor::Operator, channel: "web", stream: &stream, confirmed: true };
+            let how =
+                How { step: Step::Confirm, by: Actor::Operator, channel: "web", stream: &stream, confirmed: true };
             begin(books, &draft, how)
         });
         Ok(self.heard(written.await?.0))
@@ -528,7 +539,6 @@ impl Desk {
     pub(super) fn sender(&self) -> Sender {
         Sender { url: self.0.rules.url.clone() }
     }
-
 }
 
 /// 256 random bits.
@@ -577,7 +587,9 @@ fn happening(order: Order, note: String, docket: &Docket, answer_days: u32) -> R
         Order::Reopen => Happening::Reopened { note },
         Order::Restore => Happening::Restored { note },
         Order::Close => Happening::Closed { note },
-        Order::Note if note.is_empty() => return Err(Invalid::new("note", "is empty, expected what is to be noted").into()),
+        Order::Note if note.is_empty() => {
+            return Err(Invalid::new("note", "is empty, expected what is to be noted").into());
+        }
         Order::Note => Happening::Noted { note },
         Order::Hold(hold) => Happening::Held { hold, note },
         Order::Erase => {
@@ -610,7 +622,9 @@ pub(super) fn decided(decision: Decision, note: String, answer_days: u32) -> Res
             }
             Happening::Rejected { reason }
         }
-        Decision::Act { actions, note: why } => Happening::Accepted { actions: checked(actions)?, note: said(tidy("note", why)?) },
+        Decision::Act { actions, note: why } => {
+            Happening::Accepted { actions: checked(actions)?, note: said(tidy("note", why)?) }
+        }
     })
 }
 

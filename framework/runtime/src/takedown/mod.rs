@@ -17,6 +17,7 @@ mod work;
 pub use carrier::Carrier;
 pub use desk::{Desk, Draft, Notes, Order, Setup, Submitted};
 pub use files::{CHUNK_BYTES_MAX, Part};
+pub(crate) use gather::Indexed;
 pub use post::LETTERS_MAX;
 pub use refused::Refused;
 pub use rules::{Confirmation, Rules};

@@ -68,6 +68,7 @@ fn received(profile: Profile) -> Happening {
         confirmed: true,
         lane: Lane::Normal,
         copy: None,
+        bundle: None,
     }))
 }
 
