@@ -1,9 +1,9 @@
 // "Report this moment": the address of the form for complaints, with what the player knows about what was just seen.
 
 /** So much before the moment is reported with it, in milliseconds. */
-const BEFORE_MS = 10_000;
+const BEFORE_MS = 15_000;
 /** Segments come before they are seen; those of this long are noted, in milliseconds. */
-const SEEN_MS = 20_000;
+const SEEN_MS = 25_000;
 /** Segments that are remembered, at most. */
 export const RECENT_MAX = 256;
 

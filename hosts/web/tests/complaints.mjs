@@ -27,6 +27,7 @@ const STATEMENTS = {
   ],
   dsa: [statement("bona-fide", "I confirm in good faith.")],
   "house-rules": [],
+  counter: [statement("mistake", "It was a mistake.")],
 };
 
 /** Starts it. `cases` are what the desk shows; `sent` is what came in, as `[method, path, body]`. */
@@ -35,11 +36,11 @@ export async function complaints({ cases = [], excerpt = null } = {}) {
   const csp = await policy();
   const desk = {
     stream: "ab", epoch: 17, title: "Friday night", now_us: 1_790_000_100_000_000, started_us: 1_790_000_000_000_000,
-    profiles: ["dmca", "dsa", "house-rules"], confirmation: "none", today: "2026-11-29", statements: STATEMENTS, counter: [statement("mistake", "It was a mistake.")],
+    profiles: ["dmca", "dsa", "house-rules"], confirmation: "none", today: "2026-11-29", statements: STATEMENTS,
     agent: { name: "The Agent", address: "1 Road", phone: "555", email: "agent@example.org" }, copy_bytes_max: 1e8, chunk_bytes_max: 1000, range_ms_max: 1e7, archive: true,
   };
   const row = (it) => ({ case: it.id, state: it.state, profile: it.notice.profile, lane: "normal", received_us: 1.79e15, due_us: 1.79e15, title: it.notice.work?.title ?? "", claimant: it.notice.claimant?.name ?? "", from_ms: 1, to_ms: 2, epoch: 17, comparison: it.comparison?.verdict ?? null, claimant_rejected: 2, revision: it.revision });
-  const whole = (it) => ({ case: it, entries: [{ at_us: 1.79e15, step: "submit", actor: it.notice.claimant?.name, hash: "00".repeat(32) }], steps: ["accept", "reject", "ask", "close"], strikes: 1 });
+  const whole = (it) => ({ case: it, entries: [{ at_us: 1.79e15, step: "submit", actor: it.notice.claimant?.name, hash: "00".repeat(32) }], steps: ["accept", "reject", "ask", "close"], statements: it.notice.statements.map(({ id }) => ({ id, version: 1, text: id })), counter: it.counter ?? null, suit: null, strikes: 1 });
   let copy = 0;
   const answers = [
     [/^GET takedown$/, () => desk],
@@ -52,13 +53,14 @@ export async function complaints({ cases = [], excerpt = null } = {}) {
     [/^(GET|POST) takedown\/(cases\/7|status)$/, () => claim()],
     [/^POST takedown\/cases\/7\/withdraw$/, () => ({ ...claim(), state: "closed" })],
     [/^GET takedown\/desk\/session$/, () => ({ profiles: desk.profiles, handlers: [], mail: false })],
+    [/^GET takedown\/desk\/drafts$/, () => ({ drafts: cases.slice(0, 2).map(({ notice }) => ({ draft: "d", expires_us: 1.79e15, notice })) })],
     [/^GET takedown\/desk\/cases$/, () => ({ cases: cases.map(row), more: false, counts: { screened: cases.length } })],
     [/^GET takedown\/desk\/cases\/(\d+)$/, (_, [, id]) => whole(cases.find((it) => it.id === Number(id)))],
     [/^POST takedown\/desk\/cases\/(\d+)\/\w+$/, (_, [, id]) => whole(cases.find((it) => it.id === Number(id)))],
     [/^GET dashboard\/takedowns$/, () => ({ strikes: 1, cases: cases.map((it) => ({ ...claim(), case: it.id, state: "actioned", profile: it.notice.profile, notice: it.notice })) })],
     [/^POST dashboard\/takedowns\/(\d+)\/counter$/, () => claim()],
   ];
-  const claim = () => ({ case: 7, state: "received", revision: 1, profile: "dmca", received_us: 1.79e15, changed_us: 1.79e15, missing: [], asked: [], answer_by_us: null, restore_from_us: null, restore_by_us: null, decision: null, actions: [], counter: null, redress: "You may complain.", receipt: { case: 7 } });
+  const claim = () => ({ case: 7, state: "received", revision: 1, profile: "dmca", received_us: 1.79e15, changed_us: 1.79e15, missing: [], asked: [], answer_by_us: null, restore_from_us: null, restore_by_us: null, decision: null, actions: [{ action: "hide-range", at_us: 1.79e15, standing: "stands" }], counter: null, redress: "You may complain.", receipt: { case: 7 } });
   const server = createServer(async (request, response) => {
     const { pathname, search } = new URL(request.url, "http://host");
     const parts = [];

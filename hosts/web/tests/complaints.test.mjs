@@ -30,8 +30,9 @@ function hostileCase(id, text) {
     profile: "dmca", material: { from_ms: 1_000, to_ms: 2_000, where: text }, work, explanation: text, claimant: person,
     statements: [{ id: text, version: 1, locale: text, sha256: text }], executed_on: text, signature: text,
   };
+  const evidence = { bundle: true, times_ms: null, faults: [text] };
   const comparison = { verdict: text, detail: text, tools: [text] };
-  return { id, revision: 1, state: "screened", notice, evidence: true, copy: true, missing: [text], asked: [text], comparison, counter: { name: text, explanation: text }, received_us: 1.79e15 };
+  return { id, revision: 1, state: "screened", notice, evidence, copy: true, missing: [text], asked: [text], comparison, counter: { name: text, explanation: text }, received_us: 1.79e15 };
 }
 
 const plain = (id, state = "screened") => {

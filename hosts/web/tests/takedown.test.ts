@@ -94,6 +94,10 @@ test("what is to be done is told as the host wants it", () => {
   assert.throws(() => order("Accept and act").tell(new Map([["hide", "yes"], ["from", "0:20"], ["to", "0:20"]])), /range/);
   assert.throws(() => order("Accept and act").tell(new Map()), /at least one/);
   assert.deepEqual(order("Ask for more").tell(new Map([["fields", " a \n\n b"]])), ["decide", { decision: "need-info", fields: ["a", "b"] }]);
-  const asked = order("Accept and act").asks({ profile: "dmca", material: { from_ms: 60_000, to_ms: 61_000 } });
-  assert.deepEqual(asked.slice(0, 3).map(({ value, ticked }) => value ?? ticked), [true, "1:00", "1:01"]);
+  const asked = order("Accept and act").asks({ profile: "dmca", material: { from_ms: 60_000, to_ms: 61_000 } }, null);
+  const first = (asks: typeof asked) => asks.slice(0, 3).map(({ value, ticked }) => value ?? ticked);
+  assert.deepEqual(first(asked), [true, "1:00", "1:01"]);
+  // A notice that names segments has its times from the evidence.
+  assert.deepEqual(first(order("Do more").asks({ profile: "dmca" }, [5_000, 9_000])), [true, "0:05", "0:09"]);
+  assert.deepEqual(first(order("Do more").asks({ profile: "dmca" }, null)), [false, "", ""]);
 });

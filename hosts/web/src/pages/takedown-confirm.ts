@@ -3,6 +3,7 @@
 import { find, say } from "../dashboard/dom.ts";
 import { ask, type Claim, Refused } from "../takedown/api.ts";
 import { download } from "../takedown/download.ts";
+import { recall } from "../takedown/pending.ts";
 
 const token = location.hash.slice(1);
 // The token is used once; it need not stay in the history.
@@ -18,12 +19,14 @@ button.addEventListener("click", () => void confirm());
 async function confirm(): Promise<void> {
   button.disabled = true;
   try {
-    const claim = await ask<Claim & { token?: string }>("POST", "confirm", { body: { token } });
+    const claim = await ask<Claim>("POST", "confirm", { body: { token } });
     find(".ask").hidden = true;
     find(".done").hidden = false;
     say(find(".done-case"), String(claim.case));
     say(find(".done-text"), claim.missing.length > 0 ? "Something is missing: complete it with the link below." : "Somebody will read it and decide.");
-    find<HTMLAnchorElement>(".to-status").href = `./status#case=${claim.case}&token=${claim.token ?? token}`;
+    const own = await recall((kept) => ask("GET", `cases/${claim.case}`, { token: kept }).then(() => true, () => false));
+    find<HTMLAnchorElement>(".to-status").href = own === null ? "./status" : `./status#case=${claim.case}&token=${own}`;
+    find(".keep").hidden = own === null;
     find(".receipt").addEventListener("click", () => download(`receipt-${claim.case}.json`, claim.receipt));
     find(".done").focus();
   } catch (error) {

@@ -7,7 +7,7 @@ import { type Claim, ask, type Desk, type Notice, Refused, type Statement } from
 import { agreedTo } from "../takedown/notice.ts";
 import { shown } from "../takedown/shown.ts";
 import { fromNow, writeDate, writeTime } from "../takedown/times.ts";
-import { ACTIONS, PROFILES, STATES } from "../takedown/words.ts";
+import { done, PROFILES, STATES } from "../takedown/words.ts";
 
 /** A case as the streamer sees it. */
 type Complaint = Claim & { notice?: Notice };
@@ -26,7 +26,7 @@ async function begin(): Promise<void> {
     find(".login").hidden = true;
     say(find(".state"), cases.length === 0 ? "Nobody has complained." : `${cases.length} reports, ${strikes} counted against you.`);
     const desk = await ask<Desk>("GET", "");
-    [statements, today] = [desk.counter ?? [], desk.today];
+    [statements, today] = [desk.statements.counter ?? [], desk.today];
     find(".cases").replaceChildren(...cases.map(card));
   } catch (error) {
     const login = error instanceof Refused && (error.status === 401 || error.status === 403);
@@ -60,7 +60,7 @@ function rows({ profile, received_us, notice, decision, actions, counter, restor
     ["It says", shown(explanation)],
     ["From", shown(claimant?.name)],
     ["Decision", decision ? shown(decision.reason) : ""],
-    ["What is done", actions.map((action) => ACTIONS[action] ?? action).join(", ")],
+    ["What is done", done(actions)],
     ["You have objected", counter ? writeDate(counter.at_us) : ""],
     ["Restored by", restore_by_us ? `${writeDate(restore_by_us)} (${fromNow(restore_by_us, Date.now())}), unless a court action is reported` : ""],
   ];

@@ -3,7 +3,7 @@
 import { definitions, element, find, say } from "../dashboard/dom.ts";
 import { make } from "../dom.ts";
 import { addressOf, type Notice, type Profile, Refused } from "../takedown/api.ts";
-import { cases, desk, type Entry, type Filter, type Row, type Session, type Whole } from "../takedown/desk.ts";
+import { cases, desk, type Entry, type Filter, type Row, type Session, type Unconfirmed, type Whole } from "../takedown/desk.ts";
 import { allowed, type Ask, type Order, ORDERS } from "../takedown/orders.ts";
 import { shown } from "../takedown/shown.ts";
 import { fromNow, writeDate, writeTime } from "../takedown/times.ts";
@@ -49,8 +49,7 @@ function filter(): Filter {
 }
 
 async function list(more = false): Promise<void> {
-  const last = more ? (rows.at(-1)?.case ?? null) : null;
-  const told = await cases(filter(), last, more ? PAGE : Math.max(PAGE, rows.length));
+  const told = await cases(filter(), more ? rows.length : 0, more ? PAGE : Math.max(PAGE, rows.length));
   const was = rows[chosen]?.case;
   rows = more ? [...rows, ...told.cases] : told.cases;
   const at = rows.findIndex((row) => row.case === was);
@@ -60,6 +59,26 @@ async function list(more = false): Promise<void> {
   const waits = told.counts["screened"] ?? 0;
   say(find(".state"), waits === 1 ? "1 case waits for you" : `${waits} cases wait for you`);
   showList();
+  await listUnconfirmed();
+}
+
+/** Notices of which nobody knows yet whether they are their sender's own; the operator may know. */
+async function listUnconfirmed(): Promise<void> {
+  const { drafts } = await desk<{ drafts: Unconfirmed[] }>("GET", "drafts");
+  find(".unconfirmed").hidden = drafts.length === 0;
+  const lines = drafts.map(({ draft, expires_us, notice }) => {
+    const who = `${shown(notice.claimant?.name)} (${shown(notice.claimant?.email)}): ${shown(notice.work?.title || notice.explanation)}`;
+    const button = make("button", { type: "button" }, "Confirm");
+    button.addEventListener("click", () => {
+      desk("POST", `drafts/${encodeURIComponent(draft)}/confirm`, {}).then(() => list(), fault);
+    });
+    return make("li", {}, `${who}, until ${writeDate(expires_us)} `, button);
+  });
+  const place = find(".unconfirmed ul");
+  const known = drafts.map(({ draft }) => draft).join();
+  if (place.dataset["shown"] === known) return;
+  place.dataset["shown"] = known;
+  place.replaceChildren(...lines);
 }
 
 function showList(): void {
@@ -95,7 +114,7 @@ function select(index: number): void {
 async function show(id: number): Promise<void> {
   try {
     const whole = await desk<Whole>("GET", `cases/${id}`);
-    if (whole.case.id !== open?.case.id) showExcerpt(whole);
+    if (whole.case.id !== open?.case.id || Boolean(whole.case.evidence) !== Boolean(open.case.evidence)) showExcerpt(whole);
     open = whole;
     showCase(whole);
   } catch (error) {
@@ -115,7 +134,7 @@ function stateOf({ case: it }: Whole): string {
 }
 
 function showCase(whole: Whole): void {
-  const { case: it, steps, entries } = whole;
+  const { case: it, steps, entries, statements, counter, suit } = whole;
   const state = stateOf(whole);
   find(".hint").hidden = true;
   find(".whole").hidden = false;
@@ -125,13 +144,14 @@ function showCase(whole: Whole): void {
   definitions(find(".facts"), facts(whole));
   definitions(find(".claimed"), claimed(it.notice));
   definitions(find(".claimant"), claimant(it.notice, whole));
-  definitions(find(".statements"), (it.notice.statements ?? []).map(({ id, version, locale, sha256 }) => [`${id} ${version} ${locale}`, shown(sha256)]));
-  showCounter(it["counter"]);
+  definitions(find(".statements"), statements.map(({ id, version, text }) => [`${shown(id)}, version ${version}`, shown(text)]));
+  showSaid(".counter", counter);
+  showSaid(".suit", suit);
   find(".entries").replaceChildren(...entries.map(entry));
   for (const [name, path] of [["lumen", "lumen"], ["evidence", "evidence"], ["copy", "copy"]] as const) {
     const link = find<HTMLAnchorElement>(`.files .${name}`);
     link.href = addressOf(`desk/cases/${it.id}/${path}`);
-    link.hidden = name !== "lumen" && !it[name];
+    link.hidden = name === "evidence" ? !it.evidence?.bundle : name === "copy" && !it.copy;
   }
 }
 
@@ -145,8 +165,9 @@ function orderButton(one: Order): HTMLElement {
 function showExcerpt({ case: it }: Whole): void {
   const place = find(".excerpt");
   place.replaceChildren();
-  if (!it["evidence"]) {
-    place.append(element("p", "There is no excerpt: no range was given, or no archive had it.", "note"));
+  if (!it.evidence?.bundle) {
+    const why = it.evidence?.faults.map(shown).join("; ");
+    place.append(element("p", `There is no excerpt${why ? `: ${why}` : " yet"}.`, "note"));
     return;
   }
   const video = make("video", { controls: true, preload: "metadata", src: addressOf(`desk/cases/${it.id}/excerpt`), "aria-label": `The excerpt of case ${it.id}` });
@@ -170,6 +191,7 @@ function facts({ case: it, strikes }: Whole): Lines {
     ["Restore from", date(it["restore_from_us"])],
     ["Restore by", date(it["restore_by_us"])],
     ["Broadcast", String(it["epoch"] ?? "")],
+    ["Faults in the evidence", it.evidence?.bundle ? list_(it.evidence.faults) : ""],
     ["Lacks", list_(it["missing"])],
     ["Asked for", list_(it["asked"])],
     ["The copy", compared, (comparison?.tools ?? []).map(shown).join("; ")],
@@ -211,12 +233,11 @@ function claimant({ claimant: who, signature, executed_on }: Notice, { case: it 
   ]);
 }
 
-function showCounter(counter: unknown): void {
-  const said = typeof counter === "object" && counter !== null ? (counter as Record<string, unknown>) : null;
-  find(".counter-part").hidden = said === null;
-  const text = (value: unknown) => (typeof value === "string" || typeof value === "number" ? shown(value) : "");
-  const lines = Object.entries(said ?? {}).map(([name, value]): Lines[number] => [name, name === "at_us" ? date(value) : text(value)]);
-  definitions(find(".counter"), filled(lines));
+/** An objection or a court action, field by field. */
+function showSaid(name: string, said: Record<string, unknown> | null): void {
+  find(`${name}-part`).hidden = said === null;
+  const lines = Object.entries(said ?? {}).map(([field, value]): Lines[number] => [field, typeof value === "string" ? shown(value) : ""]);
+  definitions(find(name), filled(lines));
 }
 
 function entry(it: Entry): HTMLElement {
@@ -229,8 +250,8 @@ function entry(it: Entry): HTMLElement {
 /** What is asked before an order is carried out. */
 function ask(one: Order): void {
   if (open === null || order.open) return;
-  const { notice, id, revision } = open.case;
-  const fields = one.asks(notice).map(question);
+  const { notice, id, revision, evidence } = open.case;
+  const fields = one.asks(notice, evidence?.times_ms ?? null).map(question);
   say(find("#order-title"), `${one.label}: case ${id}`);
   say(find(".order-note"), one.note);
   say(find(".order-yes"), one.label);
@@ -275,7 +296,6 @@ const ENTER: Order = {
   note: "A notice that came by post or mail. What it lacks can be asked for.",
   asks: () => [
     { name: "profile", label: "Rules: dmca, dsa or house-rules", sort: "line", value: "dmca", required: true },
-    { name: "received", label: "Received on", sort: "line", value: new Date().toISOString().slice(0, 10), required: true },
     { name: "work", label: "Work", sort: "text" },
     { name: "where", label: "Where in the broadcast, in words", sort: "text" },
     { name: "explanation", label: "What it says", sort: "text" },
@@ -294,13 +314,13 @@ const ENTER: Order = {
       claimant: { name: get("name"), address: get("address"), email: get("email") },
       signature: get("signature"),
     };
-    return ["", { notice, channel: "post", received_on: get("received") }];
+    return ["", { notice, channel: "post" }];
   },
 };
 
 function enter(): void {
   if (order.open) return;
-  const fields = ENTER.asks({ profile: "dmca" }).map(question);
+  const fields = ENTER.asks({ profile: "dmca" }, null).map(question);
   say(find("#order-title"), ENTER.label);
   say(find(".order-note"), ENTER.note);
   say(find(".order-yes"), ENTER.label);

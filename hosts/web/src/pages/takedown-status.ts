@@ -5,7 +5,7 @@ import { ask, type Claim } from "../takedown/api.ts";
 import { download } from "../takedown/download.ts";
 import { shown } from "../takedown/shown.ts";
 import { fromNow, writeDate } from "../takedown/times.ts";
-import { ACTIONS, fieldName, PROFILES, STATES } from "../takedown/words.ts";
+import { done, fieldName, PROFILES, STATES } from "../takedown/words.ts";
 
 const link = new URLSearchParams(location.hash.slice(1));
 const token = link.get("token");
@@ -54,7 +54,7 @@ function facts(now: Claim): [string, string, string?][] {
     rows.push(["Why", shown(now.decision.reason)]);
     rows.push(["Decided by", now.decision.automated ? "a program, without a person" : "a person"]);
   }
-  if (now.actions.length > 0) rows.push(["What is done", now.actions.map((action) => ACTIONS[action] ?? action).join(", ")]);
+  if (now.actions.length > 0) rows.push(["What is done", done(now.actions)]);
   if (now.counter) {
     rows.push(["Objection", when(now.counter.at_us)]);
     if (now.counter.name) rows.push(["By", shown(now.counter.name)]);

@@ -5,6 +5,7 @@ import { element, find, say } from "../dashboard/dom.ts";
 import { make } from "../dom.ts";
 import { download } from "../takedown/download.ts";
 import { agreedTo, type Fields, gather, Misread, scatter } from "../takedown/notice.ts";
+import { remember } from "../takedown/pending.ts";
 import { proof } from "../takedown/proof.ts";
 import { readTime, writeDate, writeTime } from "../takedown/times.ts";
 import { upload } from "../takedown/upload.ts";
@@ -275,6 +276,7 @@ function finish(claim: Claim & { confirm_by_us?: number }, token: string | null)
   const done = find(".done");
   done.hidden = false;
   const waits = claim.state === "email-pending";
+  if (waits && token !== null) remember(token);
   say(find("#done-title"), waits ? "One more step: look into your mail" : "The report has been received");
   const text = waits
     ? `A mail is on its way to you. Follow its link${claim.confirm_by_us ? ` by ${writeDate(claim.confirm_by_us)}` : " within 24 hours"}; only then is the report received.`

@@ -29,8 +29,7 @@ export interface Desk {
   profiles: Profile[];
   confirmation: "mail" | "operator" | "none";
   today: string;
-  statements: Partial<Record<Profile, Statement[]>>;
-  counter?: Statement[];
+  statements: Partial<Record<Profile | "counter", Statement[]>>;
   agent: { name: string; address: string; phone: string; email: string } | null;
   copy_bytes_max: number;
   chunk_bytes_max: number;
@@ -66,6 +65,13 @@ export interface Notice {
   signature?: string;
 }
 
+/** Something that was done, and whether it still stands. */
+export interface Done {
+  action: string;
+  at_us: number;
+  standing: string;
+}
+
 /** A case as its claimant sees it. */
 export interface Claim {
   case: number;
@@ -80,7 +86,7 @@ export interface Claim {
   restore_from_us: number | null;
   restore_by_us: number | null;
   decision: { outcome: "accepted" | "rejected"; reason: string; automated: boolean } | null;
-  actions: string[];
+  actions: Done[];
   counter: { at_us: number; explanation?: string; name?: string } | null;
   redress: string;
   receipt: unknown;

@@ -44,10 +44,23 @@ export interface Whole {
     revision: number;
     state?: string;
     notice: Notice & Record<string, unknown>;
+    evidence?: { bundle: unknown; times_ms: [from: number, to: number] | null; faults: string[] } | null;
+    copy?: unknown;
   };
   entries: Entry[];
   steps: string[];
+  /** Those that were made, with the text as it was shown. */
+  statements: { id: string; version: number; text: string }[];
+  counter: Record<string, unknown> | null;
+  suit: Record<string, unknown> | null;
   strikes: number;
+}
+
+/** A notice whose sender's address nobody has confirmed. */
+export interface Unconfirmed {
+  draft: string;
+  expires_us: number;
+  notice: Notice;
 }
 
 /** What the list is narrowed down to. */
@@ -62,10 +75,10 @@ export function desk<T>(method: string, path: string, body?: unknown): Promise<T
   return ask<T>(method, `desk/${path}`, { headers: OWN_PAGE, body });
 }
 
-/** A page of the list, after this case. */
-export function cases(filter: Filter, after: number | null, max: number): Promise<{ cases: Row[]; more: boolean; counts: Record<string, number> }> {
+/** A page of the list, without so many at its beginning. */
+export function cases(filter: Filter, skip: number, max: number): Promise<{ cases: Row[]; more: boolean; counts: Record<string, number> }> {
   const query = new URLSearchParams({ max: String(max) });
   for (const [name, value] of Object.entries(filter)) if (value !== "") query.set(name, value);
-  if (after !== null) query.set("after", String(after));
+  if (skip > 0) query.set("skip", String(skip));
   return desk("GET", `cases?${query}`);
 }

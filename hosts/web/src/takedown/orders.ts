@@ -13,6 +13,9 @@ export interface Ask {
   required?: boolean;
 }
 
+/** When the evidence is of, in milliseconds since the broadcast began, if there is any. */
+export type Times = readonly [from: number, to: number] | null;
+
 /** Something that can be done. */
 export interface Order {
   /** The step of the state machine that allows it; none when it is always allowed. */
@@ -21,7 +24,7 @@ export interface Order {
   label: string;
   note: string;
   /** What is asked before it is done. */
-  asks(notice: Notice): Ask[];
+  asks(notice: Notice, times: Times): Ask[];
   /** What the host is asked to do: where, and with what. Throws when an answer makes no sense. */
   tell(answers: Map<string, string>): [path: string, body: Record<string, unknown>];
 }
@@ -44,8 +47,8 @@ function actions(answers: Map<string, string>): unknown[] {
   return all;
 }
 
-function askActions({ material }: Notice): Ask[] {
-  const { from_ms, to_ms } = material ?? {};
+function askActions({ material }: Notice, times: Times): Ask[] {
+  const [from_ms, to_ms] = [material?.from_ms ?? times?.[0], material?.to_ms ?? times?.[1]];
   const ranged = from_ms !== undefined && to_ms !== undefined;
   return [
     { name: "hide", label: "Hide this part of the broadcast", sort: "tick", ticked: ranged },
@@ -64,7 +67,7 @@ export const ORDERS: readonly Order[] = [
     key: "a",
     label: "Accept and act",
     note: "The notice holds. What you choose is done at once; all of it but telling the streamer can be undone.",
-    asks: (notice) => [...askActions(notice), reason("Why, for the log and the streamer")],
+    asks: (notice, times) => [...askActions(notice, times), reason("Why, for the log and the streamer")],
     tell: (answers) => ["decide", { decision: "act", actions: actions(answers), note: answers.get("note") ?? "" }],
   },
   {
@@ -91,7 +94,7 @@ export const ORDERS: readonly Order[] = [
     key: "m",
     label: "Do more",
     note: "More is done about a notice that was accepted.",
-    asks: (notice) => [...askActions(notice), reason("Why, for the log")],
+    asks: (notice, times) => [...askActions(notice, times), reason("Why, for the log")],
     tell: (answers) => ["act", { actions: actions(answers), note: answers.get("note") ?? "" }],
   },
   {
@@ -109,14 +112,6 @@ export const ORDERS: readonly Order[] = [
     note: "What was hidden can be seen again.",
     asks: () => [reason("Why, for the log")],
     tell: (answers) => ["restore", { note: answers.get("note") ?? "" }],
-  },
-  {
-    step: "confirm",
-    key: "f",
-    label: "Confirm the claimant",
-    note: "You have checked in another way that the notice is the claimant’s own.",
-    asks: () => [reason("How, for the log")],
-    tell: (answers) => ["confirm", { note: answers.get("note") ?? "" }],
   },
   {
     step: "close",

@@ -1,6 +1,6 @@
 // Words for states, rules and fields, for those who know neither the law nor this software.
 
-import type { Profile } from "./api.ts";
+import type { Done, Profile } from "./api.ts";
 
 /** What the rules are called. */
 export const PROFILES: Record<Profile, string> = {
@@ -33,6 +33,12 @@ export const ACTIONS: Record<string, string> = {
   strike: "count it against the streamer",
   restore: "restore",
 };
+
+/** What was done, as one line. */
+export function done(actions: readonly Done[]): string {
+  const word = ({ action, standing }: Done) => `${ACTIONS[action] ?? action}${standing === "undone" ? " (undone)" : ""}`;
+  return actions.map(word).join(", ");
+}
 
 const FIELDS: Record<string, string> = {
   material: "Which part of the broadcast",
