@@ -25,8 +25,8 @@ pub use peerstream_admission::work::solve as solve_puzzle;
 
 /// Writes a file that can be played at any moment, for [`crate::recording`].
 pub use peerstream_archive_file::{Sync, Tape};
-/// Compares a source copy with an excerpt, in a process that can do little else.
-pub use peerstream_compare::run as compare;
+/// Compares a copy of a work with an excerpt, in a process that can do little else, for [`crate::comparison`].
+pub use peerstream_compare::{Comparer, Report as ComparisonReport, Verdict as Compared, WAIT, run as compare};
 /// Plays a clip in memory, for [`crate::clip`].
 pub use peerstream_ingest_pipe::Pipe;
 /// Writes figures as Prometheus reads them, for [`crate::metrics`].
