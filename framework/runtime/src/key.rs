@@ -147,6 +147,16 @@ impl Publisher {
         self.secret.derive("peerstream 2026 dashboard secret")
     }
 
+    /// A secret for logins to the desk where notices are decided; it outlives a restart.
+    pub fn desk_secret(&self) -> [u8; 32] {
+        self.secret.derive("peerstream 2026 desk secret")
+    }
+
+    /// Signs the log of notices and the receipts. Who knows it does not know the publisher's key.
+    pub fn operator_key(&self) -> SecretKey {
+        SecretKey::from_seed(&self.secret.derive("peerstream 2026 operator key"))
+    }
+
     /// Begins an epoch: its number is the wall clock, or one more than the last one when the clock was set back.
     pub fn begin_epoch(&self) -> EpochKey {
         let wall = clock::wall();

@@ -49,6 +49,7 @@ pub use peerstream_coordinator as coordinator;
 pub use peerstream_node as node;
 pub use peerstream_overlay as overlay;
 pub use peerstream_protocol as protocol;
+pub use peerstream_recording as recording;
 pub use peerstream_traits as traits;
 pub use peerstream_traits::transport::SharedTransport;
 

@@ -12,15 +12,18 @@ use peerstream::control::Endpoint;
 use peerstream::peer;
 use peerstream::plugins::options;
 use peerstream::protocol::cert::EpochCert;
+use peerstream::protocol::crypto::SecretKey;
 use peerstream::protocol::crypto::{Strict, hash};
 use peerstream::protocol::header::{Context, Flags};
 use peerstream::protocol::id::{Rendition, Seq};
+use peerstream::takedown::{Rules, Setup};
 use peerstream::traits::archive::{
     ArchiveBackend, Capabilities, Item, Manifest, Published, Receipt, RecordingId, Segment, StreamMeta,
 };
-use peerstream::traits::compliance::{Action, Case, ComplianceHandler, Contact, Decision, Notice, Regime};
+use peerstream::traits::compliance::{Action, Case, ComplianceHandler, Decision, Evidence, Notice, Profile};
 use peerstream::traits::telemetry::What;
 use peerstream::traits::{Lifecycle, PluginError};
+use peerstream_casebook_sqlite::Sqlite;
 
 use common::stage::{NoTransport, Units, broadcast};
 use common::{Fake, instance, none};
@@ -147,8 +150,8 @@ impl Lifecycle for Unforgiving {}
 
 #[async_trait]
 impl ComplianceHandler for Unforgiving {
-    async fn assess(&self, _: &Case) -> Result<Decision, PluginError> {
-        let actions = vec![Action::HideRange { from_s: 0.0, to_s: 5.0 }, Action::NotifyPublisher, Action::StopStream];
+    async fn assess(&self, _: &Case, _: &Evidence) -> Result<Decision, PluginError> {
+        let actions = vec![Action::HideRange { from_ms: 0, to_ms: 5_000 }, Action::NotifyPublisher, Action::StopStream];
         Ok(Decision::Act { actions, note: "it is so".into() })
     }
 }
@@ -157,31 +160,34 @@ impl ComplianceHandler for Unforgiving {
 async fn a_complaint_that_is_acted_on_ends_the_stream() {
     let folder = tempfile::tempdir().unwrap();
     let mut plugins = none();
-    plugins.case_log = Some(folder.path().join("cases.jsonl"));
+    plugins.desk = Some(Setup {
+        folder: folder.path().to_owned(),
+        casebook: Box::new(Sqlite::in_memory().unwrap()),
+        operator: SecretKey::from_seed(&[9; 32]),
+        rules: Rules::default(),
+        courier: None,
+        compare: None,
+    });
     plugins.compliance.push(instance("strict", Arc::new(Unforgiving) as _, options::Compliance::default()));
     let (broadcast, running) =
         broadcast(Units { count: 1_000, pause: Duration::from_millis(10), ends: true }, plugins).await;
     broadcast.state().wait_for(|state| *state == State::Live).await.unwrap();
-    let notice = Notice {
-        regime: Regime::Dmca,
-        claimant: Contact::default(),
-        subject: "a film".into(),
-        explanation: "all of it".into(),
-        from_s: None,
-        to_s: None,
-        statements: BTreeMap::new(),
-        signature: None,
-    };
-    let receipt = running.desk().unwrap().submit(broadcast.publisher().to_string(), broadcast.epoch().0, notice).await;
-    assert_eq!(receipt.unwrap().case, 1);
+    let desk = running.desk().unwrap();
+    let notice = Notice { explanation: "all of it".into(), ..Notice::empty(Profile::HouseRules) };
+    let (draft, token) = desk.begin(notice).await.unwrap();
+    desk.submit(&draft.id, &token, &broadcast.publisher().to_string(), broadcast.epoch().0).await.unwrap();
     let mut state = broadcast.state();
     let state = state.wait_for(|state| matches!(state, State::TakenDown(_))).await.unwrap().clone();
-    assert_eq!((state.word(), state), ("ended", State::TakenDown("complaint 1".into())));
-    let log = || std::fs::read_to_string(folder.path().join("cases.jsonl")).unwrap();
-    while log().lines().count() < 5 {
+    assert_eq!((state.word(), state), ("ended", State::TakenDown("case 1".into())));
+    let done = loop {
+        let done = desk.case(1).await.unwrap().docket.done;
+        if done.len() == 3 {
+            break done;
+        }
         tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    };
     // There is no archive in which anything could be hidden; that is on record, and the rest is done.
-    assert!(log().lines().nth(2).unwrap().contains("there is no archive"));
+    assert!(done[0].error.as_ref().unwrap().contains("there is no archive"), "{done:?}");
+    assert!(done[1..].iter().all(|it| it.error.is_none()), "{done:?}");
     assert!(broadcast.snapshot().await.is_err(), "the source has left");
 }

@@ -43,6 +43,8 @@ struct Stream {
     bits_per_second: Option<u64>,
     /// `open`, or `required`: then a ticket of `/api/v1/admission` is to be shown.
     admission: &'static str,
+    /// Whether complaints are taken, by `/takedown`.
+    takedown: bool,
 }
 
 /// `GET /api/v1/stream`
@@ -69,6 +71,7 @@ pub async fn stream(State(shared): State<Arc<Shared>>) -> Response {
         fallback: shared.fallback.is_some().then_some(fallback::PATH),
         bits_per_second: Some(broadcast.recent().bits_per_second()).filter(|rate| *rate > 0),
         admission: if gate(&shared).is_open() { "open" } else { "required" },
+        takedown: shared.broadcast.plugins().is_some_and(|plugins| plugins.desk().is_some()),
     })
     .into_response()
 }

@@ -37,6 +37,15 @@ pub fn show(listen: SocketAddr, publisher: PublicKey, login: &Login, instruction
     line("stop with Ctrl-C");
 }
 
+/// Where notices are decided.
+pub fn show_desk(listen: SocketAddr, login: &Login) {
+    let first = &urls(listen)[0];
+    match login.owner_token() {
+        Some(token) => line(&format!("takedown desk {first}takedown/queue#token={token}  (for the operator alone)")),
+        None => line(&format!("takedown desk {first}takedown/queue  (with the operator's password)")),
+    }
+}
+
 /// An instruction with the address of this machine that others are most likely to reach.
 fn told(text: &str, listen: SocketAddr) -> String {
     let reachable = urls(listen).pop().unwrap_or_default();

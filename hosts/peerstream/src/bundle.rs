@@ -1,6 +1,5 @@
 //! What is linked into this binary: the only place that names plug-in crates.
 
-use peerstream_admission as _;
 use peerstream_archive_file as _;
 use peerstream_archive_fs as _;
 use peerstream_compliance_queue as _;
@@ -22,13 +21,19 @@ use peerstream_transport_webrtc as _;
 
 /// Solves the puzzle of a host that wants work, for [`crate::porter`].
 pub use peerstream_admission::work::solve as solve_puzzle;
+/// Makes puzzles, for [`crate::takedown`].
+pub use peerstream_admission::{Work, WorkConfig};
 
 /// Writes a file that can be played at any moment, for [`crate::recording`].
 pub use peerstream_archive_file::{Sync, Tape};
+/// Keeps cases, for [`crate::takedown`].
+pub use peerstream_casebook_sqlite::Sqlite;
 /// Compares a copy of a work with an excerpt, in a process that can do little else, for [`crate::comparison`].
 pub use peerstream_compare::{Comparer, Report as ComparisonReport, Verdict as Compared, WAIT, run as compare};
 /// Plays a clip in memory, for [`crate::clip`].
 pub use peerstream_ingest_pipe::Pipe;
+/// Sends mails, for [`crate::takedown`].
+pub use peerstream_mail_smtp::Smtp;
 /// Writes figures as Prometheus reads them, for [`crate::metrics`].
 pub use peerstream_telemetry_prometheus::{CONTENT_TYPE as METRICS_TYPE, text as metrics_text};
 /// Tells viewers their public address, for [`crate::stun`].

@@ -11,6 +11,7 @@ use crate::inspect::ConfigCommand;
 use crate::lab::LabCommand;
 use crate::plugins::PluginsCommand;
 use crate::setup::ConfigArgs;
+use crate::takedown::TakedownCommand;
 
 /// Live streams that their viewers relay to each other.
 #[derive(Debug, Parser)]
@@ -39,6 +40,12 @@ pub enum Command {
     Why(WhyArgs),
     /// The dashboard in the terminal: viewers, lag, what happens
     Top(TopArgs),
+    /// Notices about what was broadcast: check proofs offline, list, show, export, enter
+    Takedown {
+        /// What to do with notices
+        #[command(subcommand)]
+        command: TakedownCommand,
+    },
     /// Check a config without a start, and tell all that is wrong with it
     Check(CheckArgs),
     /// Make, show and describe configs

@@ -11,6 +11,7 @@ use peerstream_sdk::prelude::*;
 use peerstream_sdk::traits::Kind;
 
 use crate::fallback::Budget;
+use crate::takedown::Options as Takedown;
 
 /// The transport when none is named.
 pub const TRANSPORT: &str = "webrtc";
@@ -23,6 +24,7 @@ pub fn layout() -> Layout {
         .section::<Serve>("serve")
         .slot::<NoOptions>(Kind::Ingest, None)
         .section::<Dashboard>("dashboard")
+        .section::<Takedown>("takedown")
         .section::<Source>("source")
         .section::<Fallback>("fallback")
         .slot::<StrategyOptions>(Kind::Strategy, Some(STRATEGY))
@@ -91,13 +93,18 @@ const PASSWORD_BYTES_MAX: usize = 200;
 
 impl PluginConfig for Dashboard {
     fn validate(&self, violations: &mut Violations) {
-        let password = self.password.reveal();
-        let count = password.chars().count();
-        let message = format!("has {count} characters, expected at least {PASSWORD_MIN}");
-        violations.push_if((1..PASSWORD_MIN).contains(&count), "password", message);
-        let message = format!("has {} bytes, expected at most {PASSWORD_BYTES_MAX}", password.len());
-        violations.push_if(password.len() > PASSWORD_BYTES_MAX, "password", message);
+        validate_password(&self.password, violations);
     }
+}
+
+/// Whether a password is one that can be typed and not guessed, if there is one.
+pub fn validate_password(password: &Secret, violations: &mut Violations) {
+    let password = password.reveal();
+    let count = password.chars().count();
+    let message = format!("has {count} characters, expected at least {PASSWORD_MIN}");
+    violations.push_if((1..PASSWORD_MIN).contains(&count), "password", message);
+    let message = format!("has {} bytes, expected at most {PASSWORD_BYTES_MAX}", password.len());
+    violations.push_if(password.len() > PASSWORD_BYTES_MAX, "password", message);
 }
 
 /// How much the source itself sends.

@@ -1,20 +1,16 @@
 //! What a broadcast is equipped with: the doers of an assembly with the layers that its config wants around them.
 
-use std::fs;
-use std::path::PathBuf;
-
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use peerstream::key::Publisher;
 use peerstream::plugins::{Identity, Instance as AtWork, Plugins};
-use peerstream::protocol::crypto::PublicKey;
 use peerstream_registry::Spec;
 use peerstream_sdk::traits::{Kind, PluginConfig};
 
 use crate::assembly::{Assembly, Instance};
-use crate::paths;
+use crate::takedown;
 
 /// The plug-ins of an assembly, ready to be started.
-pub fn plugins(assembly: &Assembly, publisher: &Publisher) -> Result<Plugins> {
+pub fn plugins(assembly: &Assembly, publisher: &Publisher, options: &takedown::Options) -> Result<Plugins> {
     let Assembly { strategy, ladder, transport, admission, telemetry, archives, compliance, .. } = assembly;
     let mut plugins = Plugins::none(publisher.public());
     plugins.secret = publisher.admission_secret();
@@ -34,7 +30,7 @@ pub fn plugins(assembly: &Assembly, publisher: &Publisher) -> Result<Plugins> {
     };
     plugins.others.push((Kind::Transport, transport));
     if !compliance.is_empty() {
-        plugins.case_log = Some(case_log(publisher.public())?);
+        plugins.desk = Some(takedown::setup(options, publisher)?);
     }
     Ok(plugins)
 }
@@ -54,11 +50,4 @@ pub fn at_work<P: Clone, O: PluginConfig>(instance: &Instance<P>) -> AtWork<P, O
 pub fn identity(spec: &Spec, origin: &str) -> Identity {
     let (name, plugin) = (spec.instance.clone(), spec.plugin.clone());
     Identity { kind: spec.kind, name, plugin, origin: origin.to_owned() }
-}
-
-/// The log of complaints about a stream, in the user's data folder.
-fn case_log(stream: PublicKey) -> Result<PathBuf> {
-    let folder = paths::data_folder()?.join("cases");
-    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    Ok(folder.join(format!("{stream}.jsonl")))
 }

@@ -20,11 +20,13 @@ mod bundle;
 mod check;
 mod cli;
 mod clip;
+mod comparison;
 mod config;
 mod control;
 mod dashboard;
 mod entrance;
 mod equip;
+mod excerpt;
 mod failure;
 mod fallback;
 mod health;
@@ -88,6 +90,7 @@ fn carry_out(command: Command) -> Result<ExitCode, Failure> {
         Command::Lab { command } => lab::run(command),
         Command::Config { command } => inspect::run(command),
         Command::Plugins { command } => plugins::run(command),
+        Command::Takedown { command } => takedown::run(command),
         command => run_async(command),
     }
 }
@@ -108,6 +111,7 @@ fn run_async(command: Command) -> Result<ExitCode, Failure> {
             | Command::Lab { .. }
             | Command::Config { .. }
             | Command::Plugins { .. }
+            | Command::Takedown { .. }
             | Command::Probe { .. } => {
                 unreachable!("need no runtime")
             }

@@ -13,6 +13,7 @@ use crate::assembly::{Assembly, Instance};
 use crate::config::{Dashboard, Fallback, Ice, Limits, Serve, Source, Stun};
 use crate::equip::{at_work, identity};
 use crate::setup::{self, Checked};
+use crate::takedown::Options as Takedown;
 
 /// Makes the layers again: the same files and flags, whatever the files say by now.
 pub type MakeLayers = Box<dyn Fn() -> Layers + Send + Sync>;
@@ -32,9 +33,15 @@ fn fixed(before: &Config, after: &Config, changes: &[Change]) -> Vec<String> {
     }
     // Secrets look alike when they are written.
     let password = |config: &Config| config.section::<Dashboard>("dashboard").password;
+    let secrets = |config: &Config| {
+        let Takedown { password, smtp, .. } = config.section("takedown");
+        (password, smtp)
+    };
     let sections = [
         differs::<Dashboard>(before, after, "dashboard")
             .or_else(|| (password(before) != password(after)).then(|| "[dashboard]".to_owned())),
+        differs::<Takedown>(before, after, "takedown")
+            .or_else(|| (secrets(before) != secrets(after)).then(|| "[takedown]".to_owned())),
         differs::<Serve>(before, after, "serve"),
         differs::<Source>(before, after, "source"),
         differs::<Fallback>(before, after, "fallback"),

@@ -30,6 +30,7 @@ use crate::reload::{MakeLayers, Reload};
 use crate::server::{self, Shared};
 use crate::setup::{self, Checked, Setup};
 use crate::stun::Stun;
+use crate::takedown::Intake;
 use crate::{banner, equip, metrics, paths, signals};
 
 /// After this long without input the streamer is told that it is waited for.
@@ -189,7 +190,7 @@ impl Stand<'_> {
         let (serve, limits) = (config.section::<Serve>("serve"), config.section::<Limits>("limits"));
         let instructions = ready(&assembly.ingests, &self.publisher.stream_key()).await?;
         let inputs = Inputs::of(&assembly.ingests);
-        let plugins = equip::plugins(&assembly, self.publisher)?;
+        let plugins = equip::plugins(&assembly, self.publisher, &config.section("takedown"))?;
         let plugins = Arc::new(plugins.start().await.map_err(anyhow::Error::from)?);
         let stun = Stun::start(&config.section("stun")).await?;
         let ice = stun.iter().map(Stun::url).chain(config.section::<Ice>("ice").servers).collect();
@@ -198,11 +199,15 @@ impl Stand<'_> {
         let (wishes, inbox) = mpsc::channel(WISHES_MAX);
         let dashboard = self.dashboard(&config, wishes).with_instructions(instructions.clone());
         let connections = limits.connections_per_address;
-        let shared = Shared::new(broadcast, serve.title.clone(), inputs, connections, counters, dashboard);
+        let takedown = Intake::new(config.section("takedown"), self.publisher);
+        let shared = Shared::new(broadcast, serve.title.clone(), inputs, connections, counters, dashboard, takedown);
         let shared = Arc::new(shared);
         let reload = Reload::new(self.layers, config, plugins.clone());
         let listen = self.listener.local_addr().context("the port has no address")?;
         banner::show(listen, shared.broadcast.publisher(), &shared.dashboard.login, &instructions);
+        if plugins.desk().is_some() {
+            banner::show_desk(listen, &shared.takedown.login);
+        }
         let end = tokio::select! {
             result = server::serve(self.listener, shared.clone(), &limits) => End::Over(result),
             result = ended(&shared, listen, Duration::from_secs(serve.linger_s)) => End::Over(result),

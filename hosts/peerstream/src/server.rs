@@ -12,11 +12,10 @@ use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, X_CO
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{any, get};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use peerstream::broadcast::Broadcast;
-use peerstream::plugins::compliance::NOTICE_BYTES_MAX;
 use peerstream::traits::ingest::WEB_BODY_BYTES_MAX;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -29,7 +28,8 @@ use crate::config::Limits;
 use crate::dashboard::{Dashboard, Private, routes, visitor};
 use crate::fallback::Budget;
 use crate::inputs::{self, Inputs};
-use crate::{api, assets, control, entrance, fallback, health, metrics, takedown};
+use crate::takedown::{self, Intake};
+use crate::{api, assets, control, entrance, fallback, health, metrics};
 
 /// A request's head must arrive, and an idle connection say something, within this time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -57,8 +57,8 @@ pub struct Shared {
     pub fallback: Arc<Budget>,
     /// How often an address may ask to be let in.
     pub questions: Allowance,
-    /// How often an address may complain.
-    pub complaints: Allowance,
+    /// What the API of notices shares.
+    pub takedown: Intake,
     /// What the streamer sees.
     pub dashboard: Dashboard,
     /// True when the broadcast is over and control connections are to end.
@@ -74,6 +74,7 @@ impl Shared {
         connections_per_address: usize,
         counters: Arc<metrics::Counters>,
         dashboard: Dashboard,
+        takedown: Intake,
     ) -> Self {
         Self {
             fallback: counters.fallback().clone(),
@@ -83,7 +84,7 @@ impl Shared {
             admission: Admission::new(connections_per_address),
             counters,
             questions: Allowance::new(entrance::QUESTIONS.0, entrance::QUESTIONS.1),
-            complaints: Allowance::new(takedown::COMPLAINTS.0, takedown::COMPLAINTS.1),
+            takedown,
             dashboard,
             over: watch::Sender::new(false),
         }
@@ -103,12 +104,12 @@ pub fn router(shared: Arc<Shared>) -> Router {
     };
     open.merge(looking.route_layer(middleware::from_fn_with_state(shared.clone(), visitor::look)))
         .merge(routes(&shared))
+        .merge(takedown::routes(&shared))
         .route("/healthz", get(health::respond))
         .route("/api/v1/stream", get(api::stream))
         .route("/api/v1/control", get(control::upgrade))
         .route("/api/v1/live", get(fallback::live))
         .route("/api/v1/admission", get(entrance::ask))
-        .route("/api/v1/takedown", post(takedown::submit).layer(DefaultBodyLimit::max(NOTICE_BYTES_MAX)))
         .route("/ingest/{name}", any(inputs::answer).layer(DefaultBodyLimit::max(WEB_BODY_BYTES_MAX)))
         .route("/ingest/{name}/{*path}", any(inputs::answer).layer(DefaultBodyLimit::max(WEB_BODY_BYTES_MAX)))
         .fallback(asset)

@@ -16,6 +16,7 @@ use crate::inputs::Inputs;
 use crate::metrics;
 use crate::server::{self, Shared};
 use crate::setup::Setup;
+use crate::takedown::{self, Intake};
 
 /// A host on a port of its own.
 pub struct Host {
@@ -47,6 +48,7 @@ impl Host {
             &limits,
             wishes,
         );
+        let takedown = Intake::new(takedown::Options { puzzle_bits: 4, ..takedown::Options::default() }, &publisher);
         let mut plugins = Plugins::none(publisher.public());
         equip(&mut plugins);
         let plugins = Arc::new(plugins.start().await.unwrap());
@@ -65,7 +67,7 @@ impl Host {
         let more_figures: peerstream::MoreFigures = Arc::new(move || counted.figures());
         let extras = broadcast::Extras { plugins: Some(plugins), title: None, more_figures: Some(more_figures) };
         let broadcast = Broadcast::start_with(broadcast, extras);
-        let shared = Arc::new(Shared::new(broadcast, None, Inputs::default(), 100, counters, dashboard));
+        let shared = Arc::new(Shared::new(broadcast, None, Inputs::default(), 100, counters, dashboard, takedown));
         let listener = server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let serving = shared.clone();

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::schema;
 
 /// Another program that reads the file is waited for so long.
-const BUSY: Duration = Duration::from_secs(5);
+const BUSY: Duration = Duration::from_secs(2);
 /// Statements that are kept prepared.
 const STATEMENTS_MAX: usize = 32;
 

@@ -13,7 +13,7 @@ use peerstream_takedown::statement::{self, Of};
 use peerstream_takedown::{Docket, Draft, Receipt, docket};
 use peerstream_traits::casebook::{BoxedCasebook, CASES_MAX, Change, Query};
 use peerstream_traits::compliance::{self, Case, Stored, Sworn, Transition};
-use tracing::{error, info};
+use tracing::info;
 
 use super::files::{Files, Part};
 use super::refused::Refused;
@@ -92,6 +92,8 @@ impl Books {
     /// Begins a case of a notice that lacks nothing that it must have to be kept.
     pub(super) fn begin(&mut self, notice: &Notice, draft: Option<&Draft>, how: How<'_>) -> Result<Written, Refused> {
         let case = self.book.next_case()?;
+        // A beginning that was not written down may have left its uploads.
+        self.files.erase(case)?;
         let claimant_key = self.claimant_key(&notice.claimant);
         let rejected = self.book.rejected(&claimant_key)?;
         let records = Record::of_notice([salt(), salt()], notice);
@@ -140,10 +142,11 @@ impl Books {
         let erase = matches!(what, Happening::Erased { .. });
         let signed = Signed::new(self.head.next(now_us(), docket.id, by, what), &self.operator);
         docket.apply(&signed)?;
-        self.keep(&signed, &docket, records, None, erase)?;
-        if erase && let Err(error) = self.files.erase(docket.id) {
-            error!(case = docket.id, %error, "files of an erased case could not be deleted");
+        if erase {
+            // First, so that a crash leaves no file of a case that is said to be erased.
+            self.files.erase(docket.id)?;
         }
+        self.keep(&signed, &docket, records, None, erase)?;
         let transition = step.map(|step| transition(from, &docket, step, &signed.entry));
         Ok(Written { docket, transition })
     }

@@ -15,7 +15,7 @@ use peerstream::clock::wall;
 use peerstream::traits::ingest::Instruction;
 use serde::{Deserialize, Serialize};
 
-use super::login::{Role, SESSION};
+use super::login::{Login, Refused, Role, SESSION};
 use super::visitor::{is_own_page, refuse};
 use crate::admission::network_name;
 use crate::server::Shared;
@@ -63,13 +63,25 @@ pub async fn login(
     if !is_own_page(&headers) {
         return (StatusCode::FORBIDDEN, "not from the dashboard's own page\n").into_response();
     }
-    let Ok(Shown { secret }) = serde_json::from_slice(&body) else {
+    let_in(&shared.dashboard.login, &shared, address, &headers, &body, Role::Guest)
+}
+
+/// Lets somebody in who shows what this role or a higher one needs, and gives them a cookie.
+pub fn let_in(
+    login: &Login,
+    shared: &Shared,
+    address: SocketAddr,
+    headers: &HeaderMap,
+    body: &[u8],
+    least: Role,
+) -> Response {
+    let Ok(Shown { secret }) = serde_json::from_slice(body) else {
         return (StatusCode::BAD_REQUEST, "expected {\"secret\": \"...\"}\n").into_response();
     };
-    let login = &shared.dashboard.login;
-    match login.enter(&secret, &network_name(address.ip()), Instant::now()) {
+    let entered = login.enter(&secret, &network_name(address.ip()), Instant::now());
+    match entered.and_then(|role| if role >= least { Ok(role) } else { Err(Refused::Wrong) }) {
         Ok(role) => {
-            let cookie = cookie(login.cookie_name(), &login.cookie(role, wall()), SESSION.as_secs(), &headers);
+            let cookie = cookie(login.cookie_name(), &login.cookie(role, wall()), SESSION.as_secs(), headers);
             ([(SET_COOKIE, cookie)], Json(serde_json::json!({ "role": role }))).into_response()
         }
         Err(refused) => {
@@ -79,13 +91,18 @@ pub async fn login(
     }
 }
 
+/// Takes the cookie away.
+pub fn let_out(login: &Login, headers: &HeaderMap) -> Response {
+    let cookie = cookie(login.cookie_name(), "", 0, headers);
+    (StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response()
+}
+
 /// `POST /api/v1/dashboard/logout`: the cookie is gone.
 pub async fn logout(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     if !is_own_page(&headers) {
         return (StatusCode::FORBIDDEN, "not from the dashboard's own page\n").into_response();
     }
-    let cookie = cookie(shared.dashboard.login.cookie_name(), "", 0, &headers);
-    (StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response()
+    let_out(&shared.dashboard.login, &headers)
 }
 
 /// Not for scripts, not for other sites, and not over plain HTTP when it came over TLS.

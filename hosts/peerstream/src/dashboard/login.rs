@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use peerstream::protocol::crypto::PublicKey;
+use peerstream::traits::Secret;
 use serde::{Deserialize, Serialize};
 
 use crate::allowance::Allowance;
-use crate::config::Dashboard;
 
 /// Wrong passwords and tokens from one network at once, and per second after that.
 pub const TRIES: (u32, f64) = (10, 0.1);
@@ -50,17 +49,18 @@ pub struct Login {
 }
 
 impl Login {
-    /// With a secret of the publisher: the same secret and options know the tokens and cookies of before a restart.
-    pub fn new(secret: &[u8; 32], stream: PublicKey, options: &Dashboard) -> Self {
-        let password = options.password.reveal();
-        let material = [&secret[..], &options.links.to_le_bytes(), password.as_bytes()].concat();
+    /// With a secret of the publisher: the same secret, password and number of links know the tokens and cookies of before a restart. The
+    /// name tells its cookies from those of others.
+    pub fn new(secret: &[u8; 32], name: &str, password: &Secret, links: u32) -> Self {
+        let password = password.reveal();
+        let material = [&secret[..], &links.to_le_bytes(), password.as_bytes()].concat();
         let key = blake3::derive_key(DOMAIN, &material);
         let token = |role: &str| blake3::keyed_hash(&key, role.as_bytes()).to_hex()[..TOKEN_DIGITS].to_owned();
         Self {
             owner: if password.is_empty() { token("owner") } else { password.to_owned() },
             guest: token("guest"),
             has_password: !password.is_empty(),
-            cookie: format!("peerstream_{}", &stream.to_string()[..8]),
+            cookie: format!("peerstream_{name}"),
             tries: Allowance::new(TRIES.0, TRIES.1),
             key,
         }
@@ -138,14 +138,13 @@ impl Login {
 
 #[cfg(test)]
 mod tests {
-    use peerstream_sdk::traits::Secret;
-
     use super::*;
+    use crate::config::Dashboard;
 
     const NOW: Duration = Duration::from_secs(1_800_000_000);
 
     fn login(secret: u8, options: &Dashboard) -> Login {
-        Login::new(&[secret; 32], PublicKey([7; 32]), options)
+        Login::new(&[secret; 32], "07070707", &options.password, options.links)
     }
 
     fn with_password(password: &str) -> Dashboard {

@@ -1,6 +1,6 @@
 //! The dashboard: who may see it, and what it shows.
 
-mod answers;
+pub mod answers;
 mod board;
 mod command;
 mod feed;
@@ -72,7 +72,7 @@ impl Dashboard {
         wishes: mpsc::Sender<Wish>,
     ) -> Self {
         Self {
-            login: Login::new(secret, stream, &options),
+            login: Login::new(secret, &stream.to_string()[..8], &options.password, options.links),
             options,
             board: Board::new(),
             places: Arc::new(Semaphore::new(feed::WATCHERS_MAX)),
@@ -104,7 +104,7 @@ pub fn routes(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
 }
 
 /// Marks an answer as one that pages of others may not read.
-async fn private(request: Request, next: Next) -> Response {
+pub async fn private(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     response.extensions_mut().insert(Private);
     response

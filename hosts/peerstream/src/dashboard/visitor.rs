@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use peerstream::clock::wall;
 
-use super::login::{Refused, Role};
+use super::login::{Login, Refused, Role};
 use crate::admission::network_name;
 use crate::server::Shared;
 
@@ -97,7 +97,16 @@ fn is_browser(headers: &HeaderMap) -> bool {
 
 /// As whom somebody is logged in: by a bearer token, else by a cookie.
 fn role(shared: &Shared, address: SocketAddr, headers: &HeaderMap) -> Result<Option<Role>, Refused> {
-    let login = &shared.dashboard.login;
+    role_at(&shared.dashboard.login, shared, address, headers)
+}
+
+/// The same for another login.
+pub fn role_at(
+    login: &Login,
+    shared: &Shared,
+    address: SocketAddr,
+    headers: &HeaderMap,
+) -> Result<Option<Role>, Refused> {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     if let Some(token) = bearer {
         let entered = login.enter(token.trim(), &network_name(address.ip()), Instant::now());
@@ -125,9 +134,14 @@ pub fn refuse(refused: Refused) -> Response {
 
 /// Whether a request was sent by the dashboard's page or by a program, and not by a page of somebody else.
 pub fn is_own_page(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    is_page_of(headers, OWN_PAGE)
+}
+
+/// The same for a page that sends another header.
+pub fn is_page_of(headers: &HeaderMap, name: &str) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let origin = text(ORIGIN.as_str()).map(|origin| origin.split_once("://").map_or("", |(_, host)| host));
-    headers.contains_key(OWN_PAGE) && (origin.is_none() || origin == text(HOST.as_str()))
+    headers.contains_key(name) && (origin.is_none() || origin == text(HOST.as_str()))
 }
 
 /// A request that came over a connection from this machine.

@@ -1,0 +1,349 @@
+//! What claimants ask for.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use peerstream::clock::wall;
+use peerstream::takedown::{CHUNK_BYTES_MAX, Confirmation, Desk, Part, Submitted};
+use peerstream::traits::archive::Seq;
+use peerstream::traits::compliance::{Actor, Notice, Profile};
+use peerstream::traits::takedown::calendar::Date;
+use peerstream::traits::takedown::notice::RANGE_MS_MAX;
+use peerstream::traits::takedown::statement::{Of, statements};
+use peerstream::traits::takedown::{Docket, Receipt};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::answer::{Problem, bearer, counter_of, read, seen};
+use super::puzzle::Bad;
+use crate::admission::{mapped, network_name};
+use crate::server::Shared;
+
+type Answer = Result<Response, Problem>;
+
+/// What begins a draft.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Beginning {
+    proof: String,
+    notice: Notice,
+}
+
+/// Where an upload goes on.
+#[derive(Deserialize)]
+pub struct Offset {
+    offset: u64,
+}
+
+/// What the mail's link has in it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirming {
+    token: String,
+}
+
+/// A receipt that somebody shows.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Showing {
+    receipt: Receipt,
+}
+
+/// The desk, if there is one.
+pub fn desk(shared: &Shared) -> Result<Desk, Problem> {
+    shared.broadcast.plugins().and_then(|plugins| plugins.desk().cloned()).ok_or_else(Problem::off)
+}
+
+/// Whether one more question of this address is heard.
+fn may_ask(shared: &Shared, address: SocketAddr) -> Result<(), Problem> {
+    let network = network_name(address.ip());
+    if shared.takedown.questions.take(&network, Instant::now()) {
+        Ok(())
+    } else {
+        Err(Problem::too_many("your network"))
+    }
+}
+
+/// A provider's network, wider than a household: a /24 of IPv4, a /48 of IPv6.
+fn wide_network(address: IpAddr) -> String {
+    let mapped = mapped(address);
+    let bits = if mapped.to_ipv4_mapped().is_some() { 8 } else { 80 };
+    Ipv6Addr::from_bits(mapped.to_bits() >> bits << bits).to_string()
+}
+
+/// `GET /api/v1/takedown`
+pub async fn info(State(shared): State<Arc<Shared>>) -> Answer {
+    let desk = desk(&shared)?;
+    let (broadcast, rules, options) = (&shared.broadcast, desk.rules(), &shared.takedown.options);
+    let now_us = wall().as_micros() as u64;
+    let today = Date::of_us(now_us);
+    let shown = |of: Of| -> Vec<Value> {
+        let all = statements(of).map(|it| {
+            let agreed = it.agreed(today);
+            json!({ "id": it.id, "version": it.version, "locale": it.locale, "text": it.text(today), "sha256": agreed.sha256,
+                "required": it.required })
+        });
+        all.collect()
+    };
+    let profiles = desk.profiles();
+    let mut texts: serde_json::Map<_, _> =
+        profiles.iter().map(|profile| (profile.word().to_owned(), shown(Of::Notice(*profile)).into())).collect();
+    texts.insert("counter".into(), shown(Of::CounterNotice).into());
+    Ok(Json(json!({
+        "stream": broadcast.publisher().to_string(),
+        "epoch": broadcast.epoch().0,
+        "title": shared.title,
+        "now_us": now_us,
+        "started_us": started_us(&shared).await,
+        "profiles": profiles,
+        "confirmation": match rules.confirmation {
+            Confirmation::Mail => "mail",
+            Confirmation::Operator => "operator",
+            Confirmation::None => "none",
+        },
+        "today": today.to_string(),
+        "statements": texts,
+        "agent": (!options.agent.name.is_empty()).then(|| &options.agent),
+        "copy_bytes_max": rules.copy_bytes_max,
+        "bundle_bytes_max": rules.bundle_bytes_max,
+        "chunk_bytes_max": CHUNK_BYTES_MAX,
+        "range_ms_max": RANGE_MS_MAX,
+        "archive": !broadcast.shelf().is_empty(),
+        "operator": desk.operator().to_string(),
+    }))
+    .into_response())
+}
+
+/// When the broadcast has begun: what milliseconds in a notice count from.
+async fn started_us(shared: &Shared) -> u64 {
+    let shelf = shared.broadcast.shelf();
+    let first = match shelf.current() {
+        Some(recording) => shelf.index(&recording, Seq(0), 1).await.ok().and_then(|lines| lines.first().copied()),
+        None => None,
+    };
+    // An epoch's number is when it began, in milliseconds.
+    first.map_or(shared.broadcast.epoch().0.saturating_mul(1000), |line| {
+        line.wall_us.saturating_sub(line.duration_us.into())
+    })
+}
+
+/// `POST /api/v1/takedown/challenge`
+pub async fn challenge(State(shared): State<Arc<Shared>>, ConnectInfo(address): ConnectInfo<SocketAddr>) -> Answer {
+    desk(&shared)?;
+    may_ask(&shared, address)?;
+    let (puzzle, bits) = shared.takedown.puzzles.puzzle(&network_name(address.ip())).await.ok_or_else(busy)?;
+    Ok(Json(json!({ "puzzle": puzzle, "bits": bits })).into_response())
+}
+
+fn busy() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too much is going on; try again later")
+}
+
+/// `POST /api/v1/takedown/drafts`
+pub async fn begin(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    body: Bytes,
+) -> Answer {
+    let desk = desk(&shared)?;
+    let Beginning { proof, notice } = read(&body)?;
+    known(&desk, notice.profile)?;
+    let (network, now) = (network_name(address.ip()), Instant::now());
+    if !shared.takedown.drafts.take(&network, now) {
+        return Err(Problem::too_many("your address"));
+    }
+    if !shared.takedown.drafts_per_network.take(&wide_network(address.ip()), now) {
+        return Err(Problem::too_many("your network"));
+    }
+    shared.takedown.puzzles.take(&network, &proof).await.map_err(|bad| match bad {
+        Bad::Proof => {
+            Problem::new(StatusCode::FORBIDDEN, "proof", "the puzzle is not solved, or was used; ask for another one")
+        }
+        Bad::Busy => busy(),
+    })?;
+    let (draft, token) = desk.begin(notice).await?;
+    let body =
+        json!({ "draft": draft.id, "token": token, "expires_us": draft.expires_us, "missing": draft.notice.missing() });
+    Ok((StatusCode::CREATED, Json(body)).into_response())
+}
+
+fn known(desk: &Desk, profile: Profile) -> Result<(), Problem> {
+    let word = profile.word();
+    if desk.profiles().contains(&profile) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "invalid",
+        format!("this host takes no notices of the profile {word}"),
+    ))
+}
+
+/// `GET /api/v1/takedown/drafts/ID`
+pub async fn draft(State(shared): State<Arc<Shared>>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+    let (draft, [copy, bundle]) = desk(&shared)?.draft(&id, &bearer(&headers)?).await?;
+    let body = json!({
+        "missing": draft.notice.missing(),
+        "notice": draft.notice,
+        "copy": { "bytes": copy },
+        "bundle": { "bytes": bundle },
+        "expires_us": draft.expires_us,
+    });
+    Ok(Json(body).into_response())
+}
+
+/// `PUT /api/v1/takedown/drafts/ID`
+pub async fn rewrite(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    let desk = desk(&shared)?;
+    let notice: Notice = read(&body)?;
+    known(&desk, notice.profile)?;
+    let draft = desk.rewrite(&id, &bearer(&headers)?, notice).await?;
+    Ok(Json(json!({ "missing": draft.notice.missing(), "expires_us": draft.expires_us })).into_response())
+}
+
+fn part(word: &str) -> Result<Part, Problem> {
+    match word {
+        "copy" => Ok(Part::Copy),
+        "bundle" => Ok(Part::Bundle),
+        _ => Err(Problem::unknown()),
+    }
+}
+
+/// `PUT /api/v1/takedown/drafts/ID/copy?offset=N`, or `bundle`
+pub async fn upload(
+    State(shared): State<Arc<Shared>>,
+    Path((id, word)): Path<(String, String)>,
+    Query(Offset { offset }): Query<Offset>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    let received = desk(&shared)?.upload(&id, &bearer(&headers)?, part(&word)?, offset, body).await?;
+    Ok(Json(json!({ "received": received })).into_response())
+}
+
+/// `DELETE /api/v1/takedown/drafts/ID/copy`, or `bundle`
+pub async fn discard(
+    State(shared): State<Arc<Shared>>,
+    Path((id, word)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Answer {
+    desk(&shared)?.discard(&id, &bearer(&headers)?, part(&word)?).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// `POST /api/v1/takedown/drafts/ID/submit`
+pub async fn submit(State(shared): State<Arc<Shared>>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+    let (desk, token) = (desk(&shared)?, bearer(&headers)?);
+    let (draft, _) = desk.draft(&id, &token).await?;
+    if let Some((_, domain)) = draft.notice.claimant.email.rsplit_once('@') {
+        let (mail, now) = (draft.notice.claimant.email.to_lowercase(), Instant::now());
+        if !shared.takedown.per_mail.take(&mail, now) {
+            return Err(Problem::too_many("your mail address"));
+        }
+        if !shared.takedown.per_domain.take(&domain.to_lowercase(), now) {
+            return Err(Problem::too_many("mail addresses of your domain"));
+        }
+    }
+    let broadcast = &shared.broadcast;
+    let submitted = desk.submit(&id, &token, &broadcast.publisher().to_string(), broadcast.epoch().0).await?;
+    told(&desk, submitted).await
+}
+
+async fn told(desk: &Desk, submitted: Submitted) -> Answer {
+    match submitted {
+        Submitted::Pending(confirm_by_us) => {
+            let body = json!({ "state": "email-pending", "confirm_by_us": confirm_by_us });
+            Ok((StatusCode::ACCEPTED, Json(body)).into_response())
+        }
+        Submitted::Taken(docket, receipt) => {
+            let case = desk.case(docket.id).await?;
+            Ok((StatusCode::CREATED, Json(seen(&case, Some(&receipt), None))).into_response())
+        }
+    }
+}
+
+/// `POST /api/v1/takedown/confirm`
+pub async fn confirm(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    body: Bytes,
+) -> Answer {
+    let desk = desk(&shared)?;
+    may_ask(&shared, address)?;
+    let Confirming { token } = read(&body)?;
+    let submitted = desk.confirm(&token, &shared.broadcast.publisher().to_string()).await?;
+    told(&desk, submitted).await
+}
+
+/// `POST /api/v1/takedown/status`
+pub async fn status(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    body: Bytes,
+) -> Answer {
+    let desk = desk(&shared)?;
+    may_ask(&shared, address)?;
+    let Showing { receipt } = read(&body)?;
+    let case = desk.case(desk.case_of_receipt(receipt.clone()).await?).await?;
+    Ok(Json(seen(&case, Some(&receipt), None)).into_response())
+}
+
+/// The desk, and the case if the token is its own.
+async fn own(shared: &Shared, id: u64, headers: &HeaderMap) -> Result<Desk, Problem> {
+    let desk = desk(shared)?;
+    if desk.case_of(&bearer(headers)?).await? == id { Ok(desk) } else { Err(Problem::unknown()) }
+}
+
+async fn shown(desk: &Desk, id: u64) -> Answer {
+    let (case, receipt) = (desk.case(id).await?, desk.receipt(id).await?);
+    let counter = match counter_of(&case) {
+        Some(hash) => desk.record(hash).await?,
+        None => None,
+    };
+    let mut seen = seen(&case, Some(&receipt), counter.as_ref().map(|it| &it.body));
+    seen["notice"] = json!(case.notice);
+    Ok(Json(seen).into_response())
+}
+
+async fn changed(desk: &Desk, docket: Docket) -> Answer {
+    shown(desk, docket.id).await
+}
+
+/// `GET /api/v1/takedown/cases/ID`
+pub async fn case(State(shared): State<Arc<Shared>>, Path(id): Path<u64>, headers: HeaderMap) -> Answer {
+    shown(&own(&shared, id, &headers).await?, id).await
+}
+
+/// `PUT /api/v1/takedown/cases/ID`
+pub async fn complete(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<u64>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    let desk = own(&shared, id, &headers).await?;
+    changed(&desk, desk.complete(id, Actor::Claimant, read(&body)?).await?).await
+}
+
+/// `POST /api/v1/takedown/cases/ID/withdraw`
+pub async fn withdraw(State(shared): State<Arc<Shared>>, Path(id): Path<u64>, headers: HeaderMap) -> Answer {
+    let desk = own(&shared, id, &headers).await?;
+    changed(&desk, desk.withdraw(id).await?).await
+}
+
+/// `POST /api/v1/takedown/cases/ID/suit`
+pub async fn suit(State(shared): State<Arc<Shared>>, Path(id): Path<u64>, headers: HeaderMap, body: Bytes) -> Answer {
+    let desk = own(&shared, id, &headers).await?;
+    changed(&desk, desk.sue(id, Actor::Claimant, None, read(&body)?).await?).await
+}
