@@ -16,6 +16,7 @@
 
 mod decode;
 mod encode;
+mod excerpt;
 mod inspect;
 
 use peerstream_protocol::segment::{INIT_BYTES_MAX, MIME_BYTES_MAX, PAYLOAD_BYTES_MAX, TITLE_BYTES_MAX};
@@ -25,6 +26,7 @@ use crate::{Manifest, StreamMeta};
 
 pub use decode::{BundleError, Decoder, Record};
 pub use encode::{Encoder, TooLarge};
+pub use excerpt::{EXCERPT_INITS_MAX, Excerpt};
 pub use inspect::{Attachment, Inspection, Verdict};
 
 /// What a bundle begins with.

@@ -1,6 +1,6 @@
 //! The body of the fuzz target: `cargo fuzz` needs only a shell around [`fuzz_bundle`].
 
-use crate::bundle::{Inspection, Verdict};
+use crate::bundle::{Excerpt, Inspection, Verdict};
 
 /// Verifies bytes as a bundle, whole and in pieces of a length taken from the first byte; panics if the two differ.
 pub fn fuzz_bundle(data: &[u8]) {
@@ -8,6 +8,16 @@ pub fn fuzz_bundle(data: &[u8]) {
     let whole = inspected(input, usize::MAX);
     let pieces = inspected(input, usize::from(first) + 1);
     assert_eq!(whole, pieces, "pieces of {} bytes", usize::from(first) + 1);
+    assert_eq!(played(input, usize::MAX), played(input, usize::from(first) + 1));
+}
+
+/// What can be played of it, in pieces of this length; nothing where it is no bundle.
+fn played(input: &[u8], piece: usize) -> Option<(Option<String>, Vec<u8>)> {
+    let (mut excerpt, mut media) = (Excerpt::default(), Vec::new());
+    for bytes in input.chunks(piece.min(input.len().max(1))) {
+        excerpt.push(bytes).ok()?.iter().for_each(|bytes| media.extend_from_slice(bytes));
+    }
+    Some((excerpt.mime().map(str::to_owned), media))
 }
 
 /// What becomes of it, in words.

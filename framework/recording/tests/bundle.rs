@@ -5,7 +5,7 @@ mod common;
 use common::{broadcast, manifest};
 use peerstream_recording::Item;
 use peerstream_recording::bundle::{
-    ATTACHMENTS_MAX, BundleError, Decoder, Encoder, Head, Inspection, Record, TooLarge, Verdict,
+    ATTACHMENTS_MAX, BundleError, Decoder, Encoder, Excerpt, Head, Inspection, Record, TooLarge, Verdict,
 };
 use peerstream_recording::fuzz::fuzz_bundle;
 use proptest::prelude::*;
@@ -43,6 +43,21 @@ fn a_bundle_verifies_offline_and_gives_its_attachments() {
     assert_eq!((verdict.report.whole, verdict.report.withheld), (11, 1));
     let names: Vec<_> = verdict.attachments.iter().map(|attachment| attachment.name.as_str()).collect();
     assert_eq!(names, ["statement.txt", "receipt.json"]);
+}
+
+#[test]
+fn what_can_be_played_is_one_header_and_the_segments_that_are_not_withheld() {
+    let mut excerpt = Excerpt::default();
+    let media = excerpt.push(&bundle()).unwrap();
+    assert_eq!(excerpt.mime(), Some("video/mp4"));
+    // The title changes in the middle, the codec does not; one of twelve is withheld.
+    let expected = broadcast(1, 7, 12).items.into_iter().filter_map(|item| match item {
+        Item::Segment(segment) if segment.header.core.seq.0 != 4 => Some(segment.payload.to_vec()),
+        _ => None,
+    });
+    let expected: Vec<_> = std::iter::once(vec![1; 300]).chain(expected).collect();
+    assert_eq!(media, expected);
+    assert!(Excerpt::default().push(b"no bundle").is_err());
 }
 
 #[test]

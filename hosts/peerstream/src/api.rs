@@ -46,6 +46,8 @@ struct Stream {
     player: Player,
     /// `open`, or `required`: then a ticket of `/api/v1/admission` is to be shown.
     admission: &'static str,
+    /// Whether complaints are taken, by `/takedown`.
+    takedown: bool,
 }
 
 /// `GET /api/v1/stream`
@@ -73,6 +75,7 @@ pub async fn stream(State(shared): State<Arc<Shared>>) -> Response {
         bits_per_second: Some(broadcast.recent().bits_per_second()).filter(|rate| *rate > 0),
         player: shared.player.clone(),
         admission: if gate(&shared).is_open() { "open" } else { "required" },
+        takedown: shared.broadcast.plugins().is_some_and(|plugins| plugins.desk().is_some()),
     })
     .into_response()
 }

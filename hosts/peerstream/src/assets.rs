@@ -3,12 +3,19 @@
 use std::sync::LazyLock;
 
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use peerstream::protocol::crypto::{PublicKey, hash};
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+
+/// What the pages about complaints may do, which show what strangers have written: nothing inline, nothing from elsewhere, in no frame. The player that the
+/// form can open needs its module, its Worker and its buffers.
+const STRICT: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src data:; \
+    media-src 'self' blob:; connect-src 'self'; worker-src blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 const PLACEHOLDER: &[u8] = include_bytes!("placeholder.html");
 
@@ -31,12 +38,17 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     files.iter().map(|(name, bytes)| Asset { name, bytes, tag: tag(bytes) }).collect()
 });
 
-/// The file of a path such as `/peerstream.js`; `/`, `/dashboard` and `/live` have pages of their own.
+/// The file of a path such as `/peerstream.js`; `/`, `/dashboard`, `/live` and those below `/takedown` have pages of their own.
 pub fn find(path: &str) -> Option<&'static Asset> {
     let name = match path {
         "/" => "index.html",
         "/dashboard" => "dashboard.html",
         "/live" => "live.html",
+        "/takedown" => "takedown.html",
+        "/takedown/confirm" => "takedown-confirm.html",
+        "/takedown/status" => "takedown-status.html",
+        "/takedown/counter" => "takedown-counter.html",
+        "/takedown/queue" => "takedown-queue.html",
         path => path.strip_prefix('/')?,
     };
     let named = |name: &str| ASSETS.iter().find(|asset| asset.name == name);
@@ -55,6 +67,10 @@ impl Asset {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
         } else {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type(self.name)));
+        }
+        if self.name.starts_with("takedown") && self.name.ends_with(".html") {
+            response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(STRICT));
+            response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         }
         response.headers_mut().insert(ETAG, self.tag.clone());
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));

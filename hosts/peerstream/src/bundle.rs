@@ -3,6 +3,7 @@
 use peerstream_archive_file as _;
 use peerstream_archive_fs as _;
 use peerstream_compliance_queue as _;
+use peerstream_compliance_webhook as _;
 use peerstream_dumbbell as _;
 use peerstream_ingest_ffmpeg as _;
 use peerstream_ingest_icecast as _;
@@ -27,6 +28,8 @@ pub use peerstream_admission::{Work, WorkConfig};
 pub use peerstream_archive_file::{Sync, Tape};
 /// Keeps cases, for [`crate::takedown`].
 pub use peerstream_casebook_sqlite::Sqlite;
+/// Compares a copy of a work with an excerpt, in a process that can do little else, for [`crate::comparison`].
+pub use peerstream_compare::{Comparer, Report as ComparisonReport, Verdict as Compared, WAIT, run as compare};
 /// Plays a clip in memory, for [`crate::clip`].
 pub use peerstream_ingest_pipe::Pipe;
 /// Sends mails, for [`crate::takedown`].
@@ -57,6 +60,7 @@ mod tests {
         "archive/file",
         "archive/fs",
         "compliance/queue",
+        "compliance/webhook",
         "admission/open",
         "admission/proof-of-work",
         "admission/token",

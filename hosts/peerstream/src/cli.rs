@@ -69,6 +69,16 @@ pub enum Command {
         /// The file
         file: PathBuf,
     },
+    /// Compares a claimant's source copy with an excerpt: called by the program itself
+    #[command(hide = true)]
+    Compare {
+        /// ffmpeg: a name to be found or a path
+        ffmpeg: PathBuf,
+        /// The source copy
+        source: PathBuf,
+        /// The excerpt
+        excerpt: PathBuf,
+    },
     /// Create a publisher's key
     Keygen {
         /// Where to write it [default: where `serve` looks for it]

@@ -20,11 +20,13 @@ mod bundle;
 mod check;
 mod cli;
 mod clip;
+mod comparison;
 mod config;
 mod control;
 mod dashboard;
 mod entrance;
 mod equip;
+mod excerpt;
 mod failure;
 mod fallback;
 mod health;
@@ -86,6 +88,7 @@ fn start_log(filter: &str) -> Result<(), Failure> {
 fn carry_out(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Probe { name, file } => Ok(peerstream_loader::probe::main(&name, &file)),
+        Command::Compare { ffmpeg, source, excerpt } => Ok(bundle::compare(&ffmpeg, &source, &excerpt)),
         Command::Keygen { file } => keygen(file),
         Command::Lab { command } => lab::run(command),
         Command::Config { command } => inspect::run(command),
@@ -106,7 +109,8 @@ fn run_async(command: Command) -> Result<ExitCode, Failure> {
             Command::Why(args) => why::run(args).await,
             Command::Top(args) => top::run(args).await,
             Command::Check(args) => check::run(args).await,
-            Command::Keygen { .. }
+            Command::Compare { .. }
+            | Command::Keygen { .. }
             | Command::Lab { .. }
             | Command::Config { .. }
             | Command::Plugins { .. }

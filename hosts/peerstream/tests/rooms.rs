@@ -52,6 +52,7 @@ fn allowed(package: &str, folder: &str) -> Option<Vec<&'static str>> {
         "peerstream-proximity" => vec!["peerstream-sdk", "peerstream-dumbbell"],
         // One way to start, bound and end ffmpeg, for all inputs that need it.
         "peerstream-ffmpeg-child" => vec![],
+        "peerstream-compare" => vec!["peerstream-ffmpeg-child"],
         "peerstream-ingest-ffmpeg" | "peerstream-ingest-icecast" => {
             vec!["peerstream-sdk", "peerstream-media", "peerstream-ffmpeg-child"]
         }

@@ -40,19 +40,29 @@ export async function buildScript(here, dist, version) {
   });
 }
 
-/** Writes the pages with their styles and scripts inside; the module begins to come before the script that asks for it. */
+/** Pages with their style and script inside. */
+const WHOLE = ["index", "dashboard", "live"];
+/** Pages that show what strangers wrote: nothing is inline, so that their policy can forbid all that is. */
+const STRICT = ["takedown", "takedown-confirm", "takedown-status", "takedown-counter", "takedown-queue"];
+
+/** Writes the pages; in those that play, the module begins to come before the script that asks for it. */
 export async function buildPages(here, dist, version) {
-  const icon = readFileSync(join(here, "src/pages/icon.svg"), "utf8").replaceAll("\n", "");
-  for (const page of ["index", "dashboard", "live"]) {
-    const html = readFileSync(join(here, `src/pages/${page}.html`), "utf8");
-    const style = await bundle(join(here, `src/pages/${page}.css`), { loader: { ".css": "css" } });
-    const script = await bundle(join(here, `src/pages/${page}.ts`), {});
-    const filled = html
+  const source = (name) => join(here, `src/pages/${name}`);
+  const icon = readFileSync(source("icon.svg"), "utf8").replaceAll("\n", "");
+  const withIcon = (page) => readFileSync(source(`${page}.html`), "utf8").replace("ICON", () => `data:image/svg+xml,${encodeURIComponent(icon)}`);
+  for (const page of WHOLE) {
+    const style = await bundle(source(`${page}.css`), { loader: { ".css": "css" } });
+    const script = await bundle(source(`${page}.ts`), {});
+    const filled = withIcon(page)
       .replace("WASM_VERSION", version)
-      .replace("ICON", () => `data:image/svg+xml,${encodeURIComponent(icon)}`)
       .replace("/* STYLE */", () => style.trim())
       .replace("/* SCRIPT */", () => script.trim());
     writeFileSync(join(dist, `${page}.html`), filled);
+  }
+  writeFileSync(join(dist, "takedown.css"), await bundle(source("takedown.css"), { loader: { ".css": "css" } }));
+  for (const page of STRICT) {
+    writeFileSync(join(dist, `${page}.js`), await bundle(source(`${page}.ts`), {}));
+    writeFileSync(join(dist, `${page}.html`), withIcon(page));
   }
 }
 

@@ -11,6 +11,7 @@ import { type Notice, Panel } from "./panel.ts";
 import { Peers } from "./peers.ts";
 import { Player, type PlayerEvents } from "./player.ts";
 import { type Policy, policyOf } from "./policy.ts";
+import { Recent, reportAddress } from "./report.ts";
 import { watchSleep } from "./sleep.ts";
 import type { PageCalls } from "./station.ts";
 import { type ElementStatus, NO_NODE, type PlayerStatus, stateOf, type Verdict } from "./status.ts";
@@ -67,6 +68,7 @@ export class PeerstreamPlayer extends HTMLElement {
   #mime: string | null = null;
   #capacity = 0;
   #rate = new Rate();
+  readonly #recent = new Recent();
   #relaying: boolean | null = null;
   #position = 0;
   #moved = 0;
@@ -78,6 +80,7 @@ export class PeerstreamPlayer extends HTMLElement {
     const events = {
       relay: (on: boolean): void => this.#setRelay(on),
       hand: (): void => this.#takeHand(),
+      report: (): void => this.#report(),
       act: (action: Action): void => this.#act(action),
       loud: (volume: number): void => this.#setVolume(volume),
     };
@@ -242,6 +245,7 @@ export class PeerstreamPlayer extends HTMLElement {
       tellPeer: (...order) => peers.tellPeer(...order),
       closePeer: (...order) => peers.closePeer(...order),
       begin: (carries) => {
+        this.#recent.clear();
         this.#ended = this.#started = false;
         this.#mime = null;
         this.#judge(carries === "data" ? { state: "unsupported", detail: NOT_MEDIA } : null);
@@ -404,6 +408,14 @@ export class PeerstreamPlayer extends HTMLElement {
     void this.#player?.play();
   }
 
+  /** Opens the host's form for complaints beside the page, with what was just seen. */
+  #report(): void {
+    const host = this.#facts?.endpoint;
+    if (!host) return;
+    const address = reportAddress(host, this.status().epoch, this.video.currentTime, this.#recent.range());
+    open(address, "_blank", "noopener");
+  }
+
   #act(action: Action): void {
     const { video } = this;
     const acts: Record<Action, () => void> = {
@@ -520,9 +532,11 @@ export class PeerstreamPlayer extends HTMLElement {
       this.#verdict = null;
       status = this.status();
     }
-    const { payload_received, payload_repeated } = status.figures;
+    const { next, payload_received, payload_repeated } = status.figures;
     this.#rate.note(payload_received - payload_repeated, performance.now());
+    if (next > 0) this.#recent.note(next - 1, performance.now());
     this.#panel.render(status, this.#shown(status), this.#wantsToRelay(), this.#notice());
+    this.#panel.offerReport(this.#facts?.takedown === true);
     if (status.state === this.#state) return;
     this.#state = status.state;
     this.#emit("state", status.state);

@@ -19,6 +19,8 @@ export interface Facts {
   admission?: "open" | "required";
   /** What the page is to say about relaying, and how much it gives. */
   player?: HostPolicy;
+  /** Whether the host takes complaints about what is broadcast. */
+  takedown?: boolean;
 }
 
 const TIMEOUT_MS = 5_000;

@@ -28,6 +28,8 @@ export interface PanelEvents {
   relay(on: boolean): void;
   /** The button over the picture. */
   hand(): void;
+  /** "Report this moment". */
+  report(): void;
   act(action: Action): void;
   loud(volume: number): void;
 }
@@ -56,6 +58,7 @@ export class Panel {
   readonly #question = make("div", { class: "question", part: "question", role: "group", "aria-label": "Relaying", hidden: true });
   readonly #notice = make("p", { class: "notice", part: "notice" });
   readonly #link = make("a", { rel: "noopener", hidden: true }, "More about this");
+  readonly #report = make("button", { type: "button", class: "report", part: "report", hidden: true }, "Report this moment");
 
   /** Fills the shadow root. */
   constructor(root: ShadowRoot, events: PanelEvents) {
@@ -69,6 +72,7 @@ export class Panel {
     root.append(make("div", { class: "player" }, this.screen, this.#about()));
     this.#switch.addEventListener("change", () => events.relay(this.#switch.checked));
     this.#hand.addEventListener("click", () => events.hand());
+    this.#report.addEventListener("click", () => events.report());
     this.screen.addEventListener("keydown", (event) => this.#pressed(event, events));
     this.video.addEventListener("click", () => events.act("play"));
     this.video.addEventListener("dblclick", () => events.act("fullscreen"));
@@ -107,6 +111,11 @@ export class Panel {
     if (hand) write(this.#hand, HANDS[hand]);
   }
 
+  /** Offers to report the moment, or does not. */
+  offerReport(offered: boolean): void {
+    this.#report.hidden = !offered;
+  }
+
   /** Says something to those who do not see it. */
   say(text: string): void {
     write(this.#said, text);
@@ -129,7 +138,7 @@ export class Panel {
       this.#rows.set(row, cell);
       list.append(make("div", {}, make("dt", {}, row), cell));
     }
-    const notices = make("div", { class: "notices" }, this.#notice, this.#link);
+    const notices = make("div", { class: "notices" }, this.#notice, this.#link, this.#report);
     const line = make("div", { class: "line" }, state, this.#lag, toggle);
     return make("section", { class: "panel", part: "panel", "aria-label": "About this stream" }, this.#question, line, list, notices);
   }

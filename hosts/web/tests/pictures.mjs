@@ -1,6 +1,7 @@
-// Makes the pictures of player and dashboard for the README: a real host, eight pages, and native viewers beside them.
+// Makes the pictures of player, dashboard and complaints for the README and the docs: a real host, eight pages, and native viewers beside them.
 //
-//   cargo build --release && node tests/pictures.mjs
+//   cargo build --release && node tests/pictures.mjs            all of them
+//   node tests/pictures.mjs takedown                            some of them: player, dashboard, takedown
 //
 // Needs Chromium, ffmpeg, and a machine with nothing else to do: what is shown is what is measured.
 import { spawn, spawnSync } from "node:child_process";
@@ -14,6 +15,7 @@ import { binary, startDemo } from "./demo.mjs";
 
 const PAGES = 8;
 const NATIVE = Number(process.env.PEERSTREAM_PICTURE_VIEWERS ?? 22);
+const CLIP = fileURLToPath(new URL("../../peerstream/assets/demo.mp4", import.meta.url));
 const pictures = fileURLToPath(new URL("../../../docs/pictures", import.meta.url));
 const drafts = mkdtempSync(join(tmpdir(), "peerstream-pictures-"));
 mkdirSync(pictures, { recursive: true });
@@ -90,10 +92,52 @@ async function picturesOfDashboard(browser) {
   }
 }
 
+/** The form, filled in, and the desk with the case that it became; a copy of the work matches. */
+async function picturesOfTakedown(browser) {
+  const desk = "staple of the desk";
+  const shelf = `[archive.shelf]\nuse = "${process.env.PEERSTREAM_TEST_ARCHIVE ?? "store"}"\nfolder = "${join(drafts, "archive")}"\n`;
+  const takedown = `[compliance.queue]\nuse = "queue"\n[takedown]\nfolder = "${join(drafts, "takedown")}"\npassword = "${desk}"\n`;
+  const demo = await startDemo(`${CONFIG}${shelf}${takedown}`);
+  try {
+    const [viewer] = await openPages(browser.context, demo.url, 1);
+    await untilLive([viewer], { timeout_ms: 60_000 });
+    await pause(25_000);
+    const [form] = await Promise.all([browser.context.waitForEvent("page"), viewer.getByRole("button", { name: "Report this moment" }).click()]);
+    await form.getByLabel(/My copyright/).check();
+    await form.getByLabel(/What it is called/).fill("The Demo Clip");
+    await form.getByLabel("Whose it is", { exact: true }).fill("A. Author");
+    await form.getByLabel(/^Your full legal name/).fill("A. Author");
+    await form.getByLabel("E-mail address").fill("a@author.example");
+    await form.getByLabel("Postal address").fill("1 Road, Town");
+    await form.locator("#copy").setInputFiles(CLIP);
+    for (const box of await form.locator(".boxes input").all()) await box.check();
+    await form.getByLabel(/electronic signature/).fill("A. Author");
+    await form.setViewportSize({ width: 900, height: 900 });
+    await picture(form, "takedown-form", { fullPage: true });
+    await form.getByRole("button", { name: "Send the report" }).click();
+    await form.getByRole("heading", { name: "The report has been received" }).waitFor();
+    const [page] = await openPages(browser.context, `${demo.url}takedown/queue`, 1);
+    await page.getByLabel(/password/).fill(desk);
+    await page.getByRole("button", { name: "Log in" }).click();
+    for (let tries = 0; tries < 60 && !(await page.locator("td .match").isVisible()); tries += 1) {
+      await pause(2_000);
+      await page.keyboard.press("g");
+    }
+    await page.locator("tbody button").first().click();
+    await page.waitForFunction(() => document.querySelector(".excerpt video")?.readyState >= 2);
+    await page.evaluate(() => (document.querySelector(".excerpt video").currentTime = 5));
+    await pause(1_500);
+    await picture(page, "takedown-queue");
+  } finally {
+    await demo.close();
+  }
+}
+
+const ALL = { player: pictureOfPlayer, dashboard: picturesOfDashboard, takedown: picturesOfTakedown };
+const wanted = process.argv.slice(2);
 const browser = await launch({ viewport: { width: 1280, height: 900 } });
 try {
-  await pictureOfPlayer(browser);
-  await picturesOfDashboard(browser);
+  for (const [name, take] of Object.entries(ALL)) if (wanted.length === 0 || wanted.includes(name)) await take(browser);
 } finally {
   await browser.close();
   rmSync(drafts, { recursive: true, force: true });

@@ -311,7 +311,9 @@ async fn shown(desk: &Desk, id: u64) -> Answer {
         Some(hash) => desk.record(hash).await?,
         None => None,
     };
-    Ok(Json(seen(&case, Some(&receipt), counter.as_ref().map(|it| &it.body))).into_response())
+    let mut seen = seen(&case, Some(&receipt), counter.as_ref().map(|it| &it.body));
+    seen["notice"] = json!(case.notice);
+    Ok(Json(seen).into_response())
 }
 
 async fn changed(desk: &Desk, docket: Docket) -> Answer {

@@ -28,6 +28,7 @@ use super::answer::{Problem, read};
 use super::claimant::desk;
 use crate::dashboard::login::Role;
 use crate::dashboard::{answers, visitor};
+use crate::excerpt::play;
 use crate::server::Shared;
 
 /// Pages of other origins cannot send this header without leave, which nobody gives them.
@@ -46,6 +47,7 @@ pub fn routes(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/api/v1/takedown/desk/cases", get(list).post(enter))
         .route("/api/v1/takedown/desk/cases/{case}", get(case))
         .route("/api/v1/takedown/desk/cases/{case}/evidence", get(evidence))
+        .route("/api/v1/takedown/desk/cases/{case}/excerpt", get(excerpt))
         .route("/api/v1/takedown/desk/cases/{case}/copy", get(copy))
         .route("/api/v1/takedown/desk/cases/{case}/lumen", get(lumen))
         .route("/api/v1/takedown/desk/cases/{case}/decide", post(decide))
@@ -236,6 +238,20 @@ async fn evidence(State(shared): State<Arc<Shared>>, Path(id): Path<u64>) -> Ans
     let docket = desk.case(id).await?.docket;
     let bundle = docket.evidence.and_then(|evidence| evidence.bundle).ok_or_else(Problem::unknown)?;
     send(desk.file(id, bundle).await?, format!("case-{id}.psbundle")).await
+}
+
+/// What was streamed, to be played by the desk's page.
+async fn excerpt(State(shared): State<Arc<Shared>>, Path(id): Path<u64>) -> Answer {
+    let desk = desk(&shared)?;
+    let docket = desk.case(id).await?.docket;
+    let bundle = docket.evidence.and_then(|evidence| evidence.bundle).ok_or_else(Problem::unknown)?;
+    let cannot = |why| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", why);
+    let (mime, pieces) = play(desk.file(id, bundle).await?).await.map_err(cannot)?;
+    let pieces = stream::unfold(pieces, |mut pieces| async move {
+        let piece = pieces.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(piece), pieces))
+    });
+    Ok(([(CONTENT_TYPE, mime)], Body::from_stream(pieces)).into_response())
 }
 
 async fn copy(State(shared): State<Arc<Shared>>, Path(id): Path<u64>) -> Answer {

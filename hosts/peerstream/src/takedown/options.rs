@@ -47,6 +47,8 @@ pub struct Takedown {
     pub evidence_mib_max: u64,
     /// All files of all cases together, in mebibytes.
     pub files_mib_max: u64,
+    /// ffmpeg, which compares copies of works with what was streamed: a name to be found or a path.
+    pub ffmpeg: PathBuf,
     /// The agent that is registered with the Copyright Office, for the page.
     pub agent: Agent,
 }
@@ -98,6 +100,7 @@ impl Default for Takedown {
             copy_mib_max: rules.copy_bytes_max >> 20,
             evidence_mib_max: rules.bundle_bytes_max >> 20,
             files_mib_max: rules.files_bytes_max >> 20,
+            ffmpeg: "ffmpeg".into(),
             agent: Agent::default(),
         }
     }

@@ -12,6 +12,7 @@ use peerstream::traits::mail::SharedCourier;
 
 use super::options::Takedown;
 use crate::bundle::{Smtp, Sqlite};
+use crate::comparison::Comparing;
 use crate::paths;
 
 /// The file with the cases, in their folder.
@@ -31,7 +32,7 @@ pub fn setup(options: &Takedown, publisher: &Publisher) -> Result<Setup> {
         operator: publisher.operator_key(),
         rules: options.rules(),
         courier,
-        compare: None,
+        compare: Some(Arc::new(Comparing::new(options.ffmpeg.clone()).context("where this program is")?)),
     })
 }
 

@@ -1,6 +1,7 @@
 // Who looks at the dashboard: logs in and out, and gives commands.
 
-const FOLDER = "./api/v1/dashboard/";
+/** The script is in the page itself or beside it; a page may be in a folder. */
+const FOLDER = new URL("api/v1/dashboard/", import.meta.url).href;
 /** Other pages cannot send this header. */
 const OWN_PAGE = { "x-peerstream-dashboard": "1" };
 const TIMEOUT_MS = 10_000;

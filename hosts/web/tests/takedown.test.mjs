@@ -1,0 +1,251 @@
+// Complaints from the form to the hidden range, before a real host with real pages, an archive, a copy of the work and a platform's own workflow.
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { hasChromium, launch, openPages, untilLive } from "./browser.mjs";
+import { binary, said, startDemo } from "./demo.mjs";
+
+const missing = !binary ? "the host is not built: cargo build -p peerstream-host" : !hasChromium() && "no Chromium here";
+const options = { skip: missing || false, timeout: 240_000 };
+const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const CLIP = fileURLToPath(new URL("../../peerstream/assets/demo.mp4", import.meta.url));
+const PLATFORM = fileURLToPath(new URL("../../../examples/takedown-webhook/platform.mjs", import.meta.url));
+const DASHBOARD = "correct horse battery";
+const DESK = "staple of the desk";
+const SECRET = "a secret of the platform";
+
+let browser;
+let folder;
+let platform;
+let demo;
+
+before(async () => {
+  if (missing) return;
+  folder = await mkdtemp(join(tmpdir(), "peerstream-takedown-"));
+  const env = { ...process.env, PEERSTREAM_WEBHOOK_SECRET: SECRET, PEERSTREAM_WEBHOOK_LOG: join(folder, "cases.jsonl"), PEERSTREAM_WEBHOOK_TRUSTED: "legal@label.example" };
+  platform = spawn("node", [PLATFORM, "0"], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const [, hook] = await said(platform, /at (http\S+)/);
+  demo = await startDemo(`
+[archive.shelf]
+use = "${process.env.PEERSTREAM_TEST_ARCHIVE ?? "store"}"
+folder = "${join(folder, "archive")}"
+[compliance.a-platform]
+use = "webhook"
+url = "${hook}"
+secret = "${SECRET}"
+[compliance.b-queue]
+use = "queue"
+[dashboard]
+password = "${DASHBOARD}"
+[takedown]
+folder = "${join(folder, "takedown")}"
+password = "${DESK}"
+puzzle_bits = 10
+[takedown.agent]
+name = "The Agent"
+email = "agent@example.org"
+`);
+  browser = await launch({ acceptDownloads: true });
+});
+
+afterEach(async () => {
+  await browser?.context.clearCookies();
+  for (const page of browser?.context.pages() ?? []) await page.close({ runBeforeUnload: false });
+});
+
+after(async () => {
+  await browser?.close();
+  await demo?.close();
+  platform?.kill();
+  if (folder) await rm(folder, { recursive: true, force: true });
+});
+
+async function open(path) {
+  const [page] = await openPages(browser.context, `${demo.url}${path}`, 1);
+  return page;
+}
+
+async function faults(page) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`);
+}
+
+/** Opens the desk and one case on it, in whatever state. */
+async function openCase(number) {
+  const desk = await open("takedown/queue");
+  await desk.getByLabel(/password/).fill(DESK);
+  await desk.getByRole("button", { name: "Log in" }).click();
+  await desk.locator(".by-state").selectOption("");
+  await desk.locator(`tr[data-case="${number}"] button`).click();
+  await desk.locator("#case-title", { hasText: `Case ${number}:` }).waitFor();
+  return desk;
+}
+
+/** Opens the case anew until it shows this. */
+async function untilShown(desk, number, selector, hasText) {
+  for (;;) {
+    if (await desk.locator(selector, { hasText }).first().isVisible()) return;
+    await desk.waitForTimeout(500);
+    await desk.keyboard.press("g");
+    await desk.locator(`tr[data-case="${number}"] button`).click();
+  }
+}
+
+async function whole(desk, number) {
+  return desk.evaluate(async (id) => (await (await fetch(`/api/v1/takedown/desk/cases/${id}`)).json()).case, number);
+}
+
+async function saved(page, click) {
+  const [download] = await Promise.all([page.waitForEvent("download"), click()]);
+  const path = join(folder, download.suggestedFilename());
+  await download.saveAs(path);
+  return path;
+}
+
+async function receiptOf(page) {
+  await page.getByRole("heading", { name: "The report has been received" }).waitFor();
+  const path = await saved(page, () => page.getByRole("button", { name: "Download the receipt" }).click());
+  return { path, number: JSON.parse(await readFile(path, "utf8")).case };
+}
+
+const verify = (path) => execFileSync(binary, ["takedown", "verify", path], { encoding: "utf8" });
+
+async function sign(page, { email = "a@author.example" } = {}) {
+  await page.getByLabel(/What it is called/).fill("The Demo Clip");
+  await page.getByLabel(/^Your full legal name/).fill("A. Author");
+  await page.getByLabel("E-mail address").fill(email);
+  await page.getByLabel("Postal address").fill("1 Road, Town");
+  for (const box of await page.locator(".boxes input").all()) await box.check();
+  await page.getByLabel(/electronic signature/).fill("a. author");
+}
+
+test("a DMCA notice from the player's moment to the hidden range, with a copy that matches, and back by a counter-notice", options, async () => {
+  const viewer = await open("");
+  await untilLive([viewer], { timeout_ms: 60_000 });
+  // Enough for a stretch that can be compared.
+  await viewer.waitForFunction(() => document.querySelector("peerstream-player").video.currentTime > 16, undefined, { timeout: 90_000 });
+  const [form] = await Promise.all([browser.context.waitForEvent("page"), viewer.getByRole("button", { name: "Report this moment" }).click()]);
+  await form.getByLabel(/My copyright/).check();
+  assert.match(await form.getByLabel("Until", { exact: true }).inputValue(), /^\d+:\d\d/);
+  assert.equal(await form.locator(".segments").isVisible(), true);
+  assert.match(await form.locator(".boxes").innerText(), /I declare under penalty of perjury under the laws of the United States of America/);
+  assert.deepEqual(await faults(form), []);
+  await sign(form);
+  await form.locator("#copy").setInputFiles(CLIP);
+  await form.getByRole("button", { name: "Send the report" }).click();
+  const receipt = await receiptOf(form);
+  verify(receipt.path);
+
+  const desk = await openCase(receipt.number);
+  await untilShown(desk, receipt.number, ".facts dd", /^matches\./);
+  const video = desk.locator(".excerpt video");
+  await video.waitFor();
+  await desk.waitForFunction(() => document.querySelector(".excerpt video")?.readyState >= 2);
+  assert.deepEqual(await faults(desk), []);
+  const bundle = await saved(desk, () => desk.getByRole("link", { name: "Evidence bundle" }).click());
+  verify(bundle);
+  const bytes = await readFile(bundle);
+  bytes[bytes.length >> 1] ^= 1;
+  await writeFile(bundle, bytes);
+  assert.throws(() => verify(bundle), "one bit was changed");
+  await desk.locator(".case").focus();
+  await desk.keyboard.press("a");
+  await desk.getByLabel(/Why, for the log/).fill("it is the clip");
+  await desk.locator("dialog.order").getByRole("button", { name: "Accept and act" }).click();
+  await untilShown(desk, receipt.number, "#case-title", /: Done/);
+  const hidden = async () => (await whole(desk, receipt.number)).done.find(({ action }) => action.action === "hide-range");
+  assert.ok((await hidden()).hidden && (await hidden()).standing === "stands", JSON.stringify(await hidden()));
+
+  const streamer = await open("takedown/counter");
+  await streamer.getByLabel(/dashboard’s password/).fill(DASHBOARD);
+  await streamer.getByRole("button", { name: "Log in" }).click();
+  await streamer.getByRole("region", { name: `Case ${receipt.number}` }).getByRole("button", { name: "Object" }).click();
+  assert.deepEqual(await faults(streamer), []);
+  await streamer.getByLabel(/Why it was a mistake/).fill("The clip is mine.");
+  await streamer.getByLabel(/^Your full legal name/).fill("S. Streamer");
+  await streamer.getByLabel("E-mail address").fill("s@streamer.example");
+  await streamer.getByLabel("Postal address").fill("2 Road, Town");
+  await streamer.getByLabel("Telephone number").fill("555");
+  for (const box of await streamer.locator(".boxes input").all()) await box.check();
+  await streamer.getByLabel(/^Signature/).fill("S. Streamer");
+  await streamer.getByRole("button", { name: "Send the objection" }).click();
+  await streamer.getByText("You have objected").waitFor();
+
+  await form.bringToFront();
+  await form.getByRole("link", { name: "Follow what becomes of it" }).click();
+  await form.getByRole("heading", { name: /The streamer has objected/ }).waitFor();
+  await form.getByText("The clip is mine.").waitFor();
+  await desk.bringToFront();
+  await untilShown(desk, receipt.number, "#case-title", /objected/);
+  await desk.locator(".case").focus();
+  await desk.keyboard.press("s");
+  await desk.getByLabel(/Why, for the log/).fill("both agree");
+  await desk.locator("dialog.order").getByRole("button", { name: "Restore" }).click();
+  await untilShown(desk, receipt.number, "#case-title", /Restored/);
+  for (let tries = 0; (await hidden()).standing !== "undone"; tries += 1) {
+    assert.ok(tries < 60, "what was hidden stays hidden");
+    await desk.waitForTimeout(500);
+  }
+});
+
+test("a DSA notice in words only, asked about, completed, and acted upon", options, async () => {
+  const form = await open("takedown");
+  await form.getByLabel(/Illegal content/).check();
+  await form.getByLabel(/Why it is illegal/).fill("Hate speech, section 130 of the criminal code. =HYPERLINK(\"http://x\") <b>bold</b>");
+  await form.getByLabel(/Where it is, in words/).fill("in the first minute");
+  await form.getByLabel(/^Your full legal name/).fill("C. Citizen");
+  await form.getByLabel("E-mail address").fill("c@citizen.example");
+  await form.getByRole("button", { name: "Send the report" }).click();
+  await form.locator(".missing li").first().waitFor();
+  await form.getByRole("button", { name: "Send it as it is" }).click();
+  const receipt = await receiptOf(form);
+  await form.getByRole("link", { name: "Follow what becomes of it" }).click();
+  await form.getByRole("heading", { name: /Something is missing/ }).waitFor({ timeout: 60_000 }).catch(async () => {
+    await form.reload();
+    await form.getByRole("heading", { name: /Something is missing/ }).waitFor();
+  });
+  await form.getByRole("link", { name: "Complete the report" }).click();
+  await form.getByRole("heading", { name: `Complete the report ${receipt.number}` }).waitFor();
+  assert.match(await form.getByLabel(/Why it is illegal/).inputValue(), /^Hate speech/, "what was written is still there");
+  await form.locator(".boxes input").check();
+  await form.getByRole("button", { name: "Send the completed report" }).click();
+  await form.getByRole("heading", { name: "The report has been received" }).waitFor();
+
+  const desk = await openCase(receipt.number);
+  await untilShown(desk, receipt.number, "#case-title", /Waits for you/);
+  await desk.locator(".claimed dd", { hasText: "<b>bold</b>" }).waitFor();
+  await desk.locator(".case").focus();
+  await desk.keyboard.press("a");
+  const dialog = desk.locator("dialog.order");
+  await dialog.getByLabel(/Hide this part/).check();
+  await dialog.getByLabel("From").fill("0:01");
+  await dialog.getByLabel("Until").fill("0:04");
+  await dialog.getByLabel(/Why, for the log/).fill("section 130");
+  await dialog.getByRole("button", { name: "Accept and act" }).click();
+  await untilShown(desk, receipt.number, "#case-title", /: Done/);
+  const { done } = await whole(desk, receipt.number);
+  assert.ok(done.some(({ action, hidden }) => action.action === "hide-range" && hidden), JSON.stringify(done));
+});
+
+test("a platform's own workflow acts by itself on a notice of somebody it trusts", options, async () => {
+  const form = await open("takedown");
+  await form.getByLabel(/My copyright/).check();
+  await form.getByLabel("From", { exact: true }).fill("0:05");
+  await form.getByLabel("Until", { exact: true }).fill("0:08");
+  await sign(form, { email: "legal@label.example" });
+  await form.getByRole("button", { name: "Send the report" }).click();
+  const receipt = await receiptOf(form);
+  const desk = await openCase(receipt.number);
+  await untilShown(desk, receipt.number, "#case-title", /: Done/);
+  const log = (await readFile(join(folder, "cases.jsonl"), "utf8")).trim().split("\n").map((line) => JSON.parse(line));
+  const decided = log.find(({ delivery }) => delivery?.startsWith(`case-${receipt.number}-`));
+  assert.equal(decided.decision.decision, "act");
+  assert.ok(log.some(({ news }) => news?.case.id === receipt.number && news.transition.to === "actioned"), "the platform heard of it");
+});
