@@ -22,7 +22,7 @@ use tracing::{error, info};
 
 use crate::assembly::{Assembly, Instance};
 use crate::cli::{DemoArgs, HostArgs, KindArg, ServeArgs};
-use crate::config::{Fallback, Ice, Limits, Serve, Source};
+use crate::config::{Fallback, Ice, Limits, Serve, Source, TimeShift};
 use crate::dashboard::{Command, Dashboard, Wish};
 use crate::failure::Failure;
 use crate::inputs::Inputs;
@@ -193,13 +193,16 @@ impl Stand<'_> {
         let plugins = Arc::new(plugins.start().await.map_err(anyhow::Error::from)?);
         let stun = Stun::start(&config.section("stun")).await?;
         let ice = stun.iter().map(Stun::url).chain(config.section::<Ice>("ice").servers).collect();
-        let counters = Arc::new(metrics::Counters::new(config.section::<Fallback>("fallback").budget()));
+        let counters = Arc::new(metrics::Counters::new(
+            config.section::<Fallback>("fallback").budget(),
+            config.section::<TimeShift>("time_shift").egress(),
+        ));
         let broadcast = self.start(&config, assembly, ice, &plugins, counters.clone());
         let (wishes, inbox) = mpsc::channel(WISHES_MAX);
         let dashboard = self.dashboard(&config, wishes).with_instructions(instructions.clone());
         let connections = limits.connections_per_address;
         let shared = Shared::new(broadcast, serve.title.clone(), inputs, connections, counters, dashboard);
-        let shared = Arc::new(shared);
+        let shared = Arc::new(shared.with_time_shift(config.section("time_shift")));
         let reload = Reload::new(self.layers, config, plugins.clone());
         let listen = self.listener.local_addr().context("the port has no address")?;
         banner::show(listen, shared.broadcast.publisher(), &shared.dashboard.login, &instructions);

@@ -25,11 +25,13 @@ use tracing::debug;
 
 use crate::admission::Admission;
 use crate::allowance::Allowance;
-use crate::config::Limits;
+use crate::config::{Limits, TimeShift};
 use crate::dashboard::{Dashboard, Private, routes, visitor};
+use crate::egress::Egress;
 use crate::fallback::Budget;
 use crate::inputs::{self, Inputs};
-use crate::{api, assets, control, entrance, fallback, health, metrics, takedown};
+use crate::recordings::{self, Playlists};
+use crate::{api, assets, control, entrance, fallback, health, metrics, segments, takedown};
 
 /// A request's head must arrive, and an idle connection say something, within this time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -55,6 +57,12 @@ pub struct Shared {
     pub counters: Arc<metrics::Counters>,
     /// What may be sent to viewers that nobody feeds.
     pub fallback: Arc<Budget>,
+    /// Going back in time.
+    pub time_shift: TimeShift,
+    /// What may be sent of the past.
+    pub egress: Arc<Egress>,
+    /// What is remembered of recordings.
+    pub playlists: Playlists,
     /// How often an address may ask to be let in.
     pub questions: Allowance,
     /// How often an address may complain.
@@ -77,6 +85,9 @@ impl Shared {
     ) -> Self {
         Self {
             fallback: counters.fallback().clone(),
+            time_shift: TimeShift::default(),
+            egress: counters.egress().clone(),
+            playlists: Playlists::default(),
             broadcast,
             title,
             inputs,
@@ -87,6 +98,11 @@ impl Shared {
             dashboard,
             over: watch::Sender::new(false),
         }
+    }
+
+    /// With these options for going back in time.
+    pub fn with_time_shift(self, time_shift: TimeShift) -> Self {
+        Self { time_shift, ..self }
     }
 }
 
@@ -107,6 +123,9 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/stream", get(api::stream))
         .route("/api/v1/control", get(control::upgrade))
         .route("/api/v1/live", get(fallback::live))
+        .route("/api/v1/segments", get(segments::respond))
+        .route("/api/v1/recordings", get(recordings::list))
+        .route("/hls/{recording}/{name}", get(recordings::hls))
         .route("/api/v1/admission", get(entrance::ask))
         .route("/api/v1/takedown", post(takedown::submit).layer(DefaultBodyLimit::max(NOTICE_BYTES_MAX)))
         .route("/ingest/{name}", any(inputs::answer).layer(DefaultBodyLimit::max(WEB_BODY_BYTES_MAX)))

@@ -7,13 +7,15 @@ import { louder, type Shown } from "./controls.ts";
 import { Engine, type EngineEvents, type Playout } from "./engine.ts";
 import { baseUrl, type Facts, fetchFacts } from "./facts.ts";
 import type { Action } from "./keys.ts";
+import { Aim, keeping } from "./past.ts";
 import { type Notice, Panel } from "./panel.ts";
 import { isSupported, Player, type PlayerEvents } from "./player.ts";
+import { type Position, STEP_S } from "./scrubber.ts";
 import { watchSleep } from "./sleep.ts";
 import { type ElementStatus, NO_NODE, type NodeStatus, type PlayerStatus, stateOf, type Verdict } from "./status.ts";
 import { childrenWithin, copiesWithin, Rate, type Reason, reasonNot, Watch } from "./thrift.ts";
 import { Visualiser } from "./visualiser.ts";
-import { NOT_MEDIA, refusal, unsupportedCodecs, WRONG_PUBLISHER } from "./words.ts";
+import { ago, NOT_MEDIA, refusal, unsupportedCodecs, WRONG_PUBLISHER } from "./words.ts";
 
 /** The panel is drawn anew this often, in milliseconds. */
 const RENDER_MS = 1_000;
@@ -51,6 +53,7 @@ export class PeerstreamPlayer extends HTMLElement {
   #leaving = new AbortController();
   #facts: Facts | null = null;
   #admission = new Admission(null);
+  readonly #aim = new Aim(pageClock(), (behind_s) => this.#goTo(behind_s));
   #verdict: Verdict | null = null;
   #ended = false;
   #started = false;
@@ -71,6 +74,7 @@ export class PeerstreamPlayer extends HTMLElement {
       hand: (): void => this.#takeHand(),
       act: (action: Action): void => this.#act(action),
       loud: (volume: number): void => this.#setVolume(volume),
+      moveTo: (behind_s: number): void => this.#aim.to(behind_s, this.#windowS()),
     };
     this.#panel = new Panel(this.attachShadow({ mode: "open" }), events);
     this.#visualiser = new Visualiser(this.#panel.tones, this.video, pageClock());
@@ -96,14 +100,31 @@ export class PeerstreamPlayer extends HTMLElement {
       detail: verdict?.detail ?? null,
       lag_ms: node.figures.lag_ms,
       title: this.#title,
+      window_s: this.#windowS(),
       resting: this.#resting(),
       engine_restarts: this.#engine?.restarts ?? 0,
       player: this.#playerStatus(),
     };
   }
 
+  /** Shows what was broadcast so many seconds ago, as far as the host's window goes. */
+  goBack(seconds: number): void {
+    this.#aim.forget();
+    this.#engine?.goBack(Math.min(Math.max(0, seconds), this.#windowS()));
+  }
+
+  /**
+   * What this page holds of the stream between two times of `video.currentTime`, in seconds, as an evidence bundle with the publisher's
+   * signatures; nothing when it holds nothing of that.
+   */
+  evidence(from: number, to: number): Blob | null {
+    const bundle = this.#engine?.evidence(from, to);
+    return bundle && bundle.length > 0 ? new Blob([bundle], { type: "application/vnd.peerstream.bundle" }) : null;
+  }
+
   /** Goes to the live edge and plays. */
   returnToLive(): void {
+    this.#aim.forget();
     this.#engine?.returnToEdge();
     void this.#player?.play();
   }
@@ -184,6 +205,7 @@ export class PeerstreamPlayer extends HTMLElement {
     this.#visualiser.stop();
     this.#engine?.close();
     this.#player?.close();
+    this.#aim.forget();
     this.#engine = this.#player = this.#watch = null;
     this.#facts = this.#verdict = null;
     this.#relaying = null;
@@ -225,6 +247,7 @@ export class PeerstreamPlayer extends HTMLElement {
         player.deliver(segment);
         if (!player.mime) this.#emit("segment", { seq, bytes: segment });
       },
+      turn: () => player.turn(),
       rate: (rate) => player.rate(rate),
       seek: (seconds) => player.seek(seconds),
       ended: () => {
@@ -318,6 +341,8 @@ export class PeerstreamPlayer extends HTMLElement {
     if (this.#engine && relaying !== this.#relaying) this.#engine.setRelay(relaying);
     if (this.#engine) this.#relaying = relaying;
     this.#engine?.setPlayout(this.#playout());
+    const memory = (navigator as { deviceMemory?: number }).deviceMemory;
+    this.#engine?.setKeeping(keeping(this.#facts?.time_shift, memory));
     this.#render();
   }
 
@@ -363,6 +388,8 @@ export class PeerstreamPlayer extends HTMLElement {
       louder: () => this.#setVolume(louder(video.volume, true)),
       quieter: () => this.#setVolume(louder(video.volume, false)),
       live: () => this.returnToLive(),
+      back: () => this.#move(STEP_S),
+      forth: () => this.#move(-STEP_S),
       captions: () => this.#toggleCaptions(),
       picture: () => void this.#togglePicture(),
       fullscreen: () => void this.#toggleFull(),
@@ -371,6 +398,28 @@ export class PeerstreamPlayer extends HTMLElement {
     if (!this.#hasPictures()) this.#visualiser.start();
     if (action === "play") this.#panel.say(video.paused ? "Paused" : "Playing");
     this.#stir();
+    this.#render();
+  }
+
+  /** How far back the viewer may go, in seconds. */
+  #windowS(): number {
+    return this.#facts?.time_shift?.window_s ?? 0;
+  }
+
+  /** Where the viewer is, or is on the way to. */
+  #where({ behind_ms }: NodeStatus): Position {
+    return { window_s: this.#windowS(), behind_s: this.#aim.wanted ?? (behind_ms ?? 0) / 1000 };
+  }
+
+  #move(seconds: number): void {
+    if (this.#windowS() <= 0) return;
+    this.#aim.move(seconds, (this.status().behind_ms ?? 0) / 1000, this.#windowS());
+    this.#panel.say(ago(this.#aim.wanted ?? 0));
+  }
+
+  #goTo(behind_s: number): void {
+    if (behind_s > 0) this.goBack(behind_s);
+    else this.returnToLive();
     this.#render();
   }
 
@@ -442,7 +491,8 @@ export class PeerstreamPlayer extends HTMLElement {
     return { ...report, rate, muted, mime: this.#player.mime, ...this.#player.counters };
   }
 
-  #shown({ lag_ms, player, target_ms }: ElementStatus): Shown {
+  #shown(status: ElementStatus): Shown {
+    const { lag_ms, player, target_ms, behind_ms } = status;
     const { paused, muted, volume } = this.video;
     const tracks = this.#captionTracks();
     const on = tracks.some(({ mode }) => mode === "showing");
@@ -451,7 +501,8 @@ export class PeerstreamPlayer extends HTMLElement {
       muted,
       volume,
       lag_ms,
-      behind: (player?.ahead ?? 0) > target_ms / 1000 + BEHIND_S,
+      behind: behind_ms !== null || (player?.ahead ?? 0) > target_ms / 1000 + BEHIND_S,
+      position: this.#where(status),
       full: this.shadowRoot?.fullscreenElement != null,
       captions: tracks.length === 0 ? "none" : on ? "on" : "off",
       pictures: this.#hasPictures(),

@@ -84,6 +84,14 @@ export class Player {
     this.#drop();
   }
 
+  /** What comes next is of another time: what is buffered is forgotten, its last picture stays until then. */
+  turn(): void {
+    this.#init = null;
+    this.#ending = false;
+    this.#rate = 1;
+    this.#drop();
+  }
+
   /** The codec header for what follows. */
   init(mime: string, header: Uint8Array): void {
     if (this.#source && this.#init && mime === this.#init.mime && isEqual(header, this.#init.header)) return;
