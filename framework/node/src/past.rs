@@ -300,7 +300,9 @@ impl<V: Verifier> Node<V> {
         let Some(position) = self.position else { return };
         let whole = |segment: &Segment| segment.is_complete() && segment.header.core.seq < position;
         let here = || self.window.from(self.window.first()).filter(|(_, segment)| whole(segment));
-        let Some((join, _)) = here().rev().find(|(_, segment)| segment.is_join_point()) else { return };
+        // The end of a broadcast counts as a join point, but shows nothing.
+        let begins = |segment: &Segment| segment.is_join_point() && !segment.header.core.flags.has(Flags::END);
+        let Some((join, _)) = here().rev().find(|(_, segment)| begins(segment)) else { return };
         let again: Vec<_> = here().filter(|(seq, _)| *seq >= join).map(|(seq, s)| (seq, s.header.core)).collect();
         self.delivery.init = InitId::NONE;
         for (seq, core) in again {

@@ -132,7 +132,8 @@ impl Parts {
         let newest = self.parts.iter().enumerate().rev().find_map(|(at, part)| Some((at, known(part)?)));
         let Some((at, before)) = newest else { return };
         self.removed = (earlier.removed + before as u64).saturating_sub(at as u64);
-        let breaks = |parts: &VecDeque<Part>, to: usize| parts.range(..to).filter(|part| part.discontinuity).count() as u64;
+        let breaks =
+            |parts: &VecDeque<Part>, to: usize| parts.range(..to).filter(|part| part.discontinuity).count() as u64;
         let counted = earlier.removed_breaks + breaks(&earlier.parts, before);
         self.removed_breaks = counted.saturating_sub(breaks(&self.parts, at));
     }
@@ -211,7 +212,10 @@ impl Named {
         }
         if let Some(hex) = name.strip_prefix("init-").and_then(|name| name.strip_suffix(".mp4")) {
             let digits = hex.len() == 32 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-            return digits.then(|| u128::from_str_radix(hex, 16).ok()).flatten().map(|id| Self::Init(InitId(id.to_be_bytes())));
+            return digits
+                .then(|| u128::from_str_radix(hex, 16).ok())
+                .flatten()
+                .map(|id| Self::Init(InitId(id.to_be_bytes())));
         }
         let (first, end) = name.strip_suffix(".m4s")?.split_once('-')?;
         let number = |text: &str| text.parse().ok().filter(|number: &u64| number.to_string() == text).map(Seq);
@@ -313,7 +317,10 @@ mod tests {
         assert_eq!(live.lines().collect::<Vec<_>>(), expected);
         parts.close();
         let over = parts.playlist(true, "");
-        assert!(over.contains("#EXT-X-PLAYLIST-TYPE:VOD\n") && over.ends_with("#EXTINF:1.000,\n20-25.m4s\n#EXT-X-ENDLIST\n"));
+        assert!(
+            over.contains("#EXT-X-PLAYLIST-TYPE:VOD\n")
+                && over.ends_with("#EXTINF:1.000,\n20-25.m4s\n#EXT-X-ENDLIST\n")
+        );
     }
 
     #[test]
@@ -337,7 +344,9 @@ mod tests {
         assert_eq!(Named::parse(&part_name(Seq(3), Seq(9))), Some(Named::Part(Seq(3), Seq(9))));
         assert_eq!(Named::parse("index.m3u8"), Some(Named::Playlist));
         let init = format!("init-{}.mp4", "A".repeat(32));
-        for name in ["", "9-3.m4s", "3-3.m4s", "03-9.m4s", "+3-9.m4s", "0-2000.m4s", "-.m4s", "init-.mp4", &init, "a/../b"] {
+        for name in
+            ["", "9-3.m4s", "3-3.m4s", "03-9.m4s", "+3-9.m4s", "0-2000.m4s", "-.m4s", "init-.mp4", &init, "a/../b"]
+        {
             assert_eq!(Named::parse(name), None, "{name}");
         }
     }

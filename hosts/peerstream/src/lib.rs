@@ -47,6 +47,8 @@ mod segments;
 mod serve;
 mod server;
 mod setup;
+#[cfg(test)]
+mod shelved;
 mod signals;
 mod stun;
 mod takedown;

@@ -111,7 +111,11 @@ impl Counters {
             ),
             gauge("fallback_viewers", "viewers being sent the stream over HTTP", self.fallback.sending()),
             counter("past_bytes", "bytes of the past sent over HTTP, as segments and as HLS", self.egress.bytes()),
-            counter("past_refusals", "requests for the past refused because there were too many", self.egress.refused()),
+            counter(
+                "past_refusals",
+                "requests for the past refused because there were too many",
+                self.egress.refused(),
+            ),
             gauge("past_answers", "requests for the past being answered", self.egress.sending()),
         ]
     }

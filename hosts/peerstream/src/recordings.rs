@@ -43,6 +43,7 @@ const READ_AGAIN: Duration = Duration::from_secs(10);
 /// What was hidden may be in caches for this long.
 const PART_CACHED: &str = "public, max-age=300";
 const INIT_CACHED: &str = "public, max-age=31536000, immutable";
+const PART_TYPE: &str = "video/mp4";
 const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
 
 /// One recording as it is listed.
@@ -244,9 +245,11 @@ impl Remembered {
 
 async fn header(shared: &Shared, id: &RecordingId, init: InitId, asked: &HeaderMap) -> Result<Response, PluginError> {
     let encoded = shared.broadcast.shelf().init(id, init).await?;
-    let bytes = Init::decode(&encoded).map_err(|_| PluginError::new(ErrorClass::NotFound, "no codec header"))?.bytes;
+    let Init { mime, bytes, .. } =
+        Init::decode(&encoded).map_err(|_| PluginError::new(ErrorClass::NotFound, "no codec header"))?;
     let bytes = Bytes::from(bytes);
-    let file = File { total: bytes.len() as u64, tag: format!("\"{:032x}\"", u128::from_be_bytes(init.0)), cached: INIT_CACHED };
+    let tag = format!("\"{:032x}\"", u128::from_be_bytes(init.0));
+    let file = File { total: bytes.len() as u64, tag, media_type: mime, cached: INIT_CACHED };
     Ok(file.respond(asked, |begin, end| bytes.slice(begin as usize..end as usize).into()))
 }
 
@@ -257,11 +260,13 @@ async fn part(
     asked: &HeaderMap,
 ) -> Result<Response, PluginError> {
     let lines = shared.broadcast.shelf().index(id, first, (end.0 - first.0) as usize).await?;
-    let whole = lines.len() as u64 == end.0 - first.0 && lines.iter().zip(first.0..).all(|(line, seq)| line.seq.0 == seq);
+    let whole =
+        lines.len() as u64 == end.0 - first.0 && lines.iter().zip(first.0..).all(|(line, seq)| line.seq.0 == seq);
     if !whole {
         return Err(PluginError::new(ErrorClass::NotFound, "not all of it is kept"));
     }
-    if lines.iter().any(|line| line.withheld || shared.broadcast.recent().withholds(line.seq) && is_on_air(shared, id)) {
+    if lines.iter().any(|line| line.withheld || shared.broadcast.recent().withholds(line.seq) && is_on_air(shared, id))
+    {
         return Err(PluginError::new(ErrorClass::Denied, "a part of it is withheld"));
     }
     let Some(answer) = shared.egress.enter() else {
@@ -274,7 +279,12 @@ async fn part(
         spans.push((line.seq, total));
         total += u64::from(line.payload_len);
     }
-    let file = File { total, tag: format!("\"{}-{}-{}\"", id.0, first.0, end.0), cached: PART_CACHED };
+    let file = File {
+        total,
+        tag: format!("\"{}-{}-{}\"", id.0, first.0, end.0),
+        media_type: PART_TYPE.into(),
+        cached: PART_CACHED,
+    };
     let (shelf, id) = (shared.broadcast.shelf(), id.clone());
     Ok(file.respond(asked, |begin, end| Reading { shelf, id, spans, at: 0, begin, end, answer }.body()))
 }
@@ -303,7 +313,9 @@ impl Reading {
     }
 
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, PluginError> {
-        let Some((seq, start)) = self.spans.get(self.at).copied().filter(|(_, start)| *start < self.end) else { return Ok(None) };
+        let Some((seq, start)) = self.spans.get(self.at).copied().filter(|(_, start)| *start < self.end) else {
+            return Ok(None);
+        };
         self.at += 1;
         let payload = self.shelf.segment(&self.id, seq).await?.payload;
         let until = self.spans.get(self.at).map_or(self.end, |(_, next)| *next);
@@ -321,12 +333,13 @@ impl Reading {
 struct File {
     total: u64,
     tag: String,
+    media_type: String,
     cached: &'static str,
 }
 
 impl File {
     fn respond(self, asked: &HeaderMap, body: impl FnOnce(u64, u64) -> Body) -> Response {
-        let Self { total, tag, cached } = self;
+        let Self { total, tag, media_type, cached } = self;
         let (status, range) = match Requested::of(asked, total, &tag) {
             Requested::Whole => (StatusCode::OK, Some((0, total))),
             Requested::Part(begin, end) => (StatusCode::PARTIAL_CONTENT, Some((begin, end))),
@@ -336,8 +349,10 @@ impl File {
         let mut response = Response::new(range.map_or(Body::empty(), |(begin, end)| body(begin, end)));
         *response.status_mut() = status;
         let mut set = |name: HeaderName, value: &str| {
-            let value = HeaderValue::from_str(value).expect("digits, letters and signs are a header value");
-            response.headers_mut().insert(name, value);
+            // A media type may have letters that no header has.
+            if let Ok(value) = HeaderValue::from_str(value) {
+                response.headers_mut().insert(name, value);
+            }
         };
         set(ACCEPT_RANGES, "bytes");
         set(ETAG, &tag);
@@ -350,9 +365,79 @@ impl File {
             _ => {}
         }
         if let Some((begin, end)) = range {
-            set(CONTENT_TYPE, "video/mp4");
+            set(CONTENT_TYPE, &media_type);
             set(CONTENT_LENGTH, &(end - begin).to_string());
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use peerstream::traits::archive::{ArchiveBackend as _, RestrictMode, Restriction};
+    use serde_json::Value;
+
+    use super::*;
+    use crate::shelved;
+    use crate::world::Host;
+
+    async fn listed(host: &Host) -> Value {
+        serde_json::from_str(&host.get("api/v1/recordings", &[]).await.1).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_broadcast_on_air_is_listed_and_its_playlist_names_parts_that_are_there() {
+        let (host, memory) = shelved::host(60).await;
+        let all = listed(&host).await;
+        assert_eq!((all[0]["live"].as_bool(), all[0]["complete"].as_bool()), (Some(true), Some(false)));
+        assert!(all[0]["seconds"].as_f64().unwrap() > 5.0);
+        let hls = all[0]["hls"].as_str().unwrap().to_owned();
+        let folder = hls.trim_end_matches("index.m3u8").to_owned();
+        let (status, text) = host.get(&hls, &[]).await;
+        assert_eq!(status, 200);
+        assert!(text.contains("#EXT-X-PLAYLIST-TYPE:EVENT") && !text.contains("ENDLIST"), "{text}");
+        let part =
+            text.lines().find(|line| line.ends_with(".m4s")).expect("a part is closed after four seconds").to_owned();
+        let map = text.lines().find_map(|line| line.strip_prefix("#EXT-X-MAP:URI=\"")?.strip_suffix('"')).unwrap();
+        let answer = |name: &str, range: Option<&str>| {
+            let url = format!("{}{folder}{name}", host.url);
+            let range = range.map(str::to_owned);
+            tokio::task::spawn_blocking(move || {
+                let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+                let request = agent.get(&url);
+                let request = range.iter().fold(request, |request, range| request.header("range", range));
+                let mut answer = request.call().unwrap();
+                let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+                let of_header = (header("content-type"), header("content-range"));
+                (answer.status().as_u16(), of_header, answer.body_mut().read_to_vec().unwrap())
+            })
+        };
+        let (status, (media_type, _), init) = answer(map, None).await.unwrap();
+        assert!(status == 200 && media_type.unwrap().starts_with("video/mp4; codecs=") && &init[4..8] == b"ftyp");
+        let (status, _, whole) = answer(&part, None).await.unwrap();
+        assert!(status == 200 && whole.len() > 10_000);
+        // From the middle of one segment to the middle of another.
+        let (from, to) = (whole.len() / 3, whole.len() - 1_000);
+        let (status, (_, range), some) = answer(&part, Some(&format!("bytes={from}-{}", to - 1))).await.unwrap();
+        assert_eq!((status, range), (206, Some(format!("bytes {from}-{}/{}", to - 1, whole.len()))));
+        assert!(some == whole[from..to]);
+        assert_eq!(answer(&part, Some(&format!("bytes={}-", whole.len()))).await.unwrap().0, 416);
+        // What is hidden is neither in the list nor given out.
+        let Some(Named::Part(first, _)) = Named::parse(&part) else { panic!("{part}") };
+        let restriction = Restriction { first, end: first.next(), mode: RestrictMode::Hide };
+        memory.restrict(&RecordingId(String::new()), &restriction).await.unwrap();
+        assert_eq!(answer(&part, None).await.unwrap().0, 410);
+        let nonsense = ["9-3.m4s", "900000-900010.m4s", "index.html", "init-x.mp4", "%2e%2e%2fkey"];
+        for name in nonsense {
+            assert_eq!(answer(name, None).await.unwrap().0, 404, "{name}");
+        }
+        assert_eq!(host.get("hls/other/index.m3u8", &[]).await.0, 404);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_host_without_an_archive_lists_nothing() {
+        let host = Host::start(|_| {}).await;
+        assert_eq!(listed(&host).await, Value::Array(Vec::new()));
+        assert_eq!(host.get("hls/r1/index.m3u8", &[]).await.0, 404);
     }
 }

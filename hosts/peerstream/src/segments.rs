@@ -142,3 +142,70 @@ fn body((first, reading): (Bytes, Reading)) -> Body {
     let rest = futures_util::stream::unfold(reading, Reading::next);
     Body::from_stream(first.chain(rest).map(Ok::<_, std::convert::Infallible>))
 }
+
+#[cfg(test)]
+mod tests {
+    use peerstream::protocol::frame::{Frame, PeerMessage, decode_header};
+
+    use super::*;
+    use crate::shelved;
+    use crate::world::Host;
+
+    /// Status, and what was sent: `i` for an init, and the numbers of headers.
+    async fn ask(host: &Host, query: &str) -> (u16, String) {
+        let url = format!("{}{PATH}{query}", host.url);
+        let (status, bytes) = tokio::task::spawn_blocking(move || {
+            let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+            let mut answer = agent.get(&url).call().unwrap();
+            (answer.status().as_u16(), answer.body_mut().read_to_vec().unwrap())
+        })
+        .await
+        .unwrap();
+        let (mut rest, mut said) = (&bytes[..], Vec::new());
+        while let Some((len, more)) = rest.split_first_chunk::<4>().filter(|_| status == 200) {
+            let (frame, more) = more.split_at(u32::from_le_bytes(*len) as usize);
+            rest = more;
+            match Frame::decode(frame).unwrap() {
+                Frame::Message(PeerMessage::Init(_)) => said.push("i".to_owned()),
+                Frame::Header(inner) => said.push(decode_header(inner).unwrap().core.seq.0.to_string()),
+                _ => {}
+            }
+        }
+        (status, said.join(" "))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn segments_come_from_the_archive_and_from_memory_and_those_that_are_withheld_do_not() {
+        let (host, _) = shelved::host(80).await;
+        assert_eq!(ask(&host, "?from=3&count=4").await, (200, "i 3 4 5 6".into()));
+        let newest = host.shared.broadcast.recent().newest().unwrap().0;
+        let (status, said) = ask(&host, &format!("?from={}&count=40", newest - 38)).await;
+        assert!(status == 200 && said.split(' ').count() >= 39 && said.matches('i').count() == 1, "{said}");
+        host.shared.broadcast.withhold(Seq(4), Seq(6)).await.unwrap();
+        assert_eq!(ask(&host, "?from=3&count=4").await, (200, "i 3 6".into()));
+        assert_eq!(ask(&host, "?from=4&count=2").await.0, 404);
+        host.shared.broadcast.restore(Seq(4), Seq(6)).await.unwrap();
+        assert_eq!(ask(&host, "?from=4&count=2").await, (200, "i 4 5".into()));
+        assert!(host.shared.egress.bytes() > 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nonsense_is_refused_and_what_is_not_there_is_said() {
+        let host = Host::start(|_| {}).await;
+        for query in ["", "?from=-1&count=2", "?from=0", "?from=0&count=0", "?from=0&count=65", "?from=x&count=1"] {
+            assert_eq!(ask(&host, query).await.0, 400, "{query}");
+        }
+        assert_eq!(ask(&host, &format!("?from={}&count=64", u64::MAX)).await.0, 404);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn pages_are_told_how_far_back_they_may_go() {
+        let (host, _) = shelved::host(1).await;
+        let told: serde_json::Value = serde_json::from_str(&host.get("api/v1/stream", &[]).await.1).unwrap();
+        assert_eq!(told["time_shift"]["window_s"], 600);
+        assert_eq!(told["time_shift"]["segments"], PATH);
+        let told: serde_json::Value =
+            serde_json::from_str(&Host::start(|_| {}).await.get("api/v1/stream", &[]).await.1).unwrap();
+        assert_eq!(told["time_shift"]["segments"], serde_json::Value::Null);
+    }
+}

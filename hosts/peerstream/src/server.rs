@@ -125,6 +125,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/live", get(fallback::live))
         .route("/api/v1/segments", get(segments::respond))
         .route("/api/v1/recordings", get(recordings::list))
+        .route("/recordings/{recording}", get(recording_page))
         .route("/hls/{recording}/{name}", get(recordings::hls))
         .route("/api/v1/admission", get(entrance::ask))
         .route("/api/v1/takedown", post(takedown::submit).layer(DefaultBodyLimit::max(NOTICE_BYTES_MAX)))
@@ -133,6 +134,11 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .fallback(asset)
         .layer(middleware::from_fn(common_headers))
         .with_state(shared)
+}
+
+/// The page of any recording; which one, its script reads from the address.
+async fn recording_page(request: Request) -> Response {
+    file(Method::GET, &Uri::from_static("/recording.html"), &request)
 }
 
 async fn asset(method: Method, uri: Uri, request: Request) -> Response {

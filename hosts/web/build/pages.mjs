@@ -27,7 +27,7 @@ export async function buildScript(here, dist, version) {
 /** Writes the pages with their styles and scripts inside. */
 export async function buildPages(here, dist) {
   const icon = readFileSync(join(here, "src/pages/icon.svg"), "utf8").replaceAll("\n", "");
-  for (const page of ["index", "dashboard", "live"]) {
+  for (const page of ["index", "dashboard", "live", "recording"]) {
     const html = readFileSync(join(here, `src/pages/${page}.html`), "utf8");
     const style = await bundle(join(here, `src/pages/${page}.css`), { loader: { ".css": "css" } });
     const script = await bundle(join(here, `src/pages/${page}.ts`), {});

@@ -35,7 +35,8 @@ export interface PlayerCounters {
 
 type Source = { url: string; media: MediaSource; queue: AppendQueue | null; early: Uint8Array[]; mime: string };
 
-const Media = (self as { ManagedMediaSource?: typeof MediaSource }).ManagedMediaSource ?? self.MediaSource;
+/** What this browser plays from; nothing where it cannot. */
+export const Media = (self as { ManagedMediaSource?: typeof MediaSource }).ManagedMediaSource ?? self.MediaSource;
 
 /** Whether this browser plays a type. */
 export function isSupported(mime: string): boolean {
