@@ -28,6 +28,7 @@ impl Coordinator {
             adoption: self.adoption.clone(),
             buried_earlier: self.buried_earlier.clone(),
             starters: self.starters.clone(),
+            past: self.past.clone(),
             history: self.history.clone(),
             happened: None,
             ladder: Box::new(InBatches::default()),

@@ -20,6 +20,7 @@ use crate::io::{ConnId, Input, Origin, Output};
 use crate::limits::{Addresses, Bucket, Rate};
 use crate::members::{Conn, Member, Names};
 use crate::overview::Counters;
+use crate::past::Past;
 use crate::performance::{Pace, Struggling};
 use crate::retiring::Retiring;
 use crate::source_budget::SourceBudget;
@@ -69,6 +70,7 @@ pub struct Coordinator {
     /// Nodes of an earlier term that are gone: they come back as newcomers.
     pub(crate) buried_earlier: BTreeSet<NodeId>,
     pub(crate) starters: Starters,
+    pub(crate) past: Past,
     pub(crate) history: History,
     /// What the driver has not heard of yet, if it wants to.
     pub(crate) happened: Option<Vec<Happened>>,
@@ -112,6 +114,7 @@ impl Coordinator {
             adoption: config.follows.then(|| Adoption::new(now)),
             buried_earlier: BTreeSet::new(),
             starters: Starters::default(),
+            past: Past::default(),
             config,
             strategy,
             topology: Topology::new(2),
@@ -227,6 +230,7 @@ impl Coordinator {
             Up::LinkFailed(peer) => self.on_link_failed(node, peer),
             Up::Suspect(peer) => self.on_suspect(node, peer),
             Up::Starving => self.on_starving(node),
+            Up::Past(from) => self.on_past(node, from),
             Up::Leave => self.on_leave(node),
             Up::Starter { to, frames } => self.pass_starter(node, to, frames),
             Up::Ping { nonce } => self.send(conn, &Down::Pong { nonce, wall_us: self.wall_us() }),

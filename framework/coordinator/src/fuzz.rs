@@ -127,12 +127,13 @@ mod tests {
         for seed in 0..300 {
             let mut data = Vec::new();
             for chunk in bytes(seed, 120).chunks_exact(3) {
-                let message = match chunk[0] % 6 {
+                let message = match chunk[0] % 7 {
                     0 => Up::Suspect(node(chunk[1])),
                     1 => Up::LinkFailed(node(chunk[1])),
                     2 => Up::Report(Report { relay: chunk[1] % 2 == 0, ..Report::default() }),
                     3 => Up::Signal { to: node(chunk[1]), attempt: 0, payload: vec![0] },
                     4 => Up::Starving,
+                    5 => Up::Past(peerstream_protocol::id::Seq(chunk[1].into())),
                     _ => Up::Leave,
                 };
                 let encoded = message.encode();

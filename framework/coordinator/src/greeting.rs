@@ -104,6 +104,7 @@ impl Coordinator {
         }
         let welcome = self.welcome(node);
         self.send(conn, &Down::Welcome(Box::new(welcome)));
+        self.tell_newcomer_withheld(conn);
         self.carry.set_online(node, true);
     }
 

@@ -21,6 +21,7 @@ mod limits;
 mod links;
 mod members;
 mod overview;
+mod past;
 mod performance;
 mod place;
 mod reports;

@@ -43,7 +43,7 @@ impl Bucket {
         self.filled = self.filled.max(now);
     }
 
-    fn is_full(&mut self, rate: Rate, now: Micros) -> bool {
+    pub(crate) fn is_full(&mut self, rate: Rate, now: Micros) -> bool {
         self.refill(rate, now);
         self.supply >= u64::from(rate.burst) * TOKEN
     }

@@ -2,7 +2,7 @@
 
 use peerstream_overlay::maybe::Maybe;
 use peerstream_protocol::control::{Figures, Role};
-use peerstream_protocol::id::{NodeId, Session, Term};
+use peerstream_protocol::id::{NodeId, Seq, Session, Term};
 use peerstream_protocol::time::Micros;
 
 use crate::io::ConnId;
@@ -34,6 +34,8 @@ pub(crate) struct Member {
     pub(crate) suspicion: Option<Box<Suspicion>>,
     pub(crate) signals: Bucket,
     pub(crate) links: Links,
+    /// The first segment that it gives out beyond what is live.
+    pub(crate) kept: Option<Seq>,
     pub(crate) figures: Figures,
     pub(crate) service: Service,
 }
@@ -52,6 +54,7 @@ impl Member {
             suspicion: None,
             signals,
             links: Links::default(),
+            kept: None,
             figures: Figures::default(),
             service: Service::default(),
         }

@@ -152,6 +152,12 @@ pub struct Counters {
     pub releases_enforced: u64,
     /// Nodes carried by their backup because their new parent could not be issued.
     pub carried: u64,
+    /// Times a viewer that has gone back in time asked for nodes that keep what it wants to see.
+    pub past_asked: u64,
+    /// Those that asked too often, or when too many did.
+    pub past_refused: u64,
+    /// Nodes named to them.
+    pub keepers_named: u64,
     /// Signals passed on.
     pub signals: u64,
     /// Signals to a node that is not a neighbour.

@@ -45,6 +45,7 @@ impl Coordinator {
         let Self { members, carry, events, strategy, adoption, .. } = self;
         let Some(member) = members.get_mut(node) else { return };
         member.figures = report.figures;
+        member.kept = report.kept;
         if adoption.is_some() || !strategy.wants_round_trips() {
             return member.links.set(&report.links);
         }

@@ -13,7 +13,7 @@ impl Coordinator {
         if !allowed {
             return self.counters.signals_dropped += 1;
         }
-        if !self.are_neighbours(from, to) {
+        if !self.are_neighbours(from, to) && !self.share_the_past(from, to) {
             return self.counters.signals_unfounded += 1;
         }
         match self.members.get(to).and_then(|member| member.conn.get()) {

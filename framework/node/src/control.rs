@@ -137,6 +137,9 @@ impl<V: Verifier> Node<V> {
             Down::EndStart(node) => self.on_end_start(node),
             Down::Starter(frames) => frames.iter().for_each(|frame| self.on_starter(frame)),
             Down::Pong { nonce, wall_us } => self.on_control_pong(nonce, wall_us),
+            Down::Keepers(keepers) => self.on_keepers(&keepers),
+            Down::Guest(peer) => self.on_guest(peer),
+            Down::Withheld(withheld) => self.on_withheld(withheld),
         }
     }
 
@@ -181,7 +184,13 @@ impl<V: Verifier> Node<V> {
             return;
         }
         if known != Some(context) {
-            self.begin_epoch(Stream { context, key: cert.key, kind: welcome.kind, expiry_s: cert.expiry_s });
+            self.begin_epoch(Stream {
+                cert: cert.clone(),
+                context,
+                key: cert.key,
+                kind: welcome.kind,
+                expiry_s: cert.expiry_s,
+            });
         } else if renamed {
             self.close_all_links();
             self.lost.clear();
@@ -311,7 +320,10 @@ impl<V: Verifier> Node<V> {
 
     fn report(&self) -> Report {
         let assignment = self.reconciler.assignment();
-        let links = self.links.values().take(LINKS_MAX).map(|link| {
+        // Links for the sake of the past are no matter of the overlay.
+        let of_overlay =
+            |link: &&crate::link::Link| self.reconciler.names(link.peer) || !self.reconciler.is_guest(link.peer);
+        let links = self.links.values().filter(of_overlay).take(LINKS_MAX).map(|link| {
             let state = self.reconciler.link(link.peer);
             let rtt_ms = link.round_trip.map_or(0, |rtt| rtt.as_millis().clamp(1, u64::from(u16::MAX)) as u16);
             LinkReport {
@@ -330,6 +342,7 @@ impl<V: Verifier> Node<V> {
             untried: self.is_untried(),
             backup: assignment.backup.map(|edge| edge.peer),
             links: links.collect(),
+            kept: self.kept_for_others(),
             figures: self.figures(),
         }
     }

@@ -62,21 +62,29 @@ impl<V: Verifier> Node<V> {
     fn deliver_in_order(&mut self) {
         let Some(mut position) = self.position else { return };
         while let Some(segment) = self.window.get(position).filter(|segment| segment.is_complete()) {
-            let init = segment.header.core.init;
+            let (init, wall_us) = (segment.header.core.init, segment.header.core.wall_us);
             let end = self.delivery.end == Some(position);
-            if init != self.delivery.init {
-                self.delivery.init = init;
-                self.out.push_back(Output::Init);
-            }
-            self.out.push_back(if end { Output::Ended } else { Output::Deliver(position) });
+            self.hand_over(position, init, end);
             self.counters.delivered += u64::from(!end);
-            self.jitter.on_segment(segment.header.core.wall_us, self.clock.wall_us(self.now), self.now);
+            self.jitter.on_segment(wall_us, self.clock.wall_us(self.now), self.now);
             self.delivery.ended |= end;
             position = position.next();
             self.moved = self.now;
         }
         self.position = Some(position);
         self.links.values_mut().for_each(|link| link.prune_marks(position));
+    }
+
+    /// A whole segment of what is live goes to the player, if that is where the viewer is.
+    pub(crate) fn hand_over(&mut self, seq: Seq, init: InitId, end: bool) {
+        let changed = std::mem::replace(&mut self.delivery.init, init) != init;
+        if self.past.is_entered() {
+            return;
+        }
+        if changed {
+            self.out.push_back(Output::Init);
+        }
+        self.out.push_back(if end { Output::Ended } else { Output::Deliver(seq) });
     }
 
     /// A hole at the position that is not worth waiting for: from, up to.
@@ -170,6 +178,9 @@ impl<V: Verifier> Node<V> {
     }
 
     pub(crate) fn on_player(&mut self, state: &PlayerState) {
+        if self.past.is_entered() {
+            return self.on_player_in_the_past(state);
+        }
         if let Some(order) = self.live.on_state(state, &self.arrival(), self.now) {
             self.out.push_back(order);
         }

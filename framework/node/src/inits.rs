@@ -4,10 +4,8 @@ use std::collections::VecDeque;
 
 use peerstream_protocol::segment::{Init, InitId};
 
-use crate::window::Window;
-
 /// Inits kept at most; the one that is longest unused goes first.
-const INITS_MAX: usize = 4;
+const INITS_MAX: usize = 16;
 
 #[derive(Debug)]
 struct Known {
@@ -34,10 +32,9 @@ impl Inits {
         self.0.iter().find(|known| known.id == id).map(|known| &known.encoded[..])
     }
 
-    /// Lets go of inits that neither the window nor the next segment needs, beyond the bound.
-    pub(crate) fn retain_for(&mut self, window: &Window, next: InitId) {
+    /// Lets go of inits that are not needed, beyond the bound.
+    pub(crate) fn retain_for(&mut self, needed: impl Fn(InitId) -> bool) {
         if self.0.len() > INITS_MAX {
-            let needed = |id| id == next || window.from(window.first()).any(|(_, s)| s.header.core.init == id);
             let oldest_unused = self.0.iter().position(|known| !needed(known.id)).unwrap_or(0);
             self.0.remove(oldest_unused);
         }

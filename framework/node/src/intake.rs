@@ -116,7 +116,7 @@ impl<V: Verifier> Node<V> {
         self.blame(id, WEIGHT_MALFORMED);
     }
 
-    fn on_forged(&mut self, id: LinkId) {
+    pub(crate) fn on_forged(&mut self, id: LinkId) {
         self.counters.forged += 1;
         self.blame(id, WEIGHT_FORGED);
     }
@@ -152,6 +152,8 @@ impl<V: Verifier> Node<V> {
             PeerMessage::Pong { nonce } => link.on_pong(nonce, now),
             PeerMessage::Train { nonce, left, .. } => self.on_train(id, nonce, left),
             PeerMessage::Dispersion { nonce, micros } => self.on_dispersion(id, nonce, micros),
+            PeerMessage::Past { from, until } => self.on_past_asked(id, from, until),
+            PeerMessage::NotKept { from, until } => self.on_not_kept(id, from, until),
         }
     }
 
@@ -169,6 +171,9 @@ impl<V: Verifier> Node<V> {
             return;
         }
         let Ok(header) = decode_header(inner) else { return self.on_malformed(id) };
+        if self.awaits_past(header.core.seq) {
+            return self.take_past_header(Some(id), header);
+        }
         let Some((signed, chain)) = self.signed(&header) else { return };
         match self.window.get(header.core.seq).map(|segment| segment.chain) {
             Some(known) if known == chain => {}
@@ -182,7 +187,8 @@ impl<V: Verifier> Node<V> {
     }
 
     pub(crate) fn is_past(&self, seq: Seq) -> bool {
-        self.window.is_evicted(seq) || (self.position.is_some_and(|position| seq < position) && !self.still_held(seq))
+        let given_up = self.position.is_some_and(|position| seq < position);
+        self.window.is_evicted(seq) || (given_up && (!self.still_held(seq) || self.withheld.has(seq)))
     }
 
     /// A segment that was given up may still be forwarded while its neighbours are retained.
@@ -220,7 +226,7 @@ impl<V: Verifier> Node<V> {
     }
 
     /// Whether an init is here, or came over this link.
-    fn has_init(&mut self, link: LinkId, wanted: InitId) -> bool {
+    pub(crate) fn has_init(&mut self, link: LinkId, wanted: InitId) -> bool {
         let link = self.links.get_mut(&link);
         let offered = link.and_then(|link| link.init_in.take_if(|(offered, _)| *offered == wanted));
         self.adopt_init(offered, wanted)
@@ -275,7 +281,7 @@ impl<V: Verifier> Node<V> {
         self.pressing |= self.position.is_some_and(|position| core.seq > position);
         self.latency.on_header(core.seq, core.wall_us);
         self.window.insert(header, chain, now);
-        self.window.evict(core.kind);
+        self.window.evict(core.kind, &mut self.kept);
         for orphan in self.orphans.take(core.seq) {
             self.keep_piece(orphan.link, orphan.seq, orphan.index, &orphan.bytes);
         }
@@ -291,6 +297,9 @@ impl<V: Verifier> Node<V> {
             return;
         }
         self.counters.payload_received += bytes.len() as u64;
+        if self.awaits_past(seq) {
+            return self.take_past_piece(Some(id), seq, index, bytes);
+        }
         if self.window.get(seq).is_some() || self.is_past(seq) {
             self.note_piece(id, seq);
         }
@@ -300,9 +309,19 @@ impl<V: Verifier> Node<V> {
         } else if self.is_past(seq) {
             self.on_repeat(id, bytes.len());
         } else {
-            let orphan = Orphan { link: id, seq, index, bytes: bytes.to_vec() };
-            self.counters.orphans_dropped += self.orphans.keep(orphan);
+            self.keep_orphan(id, seq, index, bytes);
         }
+    }
+
+    /// A piece waits for its header.
+    pub(crate) fn keep_orphan(&mut self, link: LinkId, seq: Seq, index: u8, bytes: &[u8]) {
+        let orphan = Orphan { link, seq, index, bytes: bytes.to_vec() };
+        self.counters.orphans_dropped += self.orphans.keep(orphan);
+    }
+
+    /// The pieces that have waited for this header.
+    pub(crate) fn take_orphans(&mut self, seq: Seq) -> Vec<(LinkId, u8, Vec<u8>)> {
+        self.orphans.take(seq).into_iter().map(|orphan| (orphan.link, orphan.index, orphan.bytes)).collect()
     }
 
     fn note_piece(&mut self, id: LinkId, seq: Seq) {
@@ -313,7 +332,7 @@ impl<V: Verifier> Node<V> {
         }
     }
 
-    fn on_repeat(&mut self, id: LinkId, bytes: usize) {
+    pub(crate) fn on_repeat(&mut self, id: LinkId, bytes: usize) {
         self.counters.payload_repeated += bytes as u64;
         let Some(link) = self.links.get_mut(&id) else { return };
         link.repeats += 1;
@@ -338,18 +357,8 @@ impl<V: Verifier> Node<V> {
 
     /// Checks a piece and keeps it.
     pub(crate) fn store_piece(&mut self, seq: Seq, index: u8, bytes: &[u8]) -> Stored {
-        let now = self.now;
         let Some(segment) = self.window.get_mut(seq) else { return Stored::Unknown };
-        if segment.have.contains(index) {
-            return Stored::Repeated;
-        }
-        let expected = segment.header.hashes.get(usize::from(index));
-        let right_size = segment.header.core.piece_len(index) == bytes.len();
-        if !right_size || expected != Some(&self.verifier.hash(bytes)) {
-            return Stored::Forged;
-        }
-        segment.store(index, bytes, now);
-        Stored::Kept { completes: segment.is_complete() }
+        segment.take(index, bytes, &mut self.verifier, self.now)
     }
 
     /// A link delivered a piece that was not here yet.
@@ -377,7 +386,7 @@ impl<V: Verifier> Node<V> {
             self.delivery.end = Some(seq);
         }
         self.deliver();
-        self.inits.retain_for(&self.window, core.init);
+        self.let_go_of_inits(core.init);
         self.tell_buddies();
     }
 }

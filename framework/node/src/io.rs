@@ -111,6 +111,17 @@ pub struct Playout {
     pub linkless: bool,
 }
 
+/// What a node does about the past.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keeping {
+    /// Bytes of segments kept beyond what is live, for those who go back in time; 0 for none.
+    pub bytes_max: usize,
+    /// How far back viewers may go; nothing older is kept. 0: not at all.
+    pub span: Micros,
+    /// The host gives out what nobody keeps; see [`Output::FetchPast`].
+    pub host: bool,
+}
+
 /// A past or imperative fact told by the driver.
 #[derive(Debug)]
 pub enum Input<'a> {
@@ -144,6 +155,14 @@ pub enum Input<'a> {
     Fetched(&'a [u8]),
     /// The host sends no more, or did not begin.
     FetchEnded,
+    /// What it does about the past from now on.
+    Keeping(Keeping),
+    /// Play from so far behind the newest segment, until the user wants to be at the live edge; see [`Output::Turn`].
+    GoBack(Micros),
+    /// The host sent a frame in answer to [`Output::FetchPast`].
+    PastFetched(&'a [u8]),
+    /// It has sent all that it has of what was asked for.
+    PastFetchEnded,
     /// The machine slept, or its network has changed: connections may be dead although nothing was heard of it.
     Woke,
     /// The user's word on relaying.
@@ -200,6 +219,13 @@ pub enum Output {
     Fetch(Option<Seq>),
     /// It need not send any more.
     EndFetch,
+    /// What is delivered next does not go on where the last delivery ended: forget what is buffered. The next delivery has its
+    /// init.
+    Turn,
+    /// Have the host send these segments over HTTP: from the first one on so many. At most one such order is open.
+    FetchPast(Seq, u32),
+    /// It need not send them.
+    EndFetchPast,
     /// Set the play head, microseconds on the payload's timeline.
     Seek(u64),
     /// The epoch has ended.

@@ -8,6 +8,7 @@ use peerstream_protocol::segment::InitId;
 use peerstream_protocol::time::Micros;
 
 use crate::feed::Feed;
+use crate::guests::PastFeed;
 use crate::io::{LinkId, Output, Payload};
 use crate::train::Arriving;
 
@@ -143,6 +144,8 @@ pub(crate) struct Link {
     pub(crate) gap: Option<(Seq, Seq)>,
     /// Pieces it delivered that were here already.
     pub(crate) repeats: u64,
+    /// What of the past the peer has asked for.
+    pub(crate) past: PastFeed,
     marks: Vec<Marks>,
     offences: u32,
     offended: Micros,
@@ -180,6 +183,7 @@ impl Link {
             suspected: None,
             gap: None,
             repeats: 0,
+            past: PastFeed::default(),
             marks: Vec::new(),
             offences: 0,
             offended: now,

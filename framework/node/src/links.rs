@@ -60,7 +60,7 @@ impl<V: Verifier> Node<V> {
     }
 
     /// The node with the larger id offers; the other one waits for the offer.
-    fn connect(&mut self, peer: NodeId) {
+    pub(crate) fn connect(&mut self, peer: NodeId) {
         self.connect_again(peer, 0);
     }
 
@@ -96,7 +96,7 @@ impl<V: Verifier> Node<V> {
         }
     }
 
-    fn is_banned(&self, peer: NodeId) -> bool {
+    pub(crate) fn is_banned(&self, peer: NodeId) -> bool {
         self.banned.get(&peer).is_some_and(|until| self.now < *until)
     }
 
@@ -133,12 +133,13 @@ impl<V: Verifier> Node<V> {
     /// Makes a link for an offer, in place of an older attempt.
     fn answer(&mut self, from: NodeId, attempt: u32) -> Option<LinkId> {
         let answers = attempt != 0 && self.id.is_some_and(|id| id < from);
-        let strangers = self.links.values().filter(|link| !self.reconciler.names(link.peer)).count();
+        let invited = |peer: NodeId| self.reconciler.names(peer) || self.reconciler.is_guest(peer);
+        let strangers = self.links.values().filter(|link| !invited(link.peer)).count();
         if self.is_banned(from)
             || self.playout.linkless
             || !answers
             || self.links.len() >= LINKS_MAX
-            || (!self.reconciler.names(from) && strangers >= STRANGERS_MAX)
+            || (!invited(from) && strangers >= STRANGERS_MAX)
         {
             return None;
         }
@@ -316,7 +317,8 @@ impl<V: Verifier> Node<V> {
         let Some(link) = self.links.get(&id) else { return };
         let (peer, age) = (link.peer, self.now.since(link.created));
         let state = self.reconciler.link(peer);
-        let stranger = !self.reconciler.names(peer) && state.feeds_me.with(state.fed_by_me).is_empty();
+        let invited = self.reconciler.names(peer) || self.reconciler.is_guest(peer);
+        let stranger = !invited && state.feeds_me.with(state.fed_by_me).is_empty();
         if stranger && age > STRANGER_MAX {
             self.close_link_with(peer, true);
         } else if !link.open && link.attempt == 0 && age > OFFER_WAIT_MAX {

@@ -58,6 +58,8 @@ pub(crate) struct Arrival {
 /// The live-edge control of one player.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Live {
+    /// The viewer has gone back in time: nothing draws it to the live edge.
+    detached: bool,
     /// Stalls are accepted when a node dies, for less lag.
     daring: bool,
     started: Option<Micros>,
@@ -77,6 +79,11 @@ impl Live {
     /// The control of the next epoch's player.
     pub(crate) fn after(earlier: &Self) -> Self {
         Self { stalls: earlier.stalls, daring: earlier.daring, ..Self::default() }
+    }
+
+    /// The control of a player that plays what is past.
+    pub(crate) fn detached(earlier: &Self) -> Self {
+        Self { detached: true, ..Self::after(earlier) }
     }
 
     /// Whether a stall is accepted when a node dies, for less lag.
@@ -116,7 +123,8 @@ impl Live {
         }
         self.started = Some(now);
         self.rate = 1_000;
-        self.seek(state.range_start_us.max(state.range_end_us.saturating_sub(target.0)), now)
+        let near_the_edge = if self.detached { 0 } else { state.range_end_us.saturating_sub(target.0) };
+        self.seek(state.range_start_us.max(near_the_edge), now)
     }
 
     fn seek(&mut self, to_us: u64, now: Micros) -> Option<Output> {
@@ -145,6 +153,9 @@ impl Live {
         if state.position_us < state.range_start_us && still {
             return self.seek(state.range_start_us + INTO_RANGE_US, now);
         }
+        if self.detached {
+            return self.jump_over_hole(state, target, still, now);
+        }
         let beyond = if self.returning { Micros(0) } else { SEEK };
         if Micros(state.ahead_us) > target + beyond {
             return self.seek(state.latest_us.saturating_sub(target.0), now);
@@ -166,10 +177,14 @@ impl Live {
         if !enough && now.since(since) < HOLE_WAIT {
             return None;
         }
-        self.seek(start.max(end.saturating_sub(target.0)) + INTO_RANGE_US, now)
+        let near_the_edge = if self.detached { 0 } else { end.saturating_sub(target.0) };
+        self.seek(start.max(near_the_edge) + INTO_RANGE_US, now)
     }
 
     fn nudge(&mut self, state: &PlayerState, target: Micros, only_sound: bool) -> Option<Output> {
+        if self.detached {
+            return None;
+        }
         let ahead = Micros(state.ahead_us);
         let rate = match ahead {
             _ if ahead > target + FAR && !only_sound => 1_100,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use peerstream_protocol::cert::EpochCert;
 use peerstream_protocol::control::{Figures, Role};
 use peerstream_protocol::crypto::{PublicKey, Strict, Verifier};
 use peerstream_protocol::frame::Lane;
@@ -9,6 +10,7 @@ use peerstream_protocol::header::{Context, Header};
 use peerstream_protocol::id::{Epoch, NodeId, Rendition, Seq, Stripes};
 use peerstream_protocol::segment::{Init, InitId, Kind};
 use peerstream_protocol::time::Micros;
+use peerstream_protocol::withheld::Withheld;
 
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -17,13 +19,16 @@ use crate::course::Course;
 use crate::delivery::Delivery;
 use crate::fallback::Fallback;
 use crate::few::Few;
+use crate::guests::Guests;
 use crate::inits::Inits;
 use crate::intake::Orphans;
 use crate::io::{Config, Input, LinkId, Output, Playout};
 use crate::jitter::Jitter;
+use crate::kept::Kept;
 use crate::latency::Latency;
 use crate::link::Link;
 use crate::live::Live;
+use crate::past::{Behind, Past};
 use crate::reconciler::Reconciler;
 use crate::source::Producer;
 use crate::starter::Starters;
@@ -42,6 +47,7 @@ const SHORTAGE_AFTER: Micros = Micros::from_millis(100);
 /// The stream a node was welcomed to.
 #[derive(Clone, Debug)]
 pub(crate) struct Stream {
+    pub(crate) cert: EpochCert,
     pub(crate) context: Context,
     /// What signs this epoch's segments.
     pub(crate) key: PublicKey,
@@ -97,6 +103,16 @@ pub struct Counters {
     pub fetched: u64,
     /// Times a helper took over from the parent.
     pub takeovers: u64,
+    /// Payload bytes of the past sent to others; they are among those sent.
+    pub past_sent: u64,
+    /// Segments of the past that others asked for and were refused.
+    pub past_refused: u64,
+    /// Payload bytes of the past that others sent; they are among those received.
+    pub past_from_peers: u64,
+    /// Payload bytes of the past that the host sent; they are among those received.
+    pub past_from_host: u64,
+    /// Segments of the past that nobody gave.
+    pub past_lost: u64,
 }
 
 /// A node of one stream and rendition.
@@ -126,6 +142,10 @@ pub struct Node<V: Verifier = Strict> {
     /// Peers that were cut off, and until when.
     pub(crate) banned: Few<NodeId, Micros>,
     pub(crate) window: Window,
+    pub(crate) kept: Kept,
+    pub(crate) past: Past,
+    pub(crate) guests: Guests,
+    pub(crate) withheld: Withheld,
     pub(crate) inits: Inits,
     pub(crate) orphans: Orphans,
     pub(crate) starters: Starters,
@@ -189,6 +209,12 @@ pub struct Status {
     pub hop: Micros,
     /// The source's wall clock at time zero of the media, microseconds since 1970, once known.
     pub zero_us: Option<u64>,
+    /// Where the viewer is while it is not where the stream is.
+    pub behind: Option<Behind>,
+    /// How much is kept beyond what is live.
+    pub kept: Micros,
+    /// The memory of that, in bytes.
+    pub kept_bytes: usize,
 }
 
 impl Node<Strict> {
@@ -202,6 +228,7 @@ impl<V: Verifier> Node<V> {
     /// A node with another way to check, for simulators.
     pub fn with_verifier(config: Config, now: Micros, verifier: V) -> Self {
         let stream = config.source.as_ref().map(|source| Stream {
+            cert: source.cert.clone(),
             context: Context { stream: source.cert.publisher, epoch: source.cert.epoch, rendition: Rendition(0) },
             key: source.cert.key,
             kind: source.kind,
@@ -229,6 +256,10 @@ impl<V: Verifier> Node<V> {
             lingers: Few::default(),
             banned: Few::default(),
             window: Window::default(),
+            kept: Kept::default(),
+            past: Past::default(),
+            guests: Guests::default(),
+            withheld: Withheld::default(),
             inits: Inits::default(),
             orphans: Orphans::default(),
             starters: Starters::default(),
@@ -273,9 +304,13 @@ impl<V: Verifier> Node<V> {
             Input::Produced(produced) => self.on_produced(produced),
             Input::Player(state) => self.on_player(&state),
             Input::Playout(playout) => self.on_playout(playout),
-            Input::ReturnToEdge => self.live.return_to_edge(),
+            Input::ReturnToEdge => self.return_to_live(),
             Input::Fetched(frame) => self.on_fetched(frame),
             Input::FetchEnded => self.on_fetch_ended(),
+            Input::Keeping(keeping) => self.on_keeping(keeping),
+            Input::GoBack(behind) => self.go_back(behind),
+            Input::PastFetched(frame) => self.on_past_fetched(frame),
+            Input::PastFetchEnded => self.on_past_fetch_ended(),
             Input::Woke => self.on_woke(),
             Input::Relay(relay) => self.on_relay(relay),
             Input::Leave => self.on_leave(),
@@ -301,6 +336,8 @@ impl<V: Verifier> Node<V> {
         self.look_for_holes();
         self.look_after_fallback();
         self.deliver();
+        self.look_after_past();
+        self.look_after_guests();
         self.pump();
         self.watch_uplink();
         self.look_after_control();
@@ -358,6 +395,7 @@ impl<V: Verifier> Node<V> {
         self.lingers.clear();
         self.reconciler = Reconciler::default();
         self.window = Window::default();
+        self.begin_anew_without_past();
         self.inits = Inits::default();
         self.orphans = Orphans::default();
         self.starters = Starters::default();
@@ -382,12 +420,12 @@ impl<V: Verifier> Node<V> {
 
     /// The frame of one piece, for [`crate::Payload::Piece`].
     pub fn piece_frame(&self, seq: Seq, index: u8) -> Option<&[u8]> {
-        self.window.get(seq)?.frame(index)
+        self.held(seq)?.frame(index)
     }
 
     /// Appends the payload of a delivered segment to `out`; false when it is gone.
     pub fn payload(&self, seq: Seq, out: &mut Vec<u8>) -> bool {
-        let Some(segment) = self.window.get(seq).filter(|segment| segment.is_complete()) else { return false };
+        let Some(segment) = self.held(seq).filter(|segment| segment.is_complete()) else { return false };
         segment.copy_payload(out);
         true
     }
@@ -415,13 +453,14 @@ impl<V: Verifier> Node<V> {
 
     /// The presentation time (microseconds), source wall clock (microseconds since 1970) and duration of a segment.
     pub fn times(&self, seq: Seq) -> Option<(u64, u64, u32)> {
-        let core = &self.window.get(seq)?.header.core;
+        let core = &self.held(seq)?.header.core;
         Some((core.pts_us, core.wall_us, core.duration_us))
     }
 
     /// The init of the segments being delivered.
     pub fn init(&self) -> Option<&Init> {
-        self.inits.get(self.delivery.init).filter(|_| self.delivery.init != InitId::NONE)
+        let id = self.past.init().unwrap_or(self.delivery.init);
+        self.inits.get(id).filter(|_| id != InitId::NONE)
     }
 
     /// The ICE servers for new links.
@@ -450,6 +489,9 @@ impl<V: Verifier> Node<V> {
             jitter: self.jitter.now(self.now),
             hop: self.latency.hop(),
             zero_us: self.delivery.zero_us,
+            behind: self.behind(),
+            kept: self.kept.span(),
+            kept_bytes: self.kept.bytes(),
         }
     }
 

@@ -52,6 +52,8 @@ pub struct Reconciler {
     links: Few<NodeId, Link>,
     /// Nodes this one helps although the assignment does not say so any more, until they have a parent that feeds them.
     lingering: Few<NodeId, ()>,
+    /// Nodes that a link is kept with for the sake of the past, whatever the assignment says.
+    guests: Few<NodeId, ()>,
     /// Nothing has changed since [`Self::step`] found nothing to do.
     settled: bool,
 }
@@ -153,6 +155,22 @@ impl Reconciler {
     /// No more help for this peer than the assignment says.
     pub fn end_lingering(&mut self, peer: NodeId) {
         self.settled &= self.lingering.remove(&peer).is_none();
+    }
+
+    /// A link with this peer is not closed although the assignment does not name it.
+    pub fn invite(&mut self, peer: NodeId) {
+        self.settled = false;
+        self.guests.insert(peer, ());
+    }
+
+    /// It may be closed.
+    pub fn dismiss(&mut self, peer: NodeId) {
+        self.settled &= self.guests.remove(&peer).is_none();
+    }
+
+    /// Whether a link with this peer is kept for the sake of the past.
+    pub fn is_guest(&self, peer: NodeId) -> bool {
+        self.guests.contains_key(&peer)
     }
 
     /// Whether this peer is a parent, asked or to be asked, of any stripe.
@@ -258,7 +276,7 @@ impl Reconciler {
     fn close(&self) -> Option<Action> {
         let idle = |(peer, link): &(&NodeId, &Link)| {
             let used = link.wanted.with(link.feeds_me).with(link.fed_by_me);
-            link.open && !self.names(**peer) && used.is_empty()
+            link.open && !self.names(**peer) && !self.is_guest(**peer) && used.is_empty()
         };
         self.links.iter().find(idle).map(|(peer, _)| Action::Close(*peer))
     }

@@ -26,7 +26,7 @@ const REPAIR_SEGMENTS_MAX: u64 = 128;
 
 impl<V: Verifier> Node<V> {
     /// Copies this node may send at once: its children and one spare.
-    fn copies_max(&self) -> usize {
+    pub(crate) fn copies_max(&self) -> usize {
         if self.offers_to_relay() { usize::from(self.capacity) + 1 } else { 0 }
     }
 
@@ -228,7 +228,7 @@ impl<V: Verifier> Node<V> {
     pub(crate) fn stop_all_feeds(&mut self) {
         let fed: Vec<_> = self.reconciler.fed().collect();
         fed.into_iter().for_each(|peer| self.stop_feed(peer, Stripes::ALL, true));
-        self.links.values_mut().for_each(|link| (link.repair, link.held) = (None, None));
+        self.links.values_mut().for_each(|link| (link.repair, link.held, link.past) = (None, None, Default::default()));
     }
 
     pub(crate) fn on_writable(&mut self, id: LinkId, credit: u32) {
@@ -259,6 +259,7 @@ impl<V: Verifier> Node<V> {
                 any |= sender.send_next(link, &mut self.counters, &mut self.out);
             }
         }
+        self.pump_past();
     }
 
     /// The node has given these segments up: nobody downstream is to wait for them.

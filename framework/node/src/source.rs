@@ -125,8 +125,8 @@ impl<V: Verifier> Node<V> {
         }
         self.position = Some(core.seq.next());
         self.advance_courses();
-        self.inits.retain_for(&self.window, core.init);
-        self.window.evict(core.kind);
+        self.let_go_of_inits(core.init);
+        self.window.evict(core.kind, &mut self.kept);
         self.pump();
         self.pump_starters();
     }

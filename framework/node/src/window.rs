@@ -4,11 +4,15 @@ use std::collections::VecDeque;
 
 use peerstream_protocol::bitmap::Bitmap;
 use peerstream_protocol::crypto::Hash;
+use peerstream_protocol::crypto::Verifier;
 use peerstream_protocol::frame::{PIECE_PREFIX, piece_prefix};
 use peerstream_protocol::header::{Flags, Header};
 use peerstream_protocol::id::Seq;
 use peerstream_protocol::segment::Kind;
 use peerstream_protocol::time::Micros;
+
+use crate::kept::Kept;
+use crate::starter::Stored;
 
 /// Media is retained for this long (source clock), and always since the last join point.
 const RETAIN_MEDIA: Micros = Micros::from_secs(6);
@@ -37,6 +41,41 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
+    /// A segment without its pieces, which go into `buffer`.
+    pub(crate) fn new(header: Header, chain: Hash, now: Micros, mut buffer: Vec<u8>) -> Self {
+        let missing = header.core.piece_count();
+        // Only the last slot is shorter than the others.
+        let needed = missing * PIECE_PREFIX + header.core.payload_len as usize;
+        if buffer.len() < needed {
+            buffer.resize(needed, 0);
+        }
+        Self { header, chain, have: Bitmap::default(), missing, frames: buffer, since: now, touched: now }
+    }
+
+    /// Bytes of memory, about.
+    pub(crate) fn cost(&self) -> usize {
+        self.frames.len() + self.header.hashes.len() * size_of::<Hash>() + size_of::<Self>()
+    }
+
+    /// The memory of its pieces, for another one.
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.frames
+    }
+
+    /// Checks a piece and keeps it.
+    pub(crate) fn take(&mut self, index: u8, bytes: &[u8], verifier: &mut impl Verifier, now: Micros) -> Stored {
+        if self.have.contains(index) {
+            return Stored::Repeated;
+        }
+        let expected = self.header.hashes.get(usize::from(index));
+        let right_size = self.header.core.piece_len(index) == bytes.len();
+        if !right_size || expected != Some(&verifier.hash(bytes)) {
+            return Stored::Forged;
+        }
+        self.store(index, bytes, now);
+        Stored::Kept { completes: self.is_complete() }
+    }
+
     pub(crate) fn is_complete(&self) -> bool {
         self.missing == 0
     }
@@ -160,17 +199,20 @@ impl Window {
     /// Opens a segment for its pieces. A number that is already here, or too far from those that are, is left alone.
     pub(crate) fn insert(&mut self, header: Header, chain: Hash, now: Micros) {
         let Some(slot) = self.make_slot(header.core.seq) else { return };
-        let missing = header.core.piece_count();
-        // Only the last slot is shorter than the others.
-        let needed = missing * PIECE_PREFIX + header.core.payload_len as usize;
+        let needed = header.core.piece_count() * PIECE_PREFIX + header.core.payload_len as usize;
         // A buffer much larger than the segment would be memory that no bound sees.
-        let mut frames = self.spare.pop().filter(|spare| spare.len() <= needed * 2).unwrap_or_default();
-        if frames.len() < needed {
-            frames.resize(needed, 0);
-        }
+        let buffer = self.spare.pop().filter(|spare| spare.len() <= needed * 2).unwrap_or_default();
         self.bytes += header.core.payload_len as usize;
-        let segment = Segment { header, chain, have: Bitmap::default(), missing, frames, since: now, touched: now };
-        self.slots[slot] = Some(segment);
+        self.slots[slot] = Some(Segment::new(header, chain, now, buffer));
+    }
+
+    /// Takes a segment out that is not to be given to anybody; the newest one stays.
+    pub(crate) fn remove(&mut self, seq: Seq) {
+        let Some(slot) = self.slot(seq).filter(|slot| slot + 1 < self.slots.len()) else { return };
+        if let Some(segment) = self.slots[slot].take() {
+            self.bytes -= segment.payload_len();
+        }
+        self.drop_empty_front();
     }
 
     /// The empty slot of this number. What lies behind a gap beyond all bounds is let go.
@@ -196,14 +238,17 @@ impl Window {
         self.slots[slot].is_none().then_some(slot)
     }
 
-    /// Lets go of what need not be retained; true when something went.
-    pub(crate) fn evict(&mut self, kind: Kind) -> bool {
+    /// Lets go of what need not be retained; what is whole goes to what is kept, as far as that takes it. True when something
+    /// went.
+    pub(crate) fn evict(&mut self, kind: Kind, kept: &mut Kept) -> bool {
         let before = self.evicted_to;
         while self.first_is_old(kind) {
             if let Some(segment) = self.slots.pop_front().flatten() {
                 self.bytes -= segment.payload_len();
-                if self.spare.len() < SPARE_BUFFERS_MAX {
-                    self.spare.push(segment.frames);
+                for gone in kept.keep(segment) {
+                    if self.spare.len() < SPARE_BUFFERS_MAX {
+                        self.spare.push(gone.into_buffer());
+                    }
                 }
             }
             self.base = self.base.next();

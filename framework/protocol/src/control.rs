@@ -14,6 +14,7 @@ use crate::crypto::PublicKey;
 use crate::frame::FRAME_BYTES_MAX;
 use crate::id::{NodeId, Rendition, Seq, Session, Stripes, Term};
 use crate::segment::Kind;
+use crate::withheld::Withheld;
 
 /// No control message is larger, in bytes: a frame of the stream in its envelope.
 pub const CONTROL_BYTES_MAX: usize = FRAME_BYTES_MAX + 64;
@@ -25,6 +26,8 @@ pub const SIGNAL_BYTES_MAX: usize = 2048;
 pub const TICKET_BYTES_MAX: usize = 255;
 /// At most this many ICE server urls, each of at most 255 bytes.
 pub const ICE_URLS_MAX: usize = 8;
+/// At most this many keepers are named to a node that asks for the past.
+pub const KEEPERS_MAX: usize = 3;
 
 const PLAIN: u8 = 0;
 const SEALED: u8 = 1;
@@ -72,6 +75,8 @@ pub struct Report {
     /// At most [`LINKS_MAX`].
     #[serde(with = "packed_links")]
     pub links: Vec<LinkReport>,
+    /// The first segment that it keeps for others beyond what is live, while it may give such out.
+    pub kept: Option<Seq>,
     /// Figures for people; never believed for decisions about the reporter itself.
     pub figures: Figures,
 }
@@ -85,6 +90,7 @@ impl Default for Report {
             untried: false,
             backup: None,
             links: Vec::new(),
+            kept: None,
             figures: Figures::default(),
         }
     }
@@ -213,6 +219,8 @@ pub enum Up {
         /// Comes back.
         nonce: u32,
     },
+    /// Its viewer has gone back in time: asks for nodes that keep this segment and those after it.
+    Past(Seq),
 }
 
 /// Why a node is not, or no longer, served.
@@ -297,6 +305,13 @@ pub enum Down {
     },
     /// Somebody suspects this node: it answers at once with a report.
     Probe,
+    /// Answers [`Up::Past`]: nodes that keep what was asked for and may give it out, at most [`KEEPERS_MAX`]. The node links with
+    /// them.
+    Keepers(Vec<NodeId>),
+    /// This node has gone back in time and will ask for what is kept here: the keeper links with it.
+    Guest(NodeId),
+    /// All that is withheld from now on; replaces what was said before.
+    Withheld(Withheld),
 }
 
 fn open(bytes: &[u8]) -> Result<&[u8], DecodeError> {
@@ -348,6 +363,8 @@ impl Down {
                 within(welcome.ticket.len() <= TICKET_BYTES_MAX)?;
                 within(welcome.ice.len() <= ICE_URLS_MAX && welcome.ice.iter().all(|url| url.len() <= 255))?;
             }
+            Self::Keepers(keepers) => within(keepers.len() <= KEEPERS_MAX)?,
+            Self::Withheld(withheld) => withheld.check()?,
             _ => {}
         }
         Ok(message)

@@ -29,6 +29,8 @@ pub const FRAME_BYTES_MAX: usize = INIT_BYTES_MAX + 1024;
 pub const PARTIALS_MAX: usize = 8;
 /// A packet of a train has at most this much padding, in bytes, so that it is one packet on the line as well.
 pub const TRAIN_PADDING_MAX: usize = 1_100;
+/// At most this many segments of the past are asked for at once.
+pub const PAST_SEGMENTS_MAX: u64 = 16;
 
 const TAG_PIECE: u8 = 1;
 const TAG_HEADER: u8 = 2;
@@ -121,6 +123,21 @@ pub enum PeerMessage {
         nonce: u32,
         /// Microseconds from its first packet's arrival to its last one's.
         micros: u32,
+    },
+    /// Asks a keeper for whole segments of the past, at most [`PAST_SEGMENTS_MAX`]: `from` up to, not including, `until`. They
+    /// come on the lane of pieces like those of a feed.
+    Past {
+        /// The first one.
+        from: Seq,
+        /// The first one not wanted.
+        until: Seq,
+    },
+    /// These are not sent: they are not kept here, or there is no capacity to spare.
+    NotKept {
+        /// The first one.
+        from: Seq,
+        /// The first one after them.
+        until: Seq,
     },
 }
 
@@ -216,6 +233,10 @@ fn decode_message(rest: &[u8]) -> Result<PeerMessage, DecodeError> {
             Err(DecodeError::Malformed)
         }
         PeerMessage::Gap { from, to } if from >= to => Err(DecodeError::Malformed),
+        PeerMessage::Past { from, until } | PeerMessage::NotKept { from, until } if from >= until => {
+            Err(DecodeError::Malformed)
+        }
+        PeerMessage::Past { from, until } if until.0 - from.0 > PAST_SEGMENTS_MAX => Err(DecodeError::TooLarge),
         PeerMessage::Train { padding, .. } if padding.len() > TRAIN_PADDING_MAX => Err(DecodeError::TooLarge),
         _ => Ok(message),
     }

@@ -22,6 +22,7 @@ mod packing;
 pub mod segment;
 pub mod signal;
 pub mod time;
+pub mod withheld;
 
 /// The wire version; both ends of a control connection must speak the same.
 pub const WIRE_VERSION: u16 = 1;

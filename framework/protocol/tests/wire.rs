@@ -148,6 +148,8 @@ fn messages_are_read_back() {
         PeerMessage::Progress(Stripes::ALL, Seq(1 << 40)),
         PeerMessage::Train { nonce: 1, left: 7, padding: vec![0; TRAIN_PADDING_MAX] },
         PeerMessage::Dispersion { nonce: 1, micros: 12_000 },
+        PeerMessage::Past { from: Seq(5), until: Seq(5 + PAST_SEGMENTS_MAX) },
+        PeerMessage::NotKept { from: Seq(5), until: Seq(1 << 40) },
     ];
     for message in messages {
         assert_eq!(Frame::decode(&message.encode()), Ok(Frame::Message(message)));
@@ -162,6 +164,11 @@ fn messages_are_read_back() {
     };
     let down = Down::Assign(assignment);
     assert_eq!(Down::decode(&down.encode()), Ok(down));
+    let mut withheld = Withheld::default();
+    withheld.withhold(Seq(3), Seq(1 << 30)).unwrap();
+    for down in [Down::Withheld(withheld), Down::Keepers(vec![NodeId(4)]), Down::Guest(NodeId(5))] {
+        assert_eq!(Down::decode(&down.encode()), Ok(down));
+    }
 }
 
 #[test]
@@ -172,6 +179,10 @@ fn what_is_beyond_its_bound_is_refused() {
     assert_eq!(Frame::decode(&PeerMessage::Want(want).encode()), Err(DecodeError::TooLarge));
     let train = PeerMessage::Train { nonce: 1, left: 0, padding: vec![0; TRAIN_PADDING_MAX + 1] };
     assert_eq!(Frame::decode(&train.encode()), Err(DecodeError::TooLarge));
+    let past = PeerMessage::Past { from: Seq(5), until: Seq(6 + PAST_SEGMENTS_MAX) };
+    assert_eq!(Frame::decode(&past.encode()), Err(DecodeError::TooLarge));
+    let keepers = Down::Keepers(vec![NodeId(1); KEEPERS_MAX + 1]);
+    assert_eq!(Down::decode(&keepers.encode()), Err(DecodeError::TooLarge));
     assert_eq!(Frame::decode(&vec![1; FRAME_BYTES_MAX + 1]), Err(DecodeError::TooLarge));
     let link = LinkReport { peer: NodeId(1), open: true, feeds_me: Stripes::NONE, fed_by_me: Stripes::ALL, rtt_ms: 0 };
     let report = Report { links: vec![link; LINKS_MAX + 1], ..Report::default() };

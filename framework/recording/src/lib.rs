@@ -13,6 +13,7 @@ mod line;
 mod manifest;
 mod meta;
 mod moment;
+pub mod playlist;
 
 pub use check::{Check, INITS_MAX, Payload};
 pub use finding::{FINDINGS_MAX, Fault, Finding, Report};

@@ -10,8 +10,9 @@ use peerstream_coordinator::{self as coordinator, Coordinator};
 use peerstream_node as node;
 use peerstream_protocol::control::Role;
 use peerstream_protocol::crypto::PublicKey;
-use peerstream_protocol::id::{Epoch, Term};
+use peerstream_protocol::id::{Epoch, Seq, Term};
 use peerstream_protocol::segment::Kind;
+use peerstream_protocol::withheld::TooMany;
 use peerstream_traits::archive::StreamMeta;
 use peerstream_traits::ingest::{Billing, BoxedIngest};
 use peerstream_traits::ladder::BoxedLadder;
@@ -26,7 +27,7 @@ use crate::control::Endpoint;
 use crate::enforcement::Enforcement;
 use crate::feed::{self, Figures, MoreFigures};
 use crate::guarded::Guarded;
-use crate::hub::{Connection, Hub, Origin};
+use crate::hub::{Connection, Hub, Origin, Withholding};
 use crate::intake::{self, Intake};
 pub use crate::intake::{ADVICE_MAX, Health, Input, PAUSE};
 use crate::key::{EpochKey, Publisher};
@@ -111,6 +112,17 @@ impl State {
     }
 }
 
+/// Why a part of a broadcast was not withheld, or not given out again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WithholdError {
+    /// Nothing has changed.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+    /// The broadcast is over.
+    #[error("the coordinator has stopped")]
+    Stopped,
+}
+
 /// A running broadcast. Dropping it ends it at once, without a word to the viewers.
 pub struct Broadcast {
     publisher: Publisher,
@@ -183,6 +195,7 @@ impl Broadcast {
             relay: true,
             endpoints: vec![Endpoint::InProcess(hub.clone())],
             transport,
+            keeping: node::Keeping::default(),
         };
         let archives = plugins.as_ref().map(|plugins| plugins.archives().clone());
         archives.iter().for_each(|archives| archives.begin(&StreamMeta::of(&cert, kind, title.clone())));
@@ -280,6 +293,23 @@ impl Broadcast {
     /// What was produced lately, for viewers that nobody feeds.
     pub fn recent(&self) -> &Recent {
         &self.recent
+    }
+
+    /// Nobody plays or gives out the segments from `first` up to, not including, `end` from now on: all nodes are told, and those
+    /// that come later. What is live and what an archive keeps is not touched.
+    pub async fn withhold(&self, first: Seq, end: Seq) -> Result<(), WithholdError> {
+        self.change_withheld(Withholding::Withhold(first, end)).await
+    }
+
+    /// They may be played and given out again. Viewers have dropped what they kept of them.
+    pub async fn restore(&self, first: Seq, end: Seq) -> Result<(), WithholdError> {
+        self.change_withheld(Withholding::Restore(first, end)).await
+    }
+
+    async fn change_withheld(&self, what: Withholding) -> Result<(), WithholdError> {
+        let withheld = self.hub.withhold(what).await.ok_or(WithholdError::Stopped)??;
+        self.recent.withhold(withheld);
+        Ok(())
     }
 
     /// Opens a viewer's control connection; `address` is an IPv6 or IPv4-mapped address.

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use peerstream_coordinator::{ConnId, Coordinator, Happened, Input, Output, Overview, Story, Trial};
+use peerstream_protocol::id::Seq;
 use peerstream_protocol::time::Micros;
+use peerstream_protocol::withheld::{TooMany, Withheld};
 use peerstream_traits::ladder::BoxedLadder;
 use peerstream_traits::strategy::BoxedStrategy;
 use peerstream_traits::telemetry::Event;
@@ -46,6 +48,14 @@ enum Request {
     Story(String, oneshot::Sender<Option<Story>>),
     SwitchStrategy(Box<Successor>, oneshot::Sender<Result<Trial, String>>),
     SwitchLadder(Option<BoxedLadder>),
+    Withhold(Withholding, oneshot::Sender<Result<Withheld, TooMany>>),
+}
+
+/// A part of the broadcast that nobody is to see, or everybody again: the first segment, and the one after the last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Withholding {
+    Withhold(Seq, Seq),
+    Restore(Seq, Seq),
 }
 
 /// A strategy that is to take over.
@@ -143,6 +153,14 @@ impl Hub {
     /// Another ladder policy is asked from now on; the coordinator's own when none is given.
     pub async fn switch_ladder(&self, policy: Option<BoxedLadder>) {
         let _ = self.requests.send(Request::SwitchLadder(policy)).await;
+    }
+
+    /// Tells all nodes, and those that come later, what is withheld; gives all that is then. `None` when the coordinator has
+    /// stopped.
+    pub(crate) async fn withhold(&self, what: Withholding) -> Option<Result<Withheld, TooMany>> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Withhold(what, reply)).await.ok()?;
+        answer.await.ok()
     }
 
     /// The counters.
@@ -248,7 +266,18 @@ impl Task {
             }
             Request::SwitchStrategy(successor, reply) => drop(reply.send(self.switch_strategy(*successor))),
             Request::SwitchLadder(policy) => self.coordinator.switch_ladder(policy),
+            Request::Withhold(what, reply) => drop(reply.send(self.withhold(what))),
         }
+    }
+
+    fn withhold(&mut self, what: Withholding) -> Result<Withheld, TooMany> {
+        let now = self.clock.now();
+        match what {
+            Withholding::Withhold(first, end) => self.coordinator.withhold(now, first, end),
+            Withholding::Restore(first, end) => self.coordinator.restore(now, first, end),
+        }?;
+        self.drain();
+        Ok(self.coordinator.withheld().clone())
     }
 
     /// Tries the successor on a copy of the overlay first.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
+pub use peerstream_node::Keeping;
 use peerstream_node::{self as node, Input, LinkId, Node, Output, Payload, Produced, Status};
 use peerstream_protocol::control::Role;
 use peerstream_protocol::crypto::PublicKey;
@@ -48,12 +49,22 @@ pub struct Config {
     pub endpoints: Vec<Endpoint>,
     /// Opens the links.
     pub transport: SharedTransport,
+    /// What it keeps beyond what is live, for viewers that go back in time.
+    pub keeping: Keeping,
 }
 
 impl Config {
     /// A viewer with the defaults of a page.
     pub fn viewer(endpoints: Vec<Endpoint>, transport: SharedTransport) -> Self {
-        Self { stream: None, role: Role::Viewer, capacity: CAPACITY, relay: true, endpoints, transport }
+        Self {
+            stream: None,
+            role: Role::Viewer,
+            capacity: CAPACITY,
+            relay: true,
+            endpoints,
+            transport,
+            keeping: Keeping::default(),
+        }
     }
 }
 
@@ -217,11 +228,13 @@ enum Failure {
 
 impl Driver {
     fn new(config: Config, source: Option<node::Source>, clock: Clock, output: Writer) -> Self {
-        let Config { stream, role, capacity, relay, endpoints, transport } = config;
+        let Config { stream, role, capacity, relay, endpoints, transport, keeping } = config;
         let seed = crate::random_seed();
         let config = node::Config { stream, role, capacity, relay, seed, endpoints: endpoints.len(), source };
+        let mut node = Node::new(config, clock.now());
+        node.handle(clock.now(), Input::Keeping(keeping));
         Self {
-            node: Node::new(config, clock.now()),
+            node,
             clock,
             timer: None,
             endpoints,
@@ -417,6 +430,8 @@ impl Driver {
             Output::WrongPublisher(key) => self.output.push(Delivery::WrongPublisher(key)),
             // There is no media element whose rate or position could be set, and no fallback was allowed.
             Output::Rate(_) | Output::Seek(_) | Output::Fetch(_) | Output::EndFetch => {}
+            // Nobody here goes back in time.
+            Output::Turn | Output::FetchPast(..) | Output::EndFetchPast => {}
         }
     }
 

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use peerstream_protocol::frame::{PeerMessage, encode_header};
+use peerstream_protocol::frame::{Frame, PeerMessage, encode_header};
 use peerstream_protocol::header::{Flags, Header};
 use peerstream_protocol::id::Seq;
 use peerstream_protocol::segment::{Init, InitId};
+use peerstream_protocol::withheld::Withheld;
 use tokio::sync::Notify;
 
 /// Segments are kept for this long, and since the last join point.
@@ -35,6 +36,7 @@ struct State {
     entries: VecDeque<Entry>,
     bytes: usize,
     inits: VecDeque<(InitId, Bytes)>,
+    withheld: Withheld,
     ended: bool,
 }
 
@@ -101,6 +103,29 @@ impl Recent {
         (bytes * 8).saturating_mul(1_000_000).checked_div(span_us).unwrap_or(0)
     }
 
+    /// These segments are given out no more, and all others are.
+    pub(crate) fn withhold(&self, withheld: Withheld) {
+        self.lock().withheld = withheld;
+    }
+
+    /// Whether a segment is withheld.
+    pub fn withholds(&self, seq: Seq) -> bool {
+        self.lock().withheld.has(seq)
+    }
+
+    /// The frames of one segment, after its codec header when that is not `init`, which is then that of the segment; none when it
+    /// is not here or withheld.
+    pub fn segment_frames(&self, seq: Seq, init: &mut InitId) -> Option<Bytes> {
+        let state = self.lock();
+        let entry = state.find(seq)?.clone();
+        (!state.withheld.has(seq)).then(|| state.frames(&entry, init))
+    }
+
+    /// The newest segment; none before there was any.
+    pub fn newest(&self) -> Option<Seq> {
+        Some(self.lock().entries.back()?.seq)
+    }
+
     /// Follows the stream from a segment on, or from the newest join point; none while there is nothing to begin with.
     pub fn follow(&self, from: Option<Seq>) -> Option<Follower> {
         let state = self.lock();
@@ -119,6 +144,14 @@ impl State {
     fn find(&self, seq: Seq) -> Option<&Entry> {
         let first = self.entries.front()?.seq;
         self.entries.get(usize::try_from(seq.0.checked_sub(first.0)?).ok()?)
+    }
+
+    fn frames(&self, entry: &Entry, known: &mut InitId) -> Bytes {
+        let is_new = std::mem::replace(known, entry.init) != entry.init;
+        match self.inits.iter().find(|(id, _)| is_new && *id == entry.init) {
+            Some((_, init)) => Bytes::from([&init[..], &entry.frames[..]].concat()),
+            None => entry.frames.clone(),
+        }
     }
 
     fn join_point(&self) -> Option<Seq> {
@@ -171,15 +204,26 @@ impl Follower {
         if self.next < first {
             self.next = state.join_point().unwrap_or(first);
         }
+        while state.withheld.has(self.next) && state.find(self.next).is_some() {
+            self.next = self.next.next();
+        }
         let Some(entry) = state.find(self.next) else { return state.ended.then_some(None) };
         self.next = entry.seq.next();
-        let is_new = std::mem::replace(&mut self.init, entry.init) != entry.init;
-        let init = state.inits.iter().find(|(id, _)| is_new && *id == entry.init);
-        Some(Some(match init {
-            Some((_, init)) => Bytes::from([&init[..], &entry.frames[..]].concat()),
-            None => entry.frames.clone(),
-        }))
+        Some(Some(state.frames(entry, &mut self.init)))
     }
+}
+
+/// A segment that was kept elsewhere, as the frames of a link, each after its length.
+pub fn frames_of(init: Option<&[u8]>, header: &Header, payload: &[u8]) -> Bytes {
+    let mut frames = BytesMut::with_capacity(payload.len() + 1024);
+    if let Some(init) = init {
+        put(&mut frames, &PeerMessage::Init(init.to_vec()).encode());
+    }
+    put(&mut frames, &encode_header(header));
+    for (index, bytes) in payload.chunks(header.core.piece_size.bytes()).enumerate() {
+        put(&mut frames, &Frame::Piece { seq: header.core.seq, index: index as u8, bytes }.encode());
+    }
+    frames.freeze()
 }
 
 fn put(out: &mut BytesMut, frame: &[u8]) {
@@ -191,7 +235,6 @@ fn put(out: &mut BytesMut, frame: &[u8]) {
 #[cfg(test)]
 mod tests {
     use peerstream_protocol::crypto::SecretKey;
-    use peerstream_protocol::frame::Frame;
     use peerstream_protocol::header::{Context, Core};
     use peerstream_protocol::id::{Epoch, Rendition};
     use peerstream_protocol::segment::{Kind, PieceSize};
@@ -276,6 +319,25 @@ mod tests {
         produce(&recent, 10..500, 100);
         follower.next().await.unwrap();
         assert_eq!(follower.next, Seq(491));
+    }
+
+    #[tokio::test]
+    async fn what_is_withheld_is_given_to_nobody() {
+        let recent = Recent::default();
+        produce(&recent, 0..15, 100);
+        let mut withheld = Withheld::default();
+        withheld.withhold(Seq(11), Seq(13)).unwrap();
+        recent.withhold(withheld);
+        let mut follower = recent.follow(Some(Seq(10))).unwrap();
+        let mut given = Vec::new();
+        for _ in 0..3 {
+            given.push(kinds(&follower.next().await.unwrap()));
+        }
+        assert_eq!(given, ["ihp", "hp", "hp"]);
+        let mut init = InitId::NONE;
+        assert!(recent.segment_frames(Seq(12), &mut init).is_none());
+        assert_eq!(kinds(&recent.segment_frames(Seq(13), &mut init).unwrap()), "ihp");
+        assert_eq!(kinds(&recent.segment_frames(Seq(14), &mut init).unwrap()), "hp");
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::entrance::gate;
 use crate::fallback;
 use crate::player::Player;
+use crate::segments;
 use crate::server::Shared;
 
 /// The answer of `/api/v1/stream`.
@@ -40,6 +41,8 @@ struct Stream {
     /// Where the stream is to be had over HTTP when nobody feeds a viewer, from the page's folder; nothing when this host has no
     /// budget for that.
     fallback: Option<&'static str>,
+    /// Going back in time; nothing when nobody does here.
+    time_shift: Option<segments::Told>,
     /// Bits per second of the stream with its signatures, once known.
     bits_per_second: Option<u64>,
     /// What the page says about relaying, and how much it gives.
@@ -72,6 +75,7 @@ pub async fn stream(State(shared): State<Arc<Shared>>) -> Response {
         wire: WIRE_VERSION,
         control: "api/v1/control",
         fallback: shared.fallback.is_some().then_some(fallback::PATH),
+        time_shift: segments::told(&shared),
         bits_per_second: Some(broadcast.recent().bits_per_second()).filter(|rate| *rate > 0),
         player: shared.player.clone(),
         admission: if gate(&shared).is_open() { "open" } else { "required" },

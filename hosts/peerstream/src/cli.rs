@@ -192,6 +192,9 @@ pub struct RelayArgs {
     /// How many others to feed at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub capacity: u8,
+    /// Megabytes of memory for what was broadcast lately, which viewers that go back in time are given; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(0..=65_536))]
+    pub keep_mb: u32,
 }
 
 /// Options of `why`.

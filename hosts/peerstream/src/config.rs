@@ -10,6 +10,7 @@ use peerstream_registry::{Layout, Loading};
 use peerstream_sdk::prelude::*;
 use peerstream_sdk::traits::Kind;
 
+use crate::egress::Egress;
 use crate::fallback::Budget;
 use crate::player::Player;
 use crate::takedown::Options as Takedown;
@@ -29,6 +30,7 @@ pub fn layout() -> Layout {
         .section::<Source>("source")
         .section::<Fallback>("fallback")
         .section::<Player>("player")
+        .section::<TimeShift>("time_shift")
         .slot::<StrategyOptions>(Kind::Strategy, Some(STRATEGY))
         .slot::<NoOptions>(Kind::Ladder, None)
         .slot::<NoOptions>(Kind::Transport, Some(TRANSPORT))
@@ -140,6 +142,39 @@ impl Fallback {
     /// For the web server.
     pub fn budget(&self) -> Budget {
         Budget::new(u64::from(self.budget_mbps) * 1_000_000)
+    }
+}
+
+/// Going back in time: in the player, and as HLS for ordinary players. What is past comes from other viewers that keep it; what
+/// nobody keeps, and HLS, comes from this host if an archive can be read back.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TimeShift {
+    /// How far back viewers may go, in seconds; 0 for not at all. Without an archive it is as far as pages keep.
+    #[schemars(range(max = 86400))]
+    pub window_s: u64,
+    /// Megabytes of memory in each page for what was broadcast lately, to go back to and to give to others.
+    #[schemars(range(max = 1024))]
+    pub page_mb: u32,
+    /// Megabits per second that this host sends of the past, to viewers and as HLS, all together; who asks for more is sent it
+    /// slower. 0 for none.
+    pub budget_mbps: u32,
+    /// Whether recordings, the one on air among them, are given out as HLS under `/hls`.
+    pub hls: bool,
+}
+
+impl Default for TimeShift {
+    fn default() -> Self {
+        Self { window_s: 600, page_mb: 64, budget_mbps: 20, hls: true }
+    }
+}
+
+impl PluginConfig for TimeShift {}
+
+impl TimeShift {
+    /// For the web server.
+    pub fn egress(&self) -> Egress {
+        Egress::new(u64::from(self.budget_mbps) * 1_000_000)
     }
 }
 

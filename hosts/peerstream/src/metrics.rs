@@ -10,6 +10,7 @@ use peerstream::figures::{counter, gauge};
 use peerstream::traits::telemetry::Figure;
 
 use crate::bundle;
+use crate::egress::Egress;
 use crate::fallback::Budget;
 use crate::server::Shared;
 
@@ -23,15 +24,21 @@ pub struct Counters {
     logins_refused: AtomicU64,
     watchers_refused: AtomicU64,
     fallback: Arc<Budget>,
+    egress: Arc<Egress>,
 }
 
 impl Counters {
-    /// With what a budget for viewers that nobody feeds counts.
-    pub fn new(fallback: Budget) -> Self {
-        Self { fallback: Arc::new(fallback), ..Self::default() }
+    /// With what the budgets count, for viewers that nobody feeds and for what is past.
+    pub fn new(fallback: Budget, egress: Egress) -> Self {
+        Self { fallback: Arc::new(fallback), egress: Arc::new(egress), ..Self::default() }
     }
 
-    /// That budget.
+    /// The budget for what is past.
+    pub fn egress(&self) -> &Arc<Egress> {
+        &self.egress
+    }
+
+    /// The budget for viewers that nobody feeds.
     pub fn fallback(&self) -> &Arc<Budget> {
         &self.fallback
     }
@@ -103,6 +110,13 @@ impl Counters {
                 self.fallback.refused(),
             ),
             gauge("fallback_viewers", "viewers being sent the stream over HTTP", self.fallback.sending()),
+            counter("past_bytes", "bytes of the past sent over HTTP, as segments and as HLS", self.egress.bytes()),
+            counter(
+                "past_refusals",
+                "requests for the past refused because there were too many",
+                self.egress.refused(),
+            ),
+            gauge("past_answers", "requests for the past being answered", self.egress.sending()),
         ]
     }
 }

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use peerstream::output::{Delivery, Reader};
 use peerstream::peer::{self, Peer};
 use peerstream::protocol::control::Role;
+use peerstream::protocol::time::Micros;
 use tracing::info;
 
 use crate::cli::RelayArgs;
@@ -15,6 +16,8 @@ use crate::locate::locate;
 use crate::watch::refused;
 use crate::{assembly, signals};
 
+/// What is older is not kept for viewers that go back in time, however much room there is.
+const KEEPS_FOR: Micros = Micros::from_secs(3_600);
 /// How often the log says what was relayed.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 
@@ -29,6 +32,7 @@ pub async fn run(args: RelayArgs) -> Result<ExitCode, Failure> {
         relay: true,
         endpoints: vec![located.endpoint],
         transport: assembly::transport()?,
+        keeping: peer::Keeping { bytes_max: args.keep_mb as usize * 1_000_000, span: KEEPS_FOR, host: false },
     });
     let result = tokio::select! {
         result = follow(deliveries) => result,

@@ -22,7 +22,7 @@ use tracing::{error, info};
 
 use crate::assembly::{Assembly, Instance};
 use crate::cli::{DemoArgs, HostArgs, KindArg, ServeArgs};
-use crate::config::{Fallback, Ice, Limits, Serve, Source};
+use crate::config::{Fallback, Ice, Limits, Serve, Source, TimeShift};
 use crate::dashboard::{Command, Dashboard, Wish};
 use crate::failure::Failure;
 use crate::inputs::Inputs;
@@ -194,7 +194,10 @@ impl Stand<'_> {
         let plugins = Arc::new(plugins.start().await.map_err(anyhow::Error::from)?);
         let stun = Stun::start(&config.section("stun")).await?;
         let ice = stun.iter().map(Stun::url).chain(config.section::<Ice>("ice").servers).collect();
-        let counters = Arc::new(metrics::Counters::new(config.section::<Fallback>("fallback").budget()));
+        let counters = Arc::new(metrics::Counters::new(
+            config.section::<Fallback>("fallback").budget(),
+            config.section::<TimeShift>("time_shift").egress(),
+        ));
         let broadcast = self.start(&config, assembly, ice, &plugins, counters.clone());
         let (wishes, inbox) = mpsc::channel(WISHES_MAX);
         let dashboard = self.dashboard(&config, wishes).with_instructions(instructions.clone());
@@ -202,6 +205,7 @@ impl Stand<'_> {
             broadcast,
             title: serve.title.clone(),
             player: config.section("player"),
+            time_shift: config.section("time_shift"),
             inputs,
             connections_per_address: limits.connections_per_address,
             counters,

@@ -24,13 +24,15 @@ use tracing::debug;
 
 use crate::admission::Admission;
 use crate::allowance::Allowance;
-use crate::config::Limits;
+use crate::config::{Limits, TimeShift};
 use crate::dashboard::{Dashboard, Private, routes, visitor};
+use crate::egress::Egress;
 use crate::fallback::Budget;
 use crate::inputs::{self, Inputs};
 use crate::player::Player;
+use crate::recordings::{self, Playlists};
 use crate::takedown::{self, Intake};
-use crate::{api, assets, control, entrance, fallback, health, metrics};
+use crate::{api, assets, control, entrance, fallback, health, metrics, segments};
 
 /// A request's head must arrive, and an idle connection say something, within this time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -58,6 +60,12 @@ pub struct Shared {
     pub counters: Arc<metrics::Counters>,
     /// What may be sent to viewers that nobody feeds.
     pub fallback: Arc<Budget>,
+    /// Going back in time.
+    pub time_shift: TimeShift,
+    /// What may be sent of the past.
+    pub egress: Arc<Egress>,
+    /// What is remembered of recordings.
+    pub playlists: Playlists,
     /// How often an address may ask to be let in.
     pub questions: Allowance,
     /// What the API of notices shares.
@@ -74,6 +82,7 @@ pub struct Parts {
     pub broadcast: Broadcast,
     pub title: Option<String>,
     pub player: Player,
+    pub time_shift: TimeShift,
     pub inputs: Inputs,
     /// Control connections from one address.
     pub connections_per_address: usize,
@@ -85,9 +94,13 @@ pub struct Parts {
 impl Shared {
     /// Of these parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { broadcast, title, player, inputs, connections_per_address, counters, dashboard, takedown } = parts;
+        let Parts { broadcast, title, player, time_shift, inputs, .. } = parts;
+        let Parts { connections_per_address, counters, dashboard, takedown, .. } = parts;
         Self {
             fallback: counters.fallback().clone(),
+            time_shift,
+            egress: counters.egress().clone(),
+            playlists: Playlists::default(),
             broadcast,
             title,
             player,
@@ -120,12 +133,21 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/stream", get(api::stream))
         .route("/api/v1/control", get(control::upgrade))
         .route("/api/v1/live", get(fallback::live))
+        .route("/api/v1/segments", get(segments::respond))
+        .route("/api/v1/recordings", get(recordings::list))
+        .route("/recordings/{recording}", get(recording_page))
+        .route("/hls/{recording}/{name}", get(recordings::hls))
         .route("/api/v1/admission", get(entrance::ask))
         .route("/ingest/{name}", any(inputs::answer).layer(DefaultBodyLimit::max(WEB_BODY_BYTES_MAX)))
         .route("/ingest/{name}/{*path}", any(inputs::answer).layer(DefaultBodyLimit::max(WEB_BODY_BYTES_MAX)))
         .fallback(asset)
         .layer(middleware::from_fn(common_headers))
         .with_state(shared)
+}
+
+/// The page of any recording; which one, its script reads from the address.
+async fn recording_page(request: Request) -> Response {
+    file(Method::GET, &Uri::from_static("/recording.html"), &request)
 }
 
 async fn asset(method: Method, uri: Uri, request: Request) -> Response {

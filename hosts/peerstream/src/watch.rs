@@ -32,6 +32,7 @@ pub async fn run(args: WatchArgs) -> Result<ExitCode, Failure> {
         relay: !args.no_relay,
         endpoints: vec![located.endpoint],
         transport: assembly::transport()?,
+        keeping: peer::Keeping::default(),
     });
     let tape = args.record.map(Recording::new);
     let mut recorder = Recorder { out, name, tape, gaps: args.gaps, kind: Kind::Media, header: Vec::new(), bytes: 0 };

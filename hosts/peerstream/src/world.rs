@@ -10,7 +10,7 @@ use peerstream_registry::Layers;
 use tokio::task::JoinHandle;
 
 use crate::assembly::Assembly;
-use crate::config::{Fallback, Limits};
+use crate::config::{Fallback, Limits, TimeShift};
 use crate::dashboard::Dashboard;
 use crate::inputs::Inputs;
 use crate::metrics;
@@ -63,7 +63,7 @@ impl Host {
             ice: vec![],
             limits: limits.coordinator(),
         };
-        let counters = Arc::new(metrics::Counters::new(Fallback::default().budget()));
+        let counters = Arc::new(metrics::Counters::new(Fallback::default().budget(), TimeShift::default().egress()));
         let counted = counters.clone();
         let more_figures: peerstream::MoreFigures = Arc::new(move || counted.figures());
         let extras = broadcast::Extras { plugins: Some(plugins), title: None, more_figures: Some(more_figures) };
@@ -72,6 +72,7 @@ impl Host {
             broadcast,
             title: None,
             player: Player::default(),
+            time_shift: TimeShift::default(),
             inputs: Inputs::default(),
             connections_per_address: 100,
             counters,

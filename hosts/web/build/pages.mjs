@@ -41,7 +41,7 @@ export async function buildScript(here, dist, version) {
 }
 
 /** Pages with their style and script inside. */
-const WHOLE = ["index", "dashboard", "live"];
+const WHOLE = ["index", "dashboard", "live", "recording"];
 /** Pages that show what strangers wrote: nothing is inline, so that their policy can forbid all that is. */
 const STRICT = ["takedown", "takedown-confirm", "takedown-status", "takedown-counter", "takedown-queue"];
 

@@ -35,7 +35,8 @@ interface Source {
   mime: string | null;
 }
 
-const Media = (self as { ManagedMediaSource?: typeof MediaSource }).ManagedMediaSource ?? self.MediaSource;
+/** What this browser plays from; nothing where it cannot. */
+export const Media = (self as { ManagedMediaSource?: typeof MediaSource }).ManagedMediaSource ?? self.MediaSource;
 
 /** Whether this browser plays a type. */
 export function isSupported(mime: string): boolean {
@@ -80,6 +81,13 @@ export class Appender {
     this.#init = null;
     this.#stopped = this.#ending = false;
     this.counters.restarts = 0;
+    if (this.#source?.mime !== null) this.close();
+  }
+
+  /** What comes next is of another time: what is buffered is forgotten. */
+  turn(): void {
+    this.#init = null;
+    this.#ending = false;
     if (this.#source?.mime !== null) this.close();
   }
 

@@ -2,7 +2,8 @@
 
 import { drawing, make, write } from "./dom.ts";
 import type { Action } from "./keys.ts";
-import { span } from "./words.ts";
+import { type Position, Scrubber } from "./scrubber.ts";
+import { ago, span } from "./words.ts";
 
 /** How much one key changes the volume. */
 const STEP = 0.05;
@@ -26,6 +27,8 @@ export interface Shown {
   lag_ms: number;
   /** Further behind than the player wants to be. */
   behind: boolean;
+  /** Where in the last minutes the viewer is. */
+  position: Position;
   full: boolean;
   /** Whether there are captions, and whether they are shown. */
   captions: "none" | "off" | "on";
@@ -44,7 +47,10 @@ export class Controls {
   readonly #picture = button("picture", "Picture-in-Picture", PICTURE, "i");
   readonly #full = button("full", "Full screen", FULL, "f");
 
-  constructor(act: (action: Action) => void, loud: (volume: number) => void) {
+  readonly #scrubber: Scrubber;
+
+  constructor(act: (action: Action) => void, loud: (volume: number) => void, to: (behind_s: number) => void) {
+    this.#scrubber = new Scrubber(() => act("back"), to);
     const orders: [HTMLElement, Action][] = [
       [this.#play, "play"],
       [this.#mute, "mute"],
@@ -57,7 +63,8 @@ export class Controls {
     this.#volume.addEventListener("input", () => loud(Number(this.#volume.value)));
     this.#live.append(make("span", { class: "dot" }), make("span", { class: "word" }));
     const gap = make("span", { class: "gap" });
-    const parts = [this.#play, this.#mute, this.#volume, this.#live, gap, this.#captions, this.#picture, this.#full];
+    const { slider, button: back } = this.#scrubber;
+    const parts = [slider, this.#play, back, this.#mute, this.#volume, this.#live, gap, this.#captions, this.#picture, this.#full];
     this.element = make("div", { class: "controls", part: "controls", role: "group", "aria-label": "Player controls" }, ...parts);
   }
 
@@ -69,6 +76,7 @@ export class Controls {
     const volume = String(shown.muted ? 0 : shown.volume);
     if (this.#volume.value !== volume) this.#volume.value = volume;
     this.#volume.setAttribute("aria-valuetext", `${Math.round(Number(volume) * 100)} %`);
+    this.#scrubber.render(shown.position);
     this.#badge(shown);
     this.#captions.hidden = shown.captions === "none";
     this.#captions.setAttribute("aria-pressed", String(shown.captions === "on"));
@@ -76,13 +84,13 @@ export class Controls {
     this.#full.hidden = !shown.pictures || !canFill();
   }
 
-  #badge({ paused, behind, lag_ms }: Shown): void {
+  #badge({ paused, behind, position, lag_ms }: Shown): void {
     const away = paused || behind;
     const lag = lag_ms > 0 ? span(lag_ms) : "";
     this.#live.toggleAttribute("data-away", away);
     const word = this.#live.querySelector(".word");
     if (word) write(word, away ? "Back to live" : lag ? `Live · ${lag}` : "Live");
-    const label = away ? "Back to live" : lag ? `Live, ${lag} behind the source` : "Live";
+    const label = away ? (position.behind_s > 0 ? `Back to live, now ${ago(position.behind_s)}` : "Back to live") : lag ? `Live, ${lag} behind the source` : "Live";
     if (this.#live.getAttribute("aria-label") !== label) this.#live.setAttribute("aria-label", label);
   }
 }

@@ -4,7 +4,7 @@ import { Cursor, Memory } from "./memory.ts";
 import { carryOut, type Bytes, type Orders, RECORD_BYTES } from "./records.ts";
 
 /** The interface this driver speaks; the module must speak the same. */
-export const ABI_VERSION = 2;
+export const ABI_VERSION = 3;
 /** Inputs larger than this are not handed to the module, in bytes. */
 export const INPUT_BYTES_MAX = 64 * 1024;
 /** The size of a node's config, in bytes; the layout is in `wasm/src/config.rs`. */
@@ -46,6 +46,11 @@ interface Exports {
   ps_fetched(node: number, now: number, len: number): number;
   ps_fetch_ended(node: number, now: number): number;
   ps_return_to_edge(node: number, now: number): number;
+  ps_keeping(node: number, now: number, bytes: number, span: number, host: number): number;
+  ps_go_back(node: number, now: number, behind: number): number;
+  ps_past_fetched(node: number, now: number, len: number): number;
+  ps_past_fetch_ended(node: number, now: number): number;
+  ps_evidence(node: number, from: number, to: number): number;
   ps_woke(node: number, now: number): number;
   ps_relay(node: number, now: number, on: number): number;
   ps_leave(node: number, now: number): number;
@@ -170,6 +175,12 @@ export class Core {
   status(node: number): unknown {
     this.guard((calls) => expect(calls.ps_status(node), "status"));
     return JSON.parse(this.text()) as unknown;
+  }
+
+  /** An evidence bundle of what is here between two times on the media's timeline, in microseconds; empty when there is nothing. */
+  evidence(node: number, from: number, to: number): Bytes {
+    this.guard((calls) => expect(calls.ps_evidence(node, from, to), "bundle"));
+    return this.result().slice();
   }
 
   /** Shrinks an SDP into a signal. */

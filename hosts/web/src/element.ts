@@ -7,18 +7,20 @@ import { louder, type Shown } from "./controls.ts";
 import type { Playout } from "./engine.ts";
 import { baseUrl, type Facts, fetchFacts } from "./facts.ts";
 import type { Action } from "./keys.ts";
+import { Aim, keeping } from "./past.ts";
 import { type Notice, Panel } from "./panel.ts";
 import { Peers } from "./peers.ts";
 import { Player, type PlayerEvents } from "./player.ts";
 import { type Policy, policyOf } from "./policy.ts";
 import { Recent, reportAddress } from "./report.ts";
+import { type Position, STEP_S } from "./scrubber.ts";
 import { watchSleep } from "./sleep.ts";
 import type { PageCalls } from "./station.ts";
-import { type ElementStatus, NO_NODE, type PlayerStatus, stateOf, type Verdict } from "./status.ts";
+import { type ElementStatus, NO_NODE, type NodeStatus, type PlayerStatus, stateOf, type Verdict } from "./status.ts";
 import { Thread } from "./thread.ts";
 import { childrenWithin, copiesWithin, Rate, type Reason, reasonNot, Watch } from "./thrift.ts";
 import { Visualiser } from "./visualiser.ts";
-import { NOT_MEDIA, refusal, unsupportedCodecs, WRONG_PUBLISHER } from "./words.ts";
+import { ago, NOT_MEDIA, refusal, unsupportedCodecs, WRONG_PUBLISHER } from "./words.ts";
 
 /** The station hears of the play head this often, in milliseconds. */
 const HEAD_MS = 150;
@@ -60,6 +62,7 @@ export class PeerstreamPlayer extends HTMLElement {
   #idle: Cancel = () => undefined;
   #leaving = new AbortController();
   #facts: Facts | null = null;
+  readonly #aim = new Aim(pageClock(), (behind_s) => this.#goTo(behind_s));
   #verdict: Verdict | null = null;
   #ended = false;
   #started = false;
@@ -83,6 +86,7 @@ export class PeerstreamPlayer extends HTMLElement {
       report: (): void => this.#report(),
       act: (action: Action): void => this.#act(action),
       loud: (volume: number): void => this.#setVolume(volume),
+      moveTo: (behind_s: number): void => this.#aim.to(behind_s, this.#windowS()),
     };
     this.#panel = new Panel(this.attachShadow({ mode: "open" }), events);
     this.#visualiser = new Visualiser(this.#panel.tones, this.video, pageClock());
@@ -109,6 +113,7 @@ export class PeerstreamPlayer extends HTMLElement {
       detail: verdict?.detail ?? null,
       lag_ms: node.figures.lag_ms,
       title: this.#title,
+      window_s: this.#windowS(),
       resting: this.#resting(),
       engine_restarts: station?.engine_restarts ?? 0,
       thread: this.#thread?.place ?? null,
@@ -118,8 +123,26 @@ export class PeerstreamPlayer extends HTMLElement {
     };
   }
 
+  /** Shows what was broadcast so many seconds ago, as far as the host's window goes. */
+  goBack(seconds: number): void {
+    this.#aim.forget();
+    const behind_s = Math.min(Math.max(0, seconds), this.#windowS());
+    this.#thread?.tell((station) => station.goBack(behind_s));
+    this.#tellHead();
+  }
+
+  /**
+   * What this page holds of the stream between two times of `video.currentTime`, in seconds, as an evidence bundle with the publisher's
+   * signatures; nothing when it holds nothing of that.
+   */
+  async evidence(from: number, to: number): Promise<Blob | null> {
+    const bundle = await this.#thread?.ask((station) => station.evidence(from, to));
+    return bundle && bundle.length > 0 ? new Blob([bundle], { type: "application/vnd.peerstream.bundle" }) : null;
+  }
+
   /** Goes to the live edge and plays. */
   returnToLive(): void {
+    this.#aim.forget();
     this.#thread?.tell((station) => station.returnToEdge());
     this.#tellHead();
     void this.#player?.play();
@@ -213,6 +236,7 @@ export class PeerstreamPlayer extends HTMLElement {
     this.#thread?.close();
     this.#peers?.closeAll();
     this.#player?.close();
+    this.#aim.forget();
     this.#thread = this.#peers = this.#player = this.#watch = null;
     this.#facts = this.#verdict = null;
     this.#relaying = null;
@@ -257,6 +281,7 @@ export class PeerstreamPlayer extends HTMLElement {
         this.#entitle(title);
       },
       attach: (source) => player.attach(source),
+      turn: () => player.begin(),
       rate: (rate) => player.rate(rate),
       seek: (seconds) => player.seek(seconds),
       segment: (seq, bytes) => {
@@ -369,7 +394,10 @@ export class PeerstreamPlayer extends HTMLElement {
       if (relaying !== this.#relaying) this.#thread?.tell((station) => station.setRelay(relaying));
       this.#relaying = relaying;
       const playout = this.#playout();
+      const memory = (navigator as { deviceMemory?: number }).deviceMemory;
+      const kept = keeping(this.#facts?.time_shift, memory);
       this.#thread?.tell((station) => station.setPlayout(playout));
+      this.#thread?.tell((station) => station.setKeeping(kept));
     }
     this.#render();
   }
@@ -424,6 +452,8 @@ export class PeerstreamPlayer extends HTMLElement {
       louder: () => this.#setVolume(louder(video.volume, true)),
       quieter: () => this.#setVolume(louder(video.volume, false)),
       live: () => this.returnToLive(),
+      back: () => this.#move(STEP_S),
+      forth: () => this.#move(-STEP_S),
       captions: () => this.#toggleCaptions(),
       picture: () => void this.#togglePicture(),
       fullscreen: () => void this.#toggleFull(),
@@ -432,6 +462,28 @@ export class PeerstreamPlayer extends HTMLElement {
     if (!this.#hasPictures()) this.#visualiser.start();
     if (action === "play") this.#panel.say(video.paused ? "Paused" : "Playing");
     this.#stir();
+    this.#render();
+  }
+
+  /** How far back the viewer may go, in seconds. */
+  #windowS(): number {
+    return this.#facts?.time_shift?.window_s ?? 0;
+  }
+
+  /** Where the viewer is, or is on the way to. */
+  #where({ behind_ms }: NodeStatus): Position {
+    return { window_s: this.#windowS(), behind_s: this.#aim.wanted ?? (behind_ms ?? 0) / 1000 };
+  }
+
+  #move(seconds: number): void {
+    if (this.#windowS() <= 0) return;
+    this.#aim.move(seconds, (this.status().behind_ms ?? 0) / 1000, this.#windowS());
+    this.#panel.say(ago(this.#aim.wanted ?? 0));
+  }
+
+  #goTo(behind_s: number): void {
+    if (behind_s > 0) this.goBack(behind_s);
+    else this.returnToLive();
     this.#render();
   }
 
@@ -504,7 +556,8 @@ export class PeerstreamPlayer extends HTMLElement {
     return { ...report, rate, muted, mime: this.#mime, seeks: this.#player.seeks, appended, restarts };
   }
 
-  #shown({ lag_ms, player, target_ms }: ElementStatus): Shown {
+  #shown(status: ElementStatus): Shown {
+    const { lag_ms, player, target_ms, behind_ms } = status;
     const { paused, muted, volume } = this.video;
     const tracks = this.#captionTracks();
     const on = tracks.some(({ mode }) => mode === "showing");
@@ -513,7 +566,8 @@ export class PeerstreamPlayer extends HTMLElement {
       muted,
       volume,
       lag_ms,
-      behind: (player?.ahead ?? 0) > target_ms / 1000 + BEHIND_S,
+      behind: behind_ms !== null || (player?.ahead ?? 0) > target_ms / 1000 + BEHIND_S,
+      position: this.#where(status),
       full: this.shadowRoot?.fullscreenElement != null,
       captions: tracks.length === 0 ? "none" : on ? "on" : "off",
       pictures: this.#hasPictures(),

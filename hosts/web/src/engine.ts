@@ -9,6 +9,7 @@ import { iceServers } from "./ice.ts";
 import { Links } from "./links.ts";
 import type { PeerCalls, PeerEvents } from "./peers.ts";
 import type { Bytes, Carries, Orders, Side } from "./records.ts";
+import { type Keeping, PastFetcher } from "./past.ts";
 import type { PlayerReport } from "./ranges.ts";
 import { Timer } from "./timer.ts";
 
@@ -50,6 +51,8 @@ export interface EngineEvents {
   begin(carries: Carries): void;
   init(mime: string, title: string, header: Uint8Array): void;
   deliver(seq: number, segment: Uint8Array): void;
+  /** What is delivered next does not go on where the last delivery ended; an init comes first. */
+  turn(): void;
   rate(rate: number): void;
   seek(seconds: number): void;
   ended(): void;
@@ -98,6 +101,8 @@ export class Engine implements Orders {
   #links: Links | null = null;
   #restart: Cancel = () => undefined;
   readonly #fetcher: Fetcher;
+  readonly #past: PastFetcher;
+  #keeping: Keeping = { bytes: 0, span_s: 0, host: false };
   readonly #timer: Timer;
   #waiting: Call[] = [];
   #running = false;
@@ -114,6 +119,10 @@ export class Engine implements Orders {
     this.#fetcher = new Fetcher(options.admission, {
       fetched: (frame) => this.#tellBytes(frame, (calls, node, now, len) => calls.ps_fetched(node, now, len)),
       ended: () => this.#tell((calls, node, now) => calls.ps_fetch_ended(node, now)),
+    });
+    this.#past = new PastFetcher(options.admission, {
+      fetched: (frame) => this.#tellBytes(frame, (calls, node, now, len) => calls.ps_past_fetched(node, now, len)),
+      ended: () => this.#tell((calls, node, now) => calls.ps_past_fetch_ended(node, now)),
     });
   }
 
@@ -161,6 +170,29 @@ export class Engine implements Orders {
   returnToEdge(): void {
     this.#tell((calls, node, now) => calls.ps_return_to_edge(node, now));
     this.reportPlayer();
+  }
+
+  /** What the node does about the past from now on. */
+  setKeeping(keeping: Keeping): void {
+    const { bytes, span_s, host } = this.#keeping;
+    this.#keeping = keeping;
+    if (bytes !== keeping.bytes || span_s !== keeping.span_s || host !== keeping.host) this.#tellKeeping();
+  }
+
+  #tellKeeping(): void {
+    const { bytes, span_s, host } = this.#keeping;
+    this.#tell((calls, node, now) => calls.ps_keeping(node, now, bytes, span_s * 1e6, host ? 1 : 0));
+  }
+
+  /** The user wants to see what was so many seconds ago. */
+  goBack(seconds: number): void {
+    this.#tell((calls, node, now) => calls.ps_go_back(node, now, seconds * 1e6));
+  }
+
+  /** An evidence bundle of what the node holds between two times on the media's timeline, in seconds; empty when that is nothing. */
+  evidence(from: number, to: number): Uint8Array<ArrayBuffer> {
+    if (!this.#core || this.#core.stopped || !this.#node) return new Uint8Array();
+    return this.#core.evidence(this.#node, from * 1e6, to * 1e6);
   }
 
   /** The page was frozen or hidden, or its network has changed. */
@@ -272,6 +304,19 @@ export class Engine implements Orders {
     this.#fetcher.close();
   }
 
+  turn(): void {
+    this.#events.turn();
+  }
+
+  fetchPast(from: number, count: number): void {
+    const endpoint = this.#control?.endpoint ?? this.#options.endpoints[0];
+    if (endpoint !== undefined) this.#past.open(endpoint, from, count);
+  }
+
+  endFetchPast(): void {
+    this.#past.close();
+  }
+
   #begin(core: Core): void {
     this.#core = core;
     const { endpoints, publisher, capacity } = this.#options;
@@ -282,6 +327,7 @@ export class Engine implements Orders {
     this.#node = core.create({ ...config, publisher, seed }, microseconds());
     this.#tell((calls, node) => calls.ps_first(node));
     this.#tellPlayout();
+    this.#tellKeeping();
   }
 
   #controlEvents(): ConstructorParameters<typeof Control>[3] {
@@ -354,6 +400,7 @@ export class Engine implements Orders {
     this.#links?.closeAll();
     this.#control?.close();
     this.#fetcher.close();
+    this.#past.close();
     const [core, node] = [this.#core, this.#node];
     this.#core = this.#control = this.#links = null;
     this.#node = 0;

@@ -14,6 +14,8 @@ export interface Facts {
   title?: string | null;
   /** Where the stream is to be had over HTTP; nothing when the host has no budget for that. */
   fallback?: string | null;
+  /** How far viewers may go back in time; nothing when they may not. */
+  time_shift?: TimeShift | null;
   bits_per_second?: number | null;
   /** Whether a ticket is needed to join. */
   admission?: "open" | "required";
@@ -21,6 +23,16 @@ export interface Facts {
   player?: HostPolicy;
   /** Whether the host takes complaints about what is broadcast. */
   takedown?: boolean;
+}
+
+/** What a host says about going back in time. */
+export interface TimeShift {
+  /** How far back, in seconds. */
+  window_s: number;
+  /** How much a page keeps for others, in bytes. */
+  keep_bytes: number;
+  /** Where segments are to be had that no viewer keeps; nothing when the host has none. */
+  segments: string | null;
 }
 
 const TIMEOUT_MS = 5_000;

@@ -1,7 +1,7 @@
 // Which key does what.
 
 /** What a viewer can order. */
-export type Action = "play" | "mute" | "fullscreen" | "picture" | "louder" | "quieter" | "live" | "captions";
+export type Action = "play" | "mute" | "fullscreen" | "picture" | "louder" | "quieter" | "live" | "captions" | "back" | "forth";
 
 const KEYS: Record<string, Action> = {
   " ": "play",
@@ -11,6 +11,8 @@ const KEYS: Record<string, Action> = {
   i: "picture",
   l: "live",
   c: "captions",
+  ArrowLeft: "back",
+  ArrowRight: "forth",
   ArrowUp: "louder",
   ArrowDown: "quieter",
 };

@@ -5,7 +5,7 @@ import { dress, make, write } from "./dom.ts";
 import { type Action, actionOf, type Focus } from "./keys.ts";
 import style from "./panel.css";
 import type { ElementStatus } from "./status.ts";
-import { bytes, names, notice, span, STATES } from "./words.ts";
+import { ago, bytes, names, notice, span, STATES } from "./words.ts";
 
 /** Why the user's hand is needed. */
 export type Hand = "unmute" | "play" | null;
@@ -32,6 +32,8 @@ export interface PanelEvents {
   report(): void;
   act(action: Action): void;
   loud(volume: number): void;
+  /** Where the slider was moved, in seconds behind the live edge. */
+  moveTo(behind_s: number): void;
 }
 
 const ROWS = ["Fed by", "Feeding", "Backup", "Received", "Relayed"] as const;
@@ -63,7 +65,7 @@ export class Panel {
   /** Fills the shadow root. */
   constructor(root: ShadowRoot, events: PanelEvents) {
     this.#root = root;
-    this.#controls = new Controls(events.act, events.loud);
+    this.#controls = new Controls(events.act, events.loud, events.moveTo);
     this.#cover.append(make("span", { class: "pulse" }), make("strong"), make("span", { class: "detail" }));
     const over = [this.#title, this.#cover, this.#hand, this.#controls.element, this.#said];
     this.screen = make("div", { class: "screen", part: "screen", tabindex: "0", role: "group", "aria-label": "Player" });
@@ -84,7 +86,8 @@ export class Panel {
     const { figures, state } = status;
     this.#root.host.setAttribute("data-state", state);
     const [, strong, detail] = this.#cover.children;
-    write(this.#word, STATES[state]);
+    const past = state === "live" && status.behind_ms !== null;
+    write(this.#word, past ? ago((status.behind_ms ?? 0) / 1000) : STATES[state]);
     if (strong) write(strong, STATES[state]);
     if (detail) write(detail, status.detail ?? "");
     this.#cover.hidden = state === "live";

@@ -24,6 +24,9 @@ export const Kind = {
   SetTimer: 17,
   Fetch: 18,
   EndFetch: 19,
+  Turn: 20,
+  FetchPast: 21,
+  EndFetchPast: 22,
 } as const;
 
 /** A view into the module's memory, valid only until the next call of the module: copy what is to stay. */
@@ -57,6 +60,10 @@ export interface Orders {
   setTimer(ms: number): void;
   fetch(from: number | null): void;
   endFetch(): void;
+  /** What is delivered next does not go on where the last delivery ended; an init comes first. */
+  turn(): void;
+  fetchPast(from: number, count: number): void;
+  endFetchPast(): void;
 }
 
 /** One record, read in place. */
@@ -113,6 +120,12 @@ export function carryOut(record: Fields, orders: Orders): void {
       return orders.fetch(record.a === 1 ? record.value : null);
     case Kind.EndFetch:
       return orders.endFetch();
+    case Kind.Turn:
+      return orders.turn();
+    case Kind.FetchPast:
+      return orders.fetchPast(record.value, record.a);
+    case Kind.EndFetchPast:
+      return orders.endFetchPast();
     default:
       throw new Error(`unknown record ${record.kind}`);
   }

@@ -6,6 +6,7 @@ import { Appender } from "./appender.ts";
 import type { Cancel, Clock } from "./clock.ts";
 import type { Core } from "./core.ts";
 import { Engine, type EngineEvents, type EngineOptions, type Playout } from "./engine.ts";
+import type { Keeping } from "./past.ts";
 import type { PeerCalls, PeerEvents } from "./peers.ts";
 import type { Head } from "./player.ts";
 import { type PlayerReport, rangeAt } from "./ranges.ts";
@@ -34,6 +35,12 @@ export interface StationCalls extends PeerEvents {
   setRelay(on: boolean): void;
   setPlayout(playout: Playout): void;
   returnToEdge(): void;
+  /** What the node does about the past from now on. */
+  setKeeping(keeping: Keeping): void;
+  /** The viewer wants to see what was so many seconds ago. */
+  goBack(seconds: number): void;
+  /** An evidence bundle of what the node holds between two times on the media's timeline, in seconds; empty when that is nothing. */
+  evidence(from: number, to: number): Promise<Uint8Array<ArrayBuffer>>;
   woke(): void;
   /** Where the play head is; nothing while there is no source. */
   head(head: Head | null): void;
@@ -53,6 +60,8 @@ export interface PageCalls extends PeerCalls {
   begin(carries: Carries): void;
   /** The type of what follows, and what is being played. */
   init(mime: string, title: string): void;
+  /** What follows is of another time, and comes from another source. */
+  turn(): void;
   /** The media element is to play from this. */
   attach(source: MediaSource | MediaSourceHandle): void;
   rate(rate: number): void;
@@ -142,6 +151,18 @@ export class Station implements StationCalls {
     this.#engine?.returnToEdge();
   }
 
+  setKeeping(keeping: Keeping): void {
+    this.#engine?.setKeeping(keeping);
+  }
+
+  goBack(seconds: number): void {
+    this.#engine?.goBack(seconds);
+  }
+
+  async evidence(from: number, to: number): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#engine?.evidence(from, to) ?? new Uint8Array();
+  }
+
   woke(): void {
     this.#engine?.woke();
   }
@@ -206,6 +227,11 @@ export class Station implements StationCalls {
         appender.init(mime, header);
       },
       deliver: (seq, segment) => (this.#carries === "data" ? this.#hand(seq, segment) : appender.deliver(segment)),
+      turn: () => {
+        this.#head = null;
+        appender.turn();
+        page.turn();
+      },
       rate: (rate) => page.rate(rate),
       seek: (seconds) => page.seek(seconds),
       ended: () => {

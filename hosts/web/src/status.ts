@@ -35,6 +35,19 @@ export interface NodeStatus {
   fallback: boolean;
   /** Payload bytes that the host sent so. */
   fetched: number;
+  /** How long ago what the viewer sees was taken in, while it has gone back in time; else nothing. */
+  behind_ms: number | null;
+  /** Open links to other viewers that keep what it sees. */
+  keepers: number;
+  /** How much of the past the page keeps, in time and in memory. */
+  kept_ms: number;
+  kept_bytes: number;
+  /** Payload bytes of the past: sent to other viewers, had from them, had from the host. */
+  past_sent: number;
+  past_from_peers: number;
+  past_from_host: number;
+  /** Segments of the past that nobody gave. */
+  past_lost: number;
   /** How far behind the newest segment the player aims to be. */
   target_ms: number;
   /** How much later than others some segments come. */
@@ -64,6 +77,8 @@ export interface ElementStatus extends NodeStatus {
   lag_ms: number;
   /** What is being played, such as the title of a track; may be empty. */
   title: string;
+  /** How far back the viewer may go, in seconds; 0 for not at all. */
+  window_s: number;
   /** Why the page does not relay just now, when it does not. */
   resting: Reason | null;
   /** Times the module had to be replaced. */
@@ -91,6 +106,14 @@ export const NO_NODE: NodeStatus = {
   zero_ms: null,
   fallback: false,
   fetched: 0,
+  behind_ms: null,
+  keepers: 0,
+  kept_ms: 0,
+  kept_bytes: 0,
+  past_sent: 0,
+  past_from_peers: 0,
+  past_from_host: 0,
+  past_lost: 0,
   target_ms: 0,
   jitter_ms: 0,
   figures: {

@@ -71,6 +71,11 @@ export class Thread {
     else this.#waiting.push(call);
   }
 
+  /** Asks the station something, or as soon as there is one; nothing when it ends before it has answered. */
+  ask<T>(question: (station: StationCalls) => Promise<T>): Promise<T | null> {
+    return new Promise((answer) => this.tell((station) => void question(station).then(answer, () => answer(null))));
+  }
+
   /** Ends the station; a Worker says goodbye and ends itself. */
   close(): void {
     this.tell((station) => station.close());
@@ -87,7 +92,7 @@ export class Thread {
     if (!worker) return this.#fallBack();
     const ready = (): void => this.#settle(there);
     const page = { ...this.#page, ready, unable: () => this.#fallBack(), compile };
-    const { there, close } = connect<StationCalls, WorkerPageCalls>(worker, () => page);
+    const { there, close } = connect<StationCalls, WorkerPageCalls>(worker, () => page, ["evidence"]);
     this.#disconnect = close;
     worker.onerror = (event) => {
       if (this.#station) return console.error("peerstream:", event.message);

@@ -94,6 +94,13 @@ export function span(ms: number): string {
   return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
 
+/** How far behind the live edge, as people read it; the edge itself is called live. */
+export function ago(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 1) return "Live";
+  return whole < 60 ? `${whole} s behind live` : `${span(whole * 1000)} behind live`;
+}
+
 /** Names of nodes in a sentence; the source is not called by a number. */
 export function names(nodes: readonly string[]): string {
   return nodes.map((node) => (node === "source" ? "the source" : node)).join(", ") || "nobody";

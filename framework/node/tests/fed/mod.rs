@@ -21,6 +21,8 @@ pub struct Maker {
     pub init: InitId,
     /// Their marks.
     pub flags: Flags,
+    /// What they carry.
+    pub kind: Kind,
 }
 
 /// One segment's frames: the header, then the pieces.
@@ -34,7 +36,21 @@ impl Maker {
         let (publisher, key) = (SecretKey::from_seed(&[1; 32]), SecretKey::from_seed(&[2; 32]));
         let cert = EpochCert::issue(&publisher, Epoch(1), key.public(), u64::MAX);
         let context = Context { stream: cert.publisher, epoch: cert.epoch, rendition: Rendition(0) };
-        Self { key, cert, context, prev: [0; 32], next: Seq(0), init: InitId::NONE, flags: Flags::JOIN_POINT }
+        Self {
+            key,
+            cert,
+            context,
+            prev: [0; 32],
+            next: Seq(0),
+            init: InitId::NONE,
+            flags: Flags::JOIN_POINT,
+            kind: Kind::Data,
+        }
+    }
+
+    /// The number of the next segment.
+    pub fn next(&self) -> Seq {
+        self.next
     }
 
     /// The next segment: `payload` cut into pieces of this size.
@@ -42,10 +58,10 @@ impl Maker {
         let seq = self.next;
         let core = Core {
             seq,
-            kind: Kind::Data,
+            kind: self.kind,
             flags: self.flags,
             pts_us: seq.0 * 100_000,
-            duration_us: 0,
+            duration_us: if self.kind == Kind::Media { 100_000 } else { 0 },
             wall_us: 1_000_000 + seq.0 * 100_000,
             init: self.init,
             payload_len: payload.len() as u32,
@@ -73,6 +89,11 @@ pub struct Fed {
 
 impl Fed {
     pub fn new(cert: &EpochCert, children: u64) -> Self {
+        Self::of(NodeId(1), Kind::Data, cert, children)
+    }
+
+    /// The same under a name, of a stream that carries this.
+    pub fn of(id: NodeId, kind: Kind, cert: &EpochCert, children: u64) -> Self {
         let config = Config {
             stream: Some(cert.publisher),
             role: Role::Viewer,
@@ -85,28 +106,28 @@ impl Fed {
         let now = Micros::from_secs(1);
         let mut fed = Self { node: Node::new(config, now), parent: LinkId(0), children: Vec::new(), now };
         fed.give(Input::ControlUp);
-        fed.welcome(cert);
-        fed.assign(children);
+        fed.welcome(id, kind, cert);
+        fed.assign(id, children);
         fed
     }
 
-    fn welcome(&mut self, cert: &EpochCert) {
+    fn welcome(&mut self, node: NodeId, kind: Kind, cert: &EpochCert) {
         let welcome = Welcome {
-            node: NodeId(1),
+            node,
             session: Session([0; 16]),
             ticket: Vec::new(),
             term: Term(1),
             cert: cert.clone(),
             rendition: Rendition(0),
-            kind: Kind::Data,
+            kind,
             wall_us: 1_000_000,
             ice: Vec::new(),
         };
         self.give(Input::Control(&Down::Welcome(Box::new(welcome)).encode()));
     }
 
-    fn assign(&mut self, children: u64) {
-        let children: Vec<_> = (2..2 + children).map(NodeId).collect();
+    fn assign(&mut self, id: NodeId, children: u64) {
+        let children: Vec<_> = (id.0 + 1..id.0 + 1 + children).map(NodeId).collect();
         let assignment = Assignment {
             term: Term(1),
             version: 1,

@@ -370,6 +370,46 @@ const scenarios = {
       }
     }),
 
+  /** A quarter of the viewers comes last and goes back in time (`--back SECONDS`): where what they see comes from. */
+  past: () =>
+    withPages(async (host, context) => {
+      const back = Number(option("back", 120));
+      const late = Math.max(1, Math.round(PAGES / 4));
+      const { pages: early } = await gather(context, host.url, PAGES - late);
+      await untilLive(early);
+      await pause((back + 10) * 1_000);
+      const { pages: latecomers } = await gather(context, host.url, late);
+      await untilLive(latecomers);
+      const before = await host.metrics();
+      const began = Date.now();
+      const goBack = (page) => page.evaluate((s) => document.querySelector("peerstream-player").goBack(s), back);
+      const there = ({ behind_ms, player }) => behind_ms !== null && player?.ready;
+      const times = await Promise.all(
+        latecomers.map(async (page) => {
+          await goBack(page);
+          await until(page, "back", there, { timeout_ms: 60_000 });
+          return Date.now() - began;
+        }),
+      );
+      await pause(Number(option("seconds", 60)) * 1_000);
+      const after = await host.metrics();
+      const grew = (ending) => {
+        const key = Object.keys(after).find((name) => name.endsWith(`${ending}_total`));
+        return after[key] - before[key];
+      };
+      const now = await Promise.all(latecomers.map(status));
+      const sum = (figure, of) => of.reduce((total, one) => total + one[figure], 0);
+      report({ pages: PAGES, latecomers: late, back_s: back, pictures_after_ms: spread(times) });
+      report({
+        behind_ms: now.map(({ behind_ms }) => behind_ms),
+        from_pages_bytes: sum("past_from_peers", now),
+        from_host_bytes: sum("past_from_host", now),
+        lost_segments: sum("past_lost", now),
+        host_past_egress_of_stream: round(grew("past_bytes") / grew("source_produced_bytes")),
+      });
+      report(await troubles([...early, ...latecomers]));
+    }),
+
   /** An address that is not loopback, a restarted source, and all pages reloaded at once. */
   trouble: () =>
     withPages(

@@ -7,12 +7,12 @@
 
 use std::cell::RefCell;
 
-use peerstream_node::{Input, LinkId, PlayerState, Playout};
+use peerstream_node::{Input, Keeping, LinkId, PlayerState, Playout};
 use peerstream_protocol::time::Micros;
 
 use crate::record::{RECORD_BYTES, lane};
 use crate::table::{Table, micros};
-use crate::{ABI_VERSION, Failure, INPUT_BYTES_MAX, signalling, status};
+use crate::{ABI_VERSION, Failure, INPUT_BYTES_MAX, evidence, signalling, status};
 
 #[link(wasm_import_module = "peerstream")]
 unsafe extern "C" {
@@ -271,6 +271,44 @@ pub extern "C" fn ps_fetched(handle: u32, now: f64, len: usize) -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn ps_fetch_ended(handle: u32, now: f64) -> i32 {
     told(handle, now, Input::FetchEnded)
+}
+
+/// What the node does about the past: how many bytes it keeps for others, how far back viewers may go, and whether the host has what
+/// nobody keeps.
+#[unsafe(no_mangle)]
+pub extern "C" fn ps_keeping(handle: u32, now: f64, bytes: f64, span: f64, host: u32) -> i32 {
+    // A number beyond the range of the type is its largest, one below it 0.
+    let keeping = Keeping { bytes_max: bytes as usize, span: micros(span), host: host != 0 };
+    told(handle, now, Input::Keeping(keeping))
+}
+
+/// The user wants to see what was so many microseconds ago.
+#[unsafe(no_mangle)]
+pub extern "C" fn ps_go_back(handle: u32, now: f64, behind: f64) -> i32 {
+    told(handle, now, Input::GoBack(micros(behind)))
+}
+
+/// The buffer holds a frame that the host sent of the past.
+#[unsafe(no_mangle)]
+pub extern "C" fn ps_past_fetched(handle: u32, now: f64, len: usize) -> i32 {
+    told_bytes(handle, now, len, |bytes| Input::PastFetched(bytes))
+}
+
+/// The host has sent all it has of what was asked for, or nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn ps_past_fetch_ended(handle: u32, now: f64) -> i32 {
+    told(handle, now, Input::PastFetchEnded)
+}
+
+/// Makes an evidence bundle of what is here of the media between these times, microseconds on its own timeline; nothing when there
+/// is nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn ps_evidence(handle: u32, from: f64, to: f64) -> i32 {
+    with(|module| {
+        let found = module.table.get(handle)?.node().evidence(micros(from).0, micros(to).0);
+        module.text = found.and_then(|found| evidence::bundle(&found)).unwrap_or_default();
+        Ok(0)
+    })
 }
 
 /// The user wants to be at the live edge.

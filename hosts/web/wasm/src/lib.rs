@@ -9,6 +9,7 @@
 #[cfg(target_arch = "wasm32")]
 pub mod abi;
 pub mod config;
+pub mod evidence;
 pub mod record;
 pub mod session;
 pub mod signalling;
@@ -19,7 +20,7 @@ pub use session::Session;
 pub use table::Table;
 
 /// Changes with every incompatible change of the interface; the driver compares it with its own.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 /// No input from the driver is larger, in bytes.
 pub const INPUT_BYTES_MAX: usize = 64 * 1024;
 /// At most this many nodes in one module.

@@ -63,6 +63,12 @@ pub enum Kind {
     Fetch = 18,
     /// It need not send any more.
     EndFetch = 19,
+    /// What is delivered next does not go on where the last delivery ended.
+    Turn = 20,
+    /// Have the host send `a` segments from `value` on over HTTP.
+    FetchPast = 21,
+    /// It need not send them.
+    EndFetchPast = 22,
 }
 
 /// Where the bytes of a record are.
@@ -168,6 +174,9 @@ pub fn record(output: Output, source: &impl Source, held: &mut Vec<u8>) -> Optio
             Record::new(Kind::Fetch).with(from.is_some().into(), 0).value(from.map_or(0, |seq| seq.0))
         }
         Output::EndFetch => Record::new(Kind::EndFetch),
+        Output::Turn => Record::new(Kind::Turn),
+        Output::FetchPast(from, count) => Record::new(Kind::FetchPast).with(count, 0).value(from.0),
+        Output::EndFetchPast => Record::new(Kind::EndFetchPast),
         Output::Ended => Record::new(Kind::Ended),
         Output::Refused(reason) => Record::new(Kind::Refused).at(hold(reason_name(reason).as_bytes())),
         Output::WrongPublisher(key) => Record::new(Kind::WrongPublisher).at(hold(key.to_string().as_bytes())),

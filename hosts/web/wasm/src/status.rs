@@ -21,6 +21,14 @@ pub fn to_json(status: &Status) -> String {
     object.plain("zero_ms", status.zero_us.map_or("null".into(), |zero| (zero as f64 / 1_000.0).to_string()));
     object.plain("fallback", status.fallback);
     object.plain("fetched", status.counters.fetched);
+    object.plain("behind_ms", status.behind.map_or("null".into(), |it| it.behind.as_millis().to_string()));
+    object.plain("keepers", status.behind.map_or(0, |it| it.keepers));
+    object.plain("kept_ms", status.kept.as_millis());
+    object.plain("kept_bytes", status.kept_bytes);
+    object.plain("past_sent", status.counters.past_sent);
+    object.plain("past_from_peers", status.counters.past_from_peers);
+    object.plain("past_from_host", status.counters.past_from_host);
+    object.plain("past_lost", status.counters.past_lost);
     object.plain("target_ms", status.target.0 / 1_000);
     object.plain("jitter_ms", status.jitter.0 / 1_000);
     object.plain("figures", figures(&status.figures));

@@ -1,0 +1,83 @@
+//! Viewers that go back in time under the real coordinator: others give them what they keep, and what is live goes on.
+
+use peerstream_dumbbell::Dumbbell;
+use peerstream_lab::world::broadcast_keys;
+use peerstream_lab::{ActorId, Coordinated, Network, World};
+use peerstream_node::{Input, Keeping, PlayerState};
+use peerstream_protocol::segment::Kind;
+use peerstream_protocol::time::Micros;
+
+const SEGMENT: Micros = Micros::from_millis(200);
+const BYTES: usize = 4_000;
+const KEEPING: Keeping = Keeping { bytes_max: 8 << 20, span: Micros::from_secs(600), host: false };
+
+fn stream(world: &mut World<Coordinated>, seconds: u64) {
+    world.stream(Micros::from_secs(seconds), SEGMENT, BYTES, 5);
+}
+
+fn join(world: &mut World<Coordinated>, count: usize) -> Vec<ActorId> {
+    let come = |_| {
+        let viewer = world.join(true);
+        world.tell(viewer, Input::Keeping(KEEPING));
+        stream(world, 1);
+        viewer
+    };
+    (0..count).map(come).collect()
+}
+
+/// A player that has all it is handed and plays at rate one, `behind` the live edge.
+fn player(world: &World<Coordinated>, behind: Micros) -> PlayerState {
+    let position_us = (world.produced() as u64 * SEGMENT.0).saturating_sub(behind.0);
+    let range_end_us = position_us + 8_000_000;
+    let ahead_us = 8_000_000;
+    let range_start_us = position_us.saturating_sub(1_000_000);
+    let latest_us = range_end_us;
+    PlayerState {
+        position_us,
+        range_start_us,
+        range_end_us,
+        latest_us,
+        ahead_us,
+        ready: true,
+        ..PlayerState::default()
+    }
+}
+
+#[test]
+fn five_latecomers_of_twenty_see_what_was_half_a_minute_ago_and_the_source_sends_nothing_more_for_it() {
+    let (_, cert) = broadcast_keys();
+    let conductor = Coordinated::new(cert, Kind::Media, Box::new(Dumbbell::default()));
+    let mut world = World::new(1, Network::default(), conductor, Kind::Media);
+    world.run_until(Micros::from_millis(200));
+    let early = join(&mut world, 15);
+    stream(&mut world, 40);
+    let late = join(&mut world, 5);
+    stream(&mut world, 5);
+    let behind = Micros::from_secs(30);
+    late.iter().for_each(|viewer| world.tell(*viewer, Input::GoBack(behind)));
+    for _ in 0..20 {
+        stream(&mut world, 1);
+        for viewer in &late {
+            let state = player(&world, behind);
+            world.tell(*viewer, Input::Player(state));
+        }
+    }
+    for viewer in &late {
+        let status = world.status(*viewer);
+        let from_peers = status.counters.past_from_peers as usize;
+        // Twenty seconds and what is handed over ahead, in all five segments a second.
+        assert!(from_peers >= 20 * 5 * BYTES, "{viewer:?} was given {from_peers} bytes");
+        assert_eq!(status.counters.past_lost, 0, "{viewer:?}");
+        let now = status.behind.expect("it is in the past").behind;
+        assert!((Micros::from_secs(27)..Micros::from_secs(34)).contains(&now), "{viewer:?} is {now:?} behind");
+        assert!(status.figures.next.0 as usize + 8 >= world.produced(), "{viewer:?} goes on receiving what is live");
+    }
+    for viewer in early {
+        let status = world.status(viewer);
+        assert_eq!(status.figures.skipped, 0, "{viewer:?} lost something");
+        assert!(status.stripes_out <= 6, "no more than capacity and one");
+    }
+    late.iter().for_each(|viewer| world.tell(*viewer, Input::ReturnToEdge));
+    stream(&mut world, 1);
+    assert!(late.iter().all(|viewer| world.status(*viewer).behind.is_none()));
+}

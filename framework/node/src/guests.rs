@@ -1,0 +1,235 @@
+//! Giving out what is kept: nodes that have gone back in time are guests here. They get what is to spare: those whom this node
+//! feeds come first, and a guest takes the place of a copy that nobody needs.
+
+use std::collections::VecDeque;
+
+use peerstream_protocol::crypto::Verifier;
+use peerstream_protocol::frame::{Lane, PIECE_PREFIX, PeerMessage, encode_header};
+use peerstream_protocol::id::{NodeId, Seq, Stripes};
+use peerstream_protocol::segment::InitId;
+use peerstream_protocol::time::Micros;
+
+use crate::few::Few;
+use crate::io::{LinkId, Output, Payload};
+use crate::link::Link;
+use crate::node::Node;
+use crate::window::Segment;
+
+/// Guests at once, whatever the capacity.
+const GUESTS_MAX: usize = 8;
+/// A guest that has not asked for anything for this long takes no capacity.
+const GUEST_IDLE: Micros = Micros::from_secs(3);
+/// And after this long it is none.
+const GUEST_GONE: Micros = Micros::from_secs(20);
+/// Segments that one guest may have asked for and not been sent.
+const OWED_MAX: usize = 32;
+
+/// Who may ask for what is kept here, and when each last did.
+#[derive(Debug, Default)]
+pub(crate) struct Guests(Few<NodeId, Micros>);
+
+/// What one peer has asked for of the past.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PastFeed {
+    owed: VecDeque<Seq>,
+    /// The header of the first one is sent.
+    header: bool,
+    /// Its next piece.
+    piece: u8,
+    /// The init that was sent last.
+    init: InitId,
+}
+
+impl PastFeed {
+    fn is_owed(&self) -> bool {
+        !self.owed.is_empty()
+    }
+
+    fn pass(&mut self) {
+        self.owed.pop_front();
+        (self.header, self.piece) = (false, 0);
+    }
+}
+
+impl<V: Verifier> Node<V> {
+    /// The coordinator says that this node will ask.
+    pub(crate) fn on_guest(&mut self, peer: NodeId) {
+        let full = self.guests.0.len() >= GUESTS_MAX && !self.guests.0.contains_key(&peer);
+        if full || !self.gives_past() || self.is_banned(peer) {
+            self.counters.past_refused += 1;
+            return;
+        }
+        self.guests.0.insert(peer, self.now);
+        self.reconciler.invite(peer);
+        if self.link_with(peer).is_none() {
+            self.connect(peer);
+        }
+    }
+
+    fn gives_past(&self) -> bool {
+        self.past.keeping.bytes_max > 0 && self.is_receiver() && self.offers_to_relay()
+    }
+
+    /// The first segment that others may have from here, while there is capacity to spare.
+    pub(crate) fn kept_for_others(&self) -> Option<Seq> {
+        if !self.gives_past() || !self.has_spare_copy(None) {
+            return None;
+        }
+        self.kept.first().or_else(|| self.window.from(self.window.first()).next().map(|(seq, _)| seq))
+    }
+
+    /// Whether one more guest, or this one, is within what this node may send.
+    fn has_spare_copy(&self, guest: Option<NodeId>) -> bool {
+        let fed = self.reconciler.stripes_out().div_ceil(usize::from(Stripes::COUNT));
+        let busy = |(peer, asked): &(&NodeId, &Micros)| Some(**peer) != guest && self.now.since(**asked) < GUEST_IDLE;
+        let guests = self.guests.0.iter().filter(|guest| self.is_served(*guest.0)).filter(busy).count();
+        fed + guests < self.copies_max()
+    }
+
+    fn is_served(&self, peer: NodeId) -> bool {
+        self.link_with(peer).is_some_and(|(_, link)| link.open)
+    }
+
+    /// A peer asks for segments of the past.
+    pub(crate) fn on_past_asked(&mut self, id: LinkId, from: Seq, until: Seq) {
+        let now = self.now;
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let (peer, owed) = (link.peer, link.past.owed.len());
+        if !link.may_want(now) {
+            self.counters.past_refused += until.0 - from.0;
+            return self.blame(id, 1);
+        }
+        let invited = self.guests.0.contains_key(&peer) || self.reconciler.names(peer);
+        let mut end = from;
+        if invited && self.gives_past() && self.has_spare_copy(Some(peer)) {
+            let room = OWED_MAX.saturating_sub(owed) as u64;
+            let asked = (from.0..until.0.min(from.0.saturating_add(room))).map(Seq);
+            end = asked.take_while(|seq| self.gives(*seq)).last().map_or(from, Seq::next);
+            self.guests.0.get_mut(&peer).into_iter().for_each(|asked| *asked = now);
+        }
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.past.owed.extend((from.0..end.0).map(Seq));
+        if end < until {
+            self.counters.past_refused += until.0 - end.0;
+            self.counters.overhead_sent += link.say(id, &PeerMessage::NotKept { from: end, until }, now, &mut self.out);
+        }
+        self.pump_past();
+    }
+
+    fn gives(&self, seq: Seq) -> bool {
+        given(&self.window, &self.kept, seq).is_some() && !self.withheld.has(seq)
+    }
+
+    /// Sends what guests are owed as far as it fits, while nobody whom this node feeds is kept waiting.
+    pub(crate) fn pump_past(&mut self) {
+        if !self.links.values().any(|link| link.past.is_owed()) || self.is_anybody_kept_waiting() {
+            return;
+        }
+        let mut any = true;
+        while any {
+            any = false;
+            for (id, link) in self.links.iter_mut().filter(|(_, link)| link.past.is_owed()) {
+                let Some(&seq) = link.past.owed.front() else { continue };
+                let kept = given(&self.window, &self.kept, seq).filter(|_| !self.withheld.has(seq));
+                let Some(segment) = kept else {
+                    link.past.pass();
+                    self.counters.past_refused += 1;
+                    let gone = PeerMessage::NotKept { from: seq, until: seq.next() };
+                    self.counters.overhead_sent += link.say(*id, &gone, self.now, &mut self.out);
+                    any = true;
+                    continue;
+                };
+                let init = self.inits.encoded(segment.header.core.init);
+                let mut sender = Sender { id: *id, init, now: self.now, counters: &mut self.counters };
+                any |= sender.send_next(segment, link, &mut self.out);
+            }
+        }
+    }
+
+    fn is_anybody_kept_waiting(&mut self) -> bool {
+        let (window, position) = (&self.window, self.position);
+        let mut feeds = self.links.values_mut().filter_map(|link| link.feed.as_mut());
+        feeds.any(|feed| feed.next(window, position).is_some())
+    }
+
+    /// Forgets guests that do not ask any more.
+    pub(crate) fn look_after_guests(&mut self) {
+        let now = self.now;
+        let gone = |asked: &Micros| now.since(*asked) >= GUEST_GONE;
+        let Self { guests, reconciler, past, .. } = self;
+        guests.0.retain(|peer, asked| {
+            if gone(asked) && !past.relies_on(*peer) {
+                reconciler.dismiss(*peer);
+            }
+            !gone(asked)
+        });
+    }
+
+    /// Whether this peer is a guest here.
+    pub(crate) fn hosts(&self, peer: NodeId) -> bool {
+        self.guests.0.contains_key(&peer)
+    }
+
+    /// A new epoch: all links have gone.
+    pub(crate) fn forget_guests(&mut self) {
+        self.guests = Guests::default();
+    }
+}
+
+/// A whole segment of what a node has received itself.
+fn given<'a>(window: &'a crate::window::Window, kept: &'a crate::kept::Kept, seq: Seq) -> Option<&'a Segment> {
+    window.get(seq).filter(|segment| segment.is_complete()).or_else(|| kept.get(seq))
+}
+
+struct Sender<'a> {
+    id: LinkId,
+    init: Option<&'a [u8]>,
+    now: Micros,
+    counters: &'a mut crate::Counters,
+}
+
+impl Sender<'_> {
+    /// Sends one thing of a segment; false when it does not fit.
+    fn send_next(&mut self, segment: &Segment, link: &mut Link, out: &mut VecDeque<Output>) -> bool {
+        let core = &segment.header.core;
+        if !link.past.header {
+            return self.send_header(segment, link, out);
+        }
+        let index = link.past.piece;
+        let Some(frame) = segment.frame(index) else {
+            link.past.pass();
+            return true;
+        };
+        if !link.spend(frame.len(), self.now) {
+            return false;
+        }
+        let payload = (frame.len() - PIECE_PREFIX) as u64;
+        self.counters.payload_sent += payload;
+        self.counters.past_sent += payload;
+        self.counters.overhead_sent += PIECE_PREFIX as u64;
+        out.push_back(Output::Send(self.id, Lane::Pieces, Payload::Piece { seq: core.seq, index }));
+        link.past.piece = index.saturating_add(1);
+        if usize::from(index) + 1 >= core.piece_count() {
+            link.past.pass();
+        }
+        true
+    }
+
+    fn send_header(&mut self, segment: &Segment, link: &mut Link, out: &mut VecDeque<Output>) -> bool {
+        let core = &segment.header.core;
+        let init_is_new = core.init != InitId::NONE && link.past.init != core.init;
+        let init = self.init.filter(|_| init_is_new).map(|init| PeerMessage::Init(init.to_vec()).encode());
+        let frames: Vec<_> = init.into_iter().chain([encode_header(&segment.header)]).collect();
+        let len: usize = frames.iter().map(Vec::len).sum();
+        if !link.spend(len, self.now) {
+            return false;
+        }
+        self.counters.overhead_sent += len as u64;
+        out.extend(frames.into_iter().map(|bytes| Output::Send(self.id, Lane::Pieces, Payload::Bytes(bytes))));
+        (link.past.init, link.past.header) = (core.init, true);
+        if core.piece_count() == 0 {
+            link.past.pass();
+        }
+        true
+    }
+}
