@@ -3,6 +3,8 @@
 use peerstream_admission as _;
 use peerstream_archive_file as _;
 use peerstream_archive_fs as _;
+use peerstream_archive_peertube as _;
+use peerstream_archive_rtmp_push as _;
 use peerstream_compliance_queue as _;
 use peerstream_dumbbell as _;
 use peerstream_ingest_ffmpeg as _;
@@ -51,6 +53,8 @@ mod tests {
         "telemetry/prometheus",
         "archive/file",
         "archive/fs",
+        "archive/peertube",
+        "archive/rtmp-push",
         "compliance/queue",
         "admission/open",
         "admission/proof-of-work",
