@@ -1,11 +1,12 @@
 //! An archive that keeps a broadcast in memory: where yours begins.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use peerstream_sdk::prelude::*;
 use peerstream_sdk::traits::archive::{
-    ArchiveBackend, Capabilities, InitId, Item, Manifest, Published, Receipt, RecordingId, Segment, StreamMeta,
+    ArchiveBackend, Bytes, Capabilities, InitId, Item, Line, Manifest, Published, Receipt, RecordingId, Segment,
+    StreamMeta,
 };
 
 /// The options.
@@ -33,7 +34,7 @@ pub struct Mine {
 /// What is kept of a recording.
 #[derive(Default)]
 struct Kept {
-    inits: BTreeSet<InitId>,
+    inits: BTreeMap<InitId, Bytes>,
     segments: BTreeMap<Seq, Segment>,
 }
 
@@ -52,7 +53,7 @@ impl Lifecycle for Mine {}
 #[async_trait]
 impl ArchiveBackend for Mine {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { read: true, ..Capabilities::default() }
+        Capabilities { read: true, index: true, ..Capabilities::default() }
     }
 
     async fn open(&self, meta: &StreamMeta) -> Result<RecordingId, PluginError> {
@@ -65,9 +66,10 @@ impl ArchiveBackend for Mine {
         let mut recordings = self.recordings.lock().expect("no holder panics");
         let kept = recordings.get_mut(recording).ok_or_else(|| PluginError::invalid("no such recording"))?;
         let segment = match item {
-            // Whoever reads the recording needs the init's bytes too; they are left to you.
-            Item::Init { id, .. } if kept.inits.insert(*id) => return Ok(Receipt::Kept),
-            Item::Init { .. } => return Ok(Receipt::AlreadyKept),
+            Item::Init { id, encoded } => {
+                let known = kept.inits.insert(*id, encoded.clone());
+                return Ok(if known.is_some() { Receipt::AlreadyKept } else { Receipt::Kept });
+            }
             Item::Segment(segment) => segment,
         };
         match kept.segments.get(&segment.header.core.seq) {
@@ -90,6 +92,23 @@ impl ArchiveBackend for Mine {
         let recordings = self.recordings.lock().expect("no holder panics");
         let found = recordings.get(recording).and_then(|kept| kept.segments.get(&seq)).cloned();
         found.ok_or_else(|| PluginError::new(ErrorClass::NotFound, "no such segment"))
+    }
+
+    async fn index(&self, recording: &RecordingId, from: Seq, max: usize) -> Result<Vec<Line>, PluginError> {
+        let recordings = self.recordings.lock().expect("no holder panics");
+        let kept =
+            recordings.get(recording).ok_or_else(|| PluginError::new(ErrorClass::NotFound, "no such recording"))?;
+        Ok(kept.segments.range(from..).take(max).map(|(_, segment)| Line::of(&segment.header, false)).collect())
+    }
+
+    async fn header(&self, recording: &RecordingId, seq: Seq) -> Result<Bytes, PluginError> {
+        Ok(self.read(recording, seq).await?.encoded)
+    }
+
+    async fn init(&self, recording: &RecordingId, id: InitId) -> Result<Bytes, PluginError> {
+        let recordings = self.recordings.lock().expect("no holder panics");
+        let found = recordings.get(recording).and_then(|kept| kept.inits.get(&id)).cloned();
+        found.ok_or_else(|| PluginError::new(ErrorClass::NotFound, "no such init"))
     }
 }
 

@@ -32,3 +32,5 @@ pub const SYMBOL: &str = "peerstream_plugin_v0";
 pub const JSON_BYTES_MAX: usize = 1 << 20;
 /// A payload beside a message is no larger, in bytes: a segment with its header.
 pub const PAYLOAD_BYTES_MAX: usize = 8 << 20;
+/// Lines of a recording's index in one answer, at most.
+pub const INDEX_LINES_MAX: usize = 1 << 16;

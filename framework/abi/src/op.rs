@@ -48,6 +48,13 @@ pub const ARCHIVE_READ: u32 = 67;
 pub const ARCHIVE_LIST: u32 = 68;
 /// `ArchiveBackend::restrict`: `submit`, `[recording, restriction]` to null.
 pub const ARCHIVE_RESTRICT: u32 = 69;
+/// `ArchiveBackend::index`: `submit`, `[recording, from, max]` to null, with the lines one after the other beside it. A host asks for
+/// at most [`INDEX_LINES_MAX`](crate::INDEX_LINES_MAX) at once.
+pub const ARCHIVE_INDEX: u32 = 70;
+/// `ArchiveBackend::init`: `submit`, `[recording, id]` with the id in 32 hexadecimal digits to null, with the init beside it.
+pub const ARCHIVE_INIT: u32 = 71;
+/// `ArchiveBackend::header`: `submit`, `[recording, seq]` to null, with the header beside it.
+pub const ARCHIVE_HEADER: u32 = 72;
 
 /// `ComplianceHandler::assess`: `submit`, `Case` to `Decision`.
 pub const ASSESS: u32 = 80;

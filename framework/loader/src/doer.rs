@@ -6,12 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use peerstream_abi::message::{Put, Traits};
-use peerstream_abi::{Status, op};
+use peerstream_abi::{INDEX_LINES_MAX, Status, op};
 use peerstream_protocol::header::Header;
 use peerstream_traits::admission::{AdmissionPolicy, JoinRequest, Verdict};
 use peerstream_traits::archive::{
-    ArchiveBackend, Capabilities, Item, Manifest, Published, Receipt, Recording, RecordingId, Restriction, Segment,
-    Seq, StreamMeta,
+    ArchiveBackend, Capabilities, InitId, Item, LINE_BYTES, Line, Manifest, Published, Receipt, Recording, RecordingId,
+    Restriction, Segment, Seq, StreamMeta,
 };
 use peerstream_traits::compliance::{Case, ComplianceHandler, Decision, Regime};
 use peerstream_traits::telemetry::{Batch, Interest, TelemetrySink, WriteReport};
@@ -153,10 +153,7 @@ impl ArchiveBackend for Doer {
     async fn put(&self, recording: &RecordingId, item: &Item) -> Result<Receipt, PluginError> {
         let recording = recording.0.clone();
         let (put, payload) = match item {
-            Item::Init { id, encoded } => {
-                let id = id.0.iter().map(|byte| format!("{byte:02x}")).collect();
-                (Put { recording, init: Some(id), header_len: 0 }, encoded.clone())
-            }
+            Item::Init { id, encoded } => (Put { recording, init: Some(hex(*id)), header_len: 0 }, encoded.clone()),
             Item::Segment(Segment { encoded, payload, .. }) => {
                 (Put { recording, init: None, header_len: encoded.len() }, [&encoded[..], payload].concat().into())
             }
@@ -174,7 +171,6 @@ impl ArchiveBackend for Doer {
         let message = to_json(&(recording, seq))?;
         let Completion { json, payload, .. } = self.request(op::ARCHIVE_READ, message, Bytes::new()).await?;
         let header_len: usize = from_json(&json)?;
-        let malformed = |what: &str| PluginError::new(ErrorClass::Internal, format!("it gave {what}"));
         if header_len > payload.len() {
             return Err(malformed("less than a header"));
         }
@@ -187,9 +183,63 @@ impl ArchiveBackend for Doer {
         self.ask(op::ARCHIVE_LIST, &Value::Null).await
     }
 
+    async fn index(&self, recording: &RecordingId, mut from: Seq, max: usize) -> Result<Vec<Line>, PluginError> {
+        let mut all = Vec::new();
+        while all.len() < max {
+            let most = (max - all.len()).min(INDEX_LINES_MAX);
+            let message = to_json(&(recording, from, most))?;
+            let Completion { payload, .. } = self.request(op::ARCHIVE_INDEX, message, Bytes::new()).await?;
+            let lines = lines(&payload, from, most)?;
+            let Some(last) = lines.last() else { break };
+            from = last.seq.next();
+            let is_end = lines.len() < most;
+            all.extend(lines);
+            if is_end {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    async fn header(&self, recording: &RecordingId, seq: Seq) -> Result<Bytes, PluginError> {
+        let message = to_json(&(recording, seq))?;
+        let Completion { payload, .. } = self.request(op::ARCHIVE_HEADER, message, Bytes::new()).await?;
+        Ok(payload)
+    }
+
+    async fn init(&self, recording: &RecordingId, id: InitId) -> Result<Bytes, PluginError> {
+        let message = to_json(&(recording, hex(id)))?;
+        let Completion { payload, .. } = self.request(op::ARCHIVE_INIT, message, Bytes::new()).await?;
+        Ok(payload)
+    }
+
     async fn restrict(&self, recording: &RecordingId, restriction: &Restriction) -> Result<(), PluginError> {
         self.ask(op::ARCHIVE_RESTRICT, &(recording, restriction)).await
     }
+}
+
+/// Reads the lines of an index, which must be in order, or nobody would ever come to its end.
+fn lines(bytes: &[u8], mut from: Seq, most: usize) -> Result<Vec<Line>, PluginError> {
+    let (records, rest) = bytes.as_chunks::<LINE_BYTES>();
+    if !rest.is_empty() || records.len() > most {
+        return Err(malformed("an index of another length"));
+    }
+    let lines: Vec<_> = records.iter().map(Line::decode).collect();
+    for line in &lines {
+        if line.seq < from {
+            return Err(malformed("an index that is not in order"));
+        }
+        from = line.seq.next();
+    }
+    Ok(lines)
+}
+
+fn malformed(what: &str) -> PluginError {
+    PluginError::new(ErrorClass::Internal, format!("it gave {what}"))
+}
+
+fn hex(id: InitId) -> String {
+    id.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[async_trait]

@@ -116,6 +116,9 @@ fn of_rust() -> String {
         "PS_ARCHIVE_READ" = op::ARCHIVE_READ,
         "PS_ARCHIVE_LIST" = op::ARCHIVE_LIST,
         "PS_ARCHIVE_RESTRICT" = op::ARCHIVE_RESTRICT,
+        "PS_ARCHIVE_INDEX" = op::ARCHIVE_INDEX,
+        "PS_ARCHIVE_INIT" = op::ARCHIVE_INIT,
+        "PS_ARCHIVE_HEADER" = op::ARCHIVE_HEADER,
         "PS_ASSESS" = op::ASSESS,
         "PS_ADMIT" = op::ADMIT
     );

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use peerstream_coordinator::{self as coordinator, Coordinator};
 use peerstream_node as node;
-use peerstream_protocol::cert::EpochCert;
 use peerstream_protocol::control::Role;
 use peerstream_protocol::crypto::PublicKey;
 use peerstream_protocol::id::{Epoch, Term};
@@ -33,6 +32,7 @@ pub use crate::intake::{ADVICE_MAX, Health, Input, PAUSE};
 use crate::key::{EpochKey, Publisher};
 use crate::output::Reader;
 use crate::peer::{self, CAPACITY, Gone, Peer, Production};
+use crate::plugins::shelf::Shelf;
 use crate::plugins::{AbortOnDrop, Running};
 use crate::recent::Recent;
 
@@ -185,7 +185,7 @@ impl Broadcast {
             transport,
         };
         let archives = plugins.as_ref().map(|plugins| plugins.archives().clone());
-        archives.iter().for_each(|archives| archives.begin(&meta(&cert, kind, title.clone())));
+        archives.iter().for_each(|archives| archives.begin(&StreamMeta::of(&cert, kind, title.clone())));
         let source = node::Source { key, cert, kind, wall_at_zero_us: clock.wall_at_zero_us(), piece_size: None };
         let recent = Recent::default();
         let (source, deliveries) = peer::spawn_source(peer, source, clock, archives, recent.clone());
@@ -296,6 +296,11 @@ impl Broadcast {
         self.plugins.as_ref()
     }
 
+    /// Reads what the archives keep; an empty one when there are no plug-ins.
+    pub fn shelf(&self) -> Shelf {
+        self.plugins.as_ref().map(|plugins| plugins.shelf().clone()).unwrap_or_default()
+    }
+
     /// All numbers of the broadcast and its plug-ins. Costs time in proportion to the members; about once a second is fine.
     pub async fn figures(&self) -> Vec<Figure> {
         self.figures.take().await.0
@@ -327,9 +332,4 @@ impl Broadcast {
             plugins.archives().end(true).await;
         }
     }
-}
-
-fn meta(cert: &EpochCert, kind: Kind, title: Option<String>) -> StreamMeta {
-    let hex = cert.encode().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    StreamMeta { stream: cert.publisher.to_string(), epoch: cert.epoch, kind, cert: hex, title }
 }

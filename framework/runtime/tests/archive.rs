@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use peerstream::plugins::shelf::READS_WAITING_MAX;
 use peerstream::plugins::{Running, State, options};
 use peerstream::protocol::crypto::{PublicKey, SecretKey};
 use peerstream::protocol::header::{Context, Core, Flags};
 use peerstream::protocol::id::{Epoch, Rendition};
 use peerstream::protocol::segment::{Init, InitId, Kind, PieceSize};
 use peerstream::traits::archive::{
-    ArchiveBackend, Capabilities, Header, Item, Manifest, Published, Receipt, RecordingId, RestrictMode, Restriction,
-    Seq, StreamMeta,
+    ArchiveBackend, Capabilities, Header, Item, Line, Manifest, Published, Receipt, Recording, RecordingId,
+    RestrictMode, Restriction, Seq, StreamMeta,
 };
 use peerstream::traits::{ErrorClass, Lifecycle, PluginError};
 
@@ -25,6 +26,7 @@ use common::{counted, instance, none, shown};
 #[derive(Default)]
 struct Fake {
     takes: Duration,
+    readable: bool,
     failing_opens: u32,
     /// What a put of this number says first, so many times.
     refuses: Option<(u64, ErrorClass, u32)>,
@@ -40,7 +42,7 @@ impl Lifecycle for Fake {}
 #[async_trait]
 impl ArchiveBackend for Fake {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { restrict: true, ..Capabilities::default() }
+        Capabilities { restrict: true, read: self.readable, list: self.readable, index: self.readable }
     }
 
     async fn open(&self, meta: &StreamMeta) -> Result<RecordingId, PluginError> {
@@ -71,6 +73,16 @@ impl ArchiveBackend for Fake {
         Ok(Published::default())
     }
 
+    async fn list(&self) -> Result<Vec<Recording>, PluginError> {
+        let manifest = Manifest { first: Seq(0), end: Seq(9), gaps: vec![], ended: false };
+        Ok(vec![Recording { id: RecordingId(meta().epoch.0.to_string()), meta: meta(), manifest }])
+    }
+
+    async fn index(&self, _: &RecordingId, from: Seq, max: usize) -> Result<Vec<Line>, PluginError> {
+        tokio::time::sleep(self.takes).await;
+        Ok((from.0..9).take(max).map(|seq| Line::of(&header(seq), false)).collect())
+    }
+
     async fn restrict(&self, _: &RecordingId, restriction: &Restriction) -> Result<(), PluginError> {
         self.restrictions.lock().unwrap().push(restriction.clone());
         Ok(())
@@ -78,6 +90,10 @@ impl ArchiveBackend for Fake {
 }
 
 impl Fake {
+    fn readable(takes: Duration) -> Self {
+        Self { readable: true, takes, ..Self::default() }
+    }
+
     fn manifest(&self) -> Manifest {
         let manifests = self.manifests.lock().unwrap();
         assert_eq!(manifests.len(), 1, "{manifests:?}");
@@ -222,4 +238,46 @@ async fn seconds_are_withheld_by_the_numbers_of_their_segments() {
     let restriction = fake.restrictions.lock().unwrap()[0].clone();
     assert!((Seq(8)..=Seq(10)).contains(&restriction.first), "{restriction:?}");
     assert!((Seq(21)..=Seq(23)).contains(&restriction.end), "{restriction:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_archive_that_can_is_read_and_all_that_keep_the_broadcast_withhold() {
+    let (blind, seeing, other) = (Fake::default(), Fake::readable(Duration::ZERO), Fake::readable(Duration::ZERO));
+    let fakes = [blind, seeing, other].map(Arc::new);
+    let mut plugins = none();
+    for (name, fake) in ["a", "b", "c"].into_iter().zip(&fakes) {
+        plugins.archives.push(instance(name, fake.clone() as _, options::Archive::default()));
+    }
+    let running = plugins.start().await.unwrap();
+    let shelf = running.shelf();
+    let recording = shelf.recordings().await.unwrap().remove(0).id;
+    let lines = shelf.index(&recording, Seq(3), 2).await.unwrap();
+    assert_eq!(lines.iter().map(|line| line.seq.0).collect::<Vec<_>>(), [3, 4]);
+    assert_eq!(counted(running.statuses(), "b", "reads"), 2);
+    let restriction = Restriction { first: Seq(1), end: Seq(2), mode: RestrictMode::Hide };
+    shelf.restrict(&recording, &restriction).await.unwrap();
+    for fake in &fakes {
+        assert_eq!(*fake.restrictions.lock().unwrap(), [restriction.clone()]);
+    }
+    let nobody = shelf.restrict(&RecordingId("x".into()), &restriction).await;
+    assert_eq!(nobody.unwrap_err().class, ErrorClass::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn questions_beyond_the_bound_are_refused_and_counted_and_a_hung_archive_is_given_up() {
+    let fake = Arc::new(Fake::readable(Duration::from_secs(1_000_000)));
+    let running = run(&fake, options::Archive { timeout_ms: 100, ..options::Archive::default() }).await;
+    let recording = RecordingId("5".into());
+    let asked = (0..READS_WAITING_MAX + 5).map(|_| running.shelf().index(&recording, Seq(0), 1));
+    let answers = futures_util::future::join_all(asked).await;
+    let of = |class| answers.iter().filter(|answer| answer.as_ref().is_err_and(|it| it.class == class)).count();
+    assert_eq!((of(ErrorClass::RateLimited), of(ErrorClass::Timeout)), (5, READS_WAITING_MAX));
+    assert_eq!(counted(running.statuses(), "fs", "reads-refused"), 5);
+}
+
+#[tokio::test]
+async fn without_an_archive_that_can_nothing_is_read() {
+    let running = none().start().await.unwrap();
+    assert!(running.shelf().is_empty());
+    assert_eq!(running.shelf().recordings().await.unwrap_err().class, ErrorClass::Unsupported);
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
+pub use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub use peerstream_protocol::crypto::Hash;
 pub use peerstream_protocol::header::Header;
 pub use peerstream_protocol::id::{Epoch, Seq};
 pub use peerstream_protocol::segment::{Init, InitId, Kind as StreamKind};
+pub use peerstream_recording::{Item, LINE_BYTES, LINES_MAX, Line, Manifest, Segment, StreamMeta};
 
 use crate::{Lifecycle, PluginError};
 
@@ -22,56 +23,16 @@ pub struct Capabilities {
     pub read: bool,
     /// [`ArchiveBackend::list`]
     pub list: bool,
+    /// [`ArchiveBackend::index`], [`ArchiveBackend::header`] and [`ArchiveBackend::init`]
+    pub index: bool,
     /// [`ArchiveBackend::restrict`]
     pub restrict: bool,
-}
-
-/// Which broadcast is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StreamMeta {
-    /// The publisher's key, 64 hexadecimal digits.
-    pub stream: String,
-    /// The broadcast.
-    pub epoch: Epoch,
-    /// Media or data.
-    pub kind: StreamKind,
-    /// The publisher's certificate for the key of this broadcast, as it travels, in hexadecimal digits; with it a recording can
-    /// be verified for years.
-    pub cert: String,
-    /// What people call it.
-    #[serde(default)]
-    pub title: Option<String>,
 }
 
 /// Names a recording within one archive: letters, digits, dashes and dots, at most 128.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RecordingId(pub String);
-
-/// Something to be kept, signed by its source and checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Item {
-    /// A codec header that segments name by its id.
-    Init {
-        /// Its id: the first bytes of the hash of `encoded`.
-        id: InitId,
-        /// The init as it travels, see [`Init::encode`].
-        encoded: Bytes,
-    },
-    /// A segment.
-    Segment(Segment),
-}
-
-/// A segment with its proof.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Segment {
-    /// The signed header, read.
-    pub header: Arc<Header>,
-    /// The signed header, as it travels, see [`Header::encode`].
-    pub encoded: Bytes,
-    /// The payload, as the header's hashes say.
-    pub payload: Bytes,
-}
 
 /// What became of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,19 +42,6 @@ pub enum Receipt {
     Kept,
     /// The same one was kept already.
     AlreadyKept,
-}
-
-/// What a recording holds when it ends.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manifest {
-    /// The first segment's number.
-    pub first: Seq,
-    /// The number after the last segment's.
-    pub end: Seq,
-    /// Ranges of numbers that are missing, `first` included and `end` not.
-    pub gaps: Vec<(Seq, Seq)>,
-    /// Whether the broadcast has ended; else the recording goes on another time.
-    pub ended: bool,
 }
 
 /// Where a finished recording is.
@@ -165,6 +113,24 @@ pub trait ArchiveBackend: Lifecycle {
     /// All recordings, the latest epoch first.
     async fn list(&self) -> Result<Vec<Recording>, PluginError> {
         Err(PluginError::unsupported("listing"))
+    }
+
+    /// What it holds, in the order of numbers: at most `max` lines, from the number `from` on. Segments that are withheld have their
+    /// lines. Cheap: a day of a broadcast takes less than 100 ms. `max` is at most [`LINES_MAX`].
+    async fn index(&self, _recording: &RecordingId, _from: Seq, _max: usize) -> Result<Vec<Line>, PluginError> {
+        Err(PluginError::unsupported("an index"))
+    }
+
+    /// The signed header of a segment as it travels, see [`Header::encode`], also of one that is withheld: with it the rest of the
+    /// recording can be verified. [`NotFound`](crate::ErrorClass::NotFound) when it was never kept.
+    async fn header(&self, _recording: &RecordingId, _seq: Seq) -> Result<Bytes, PluginError> {
+        Err(PluginError::unsupported("an index"))
+    }
+
+    /// An init that segments of a recording name, as it travels, see [`Init::encode`];
+    /// [`NotFound`](crate::ErrorClass::NotFound) when it was never kept.
+    async fn init(&self, _recording: &RecordingId, _id: InitId) -> Result<Bytes, PluginError> {
+        Err(PluginError::unsupported("an index"))
     }
 
     /// Withholds a part of a recording, or gives it out again.

@@ -6,20 +6,26 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const PURE: [&str; 5] =
-    ["peerstream-protocol", "peerstream-node", "peerstream-overlay", "peerstream-abi", "peerstream-coordinator"];
+const PURE: [&str; 6] = [
+    "peerstream-protocol",
+    "peerstream-node",
+    "peerstream-overlay",
+    "peerstream-abi",
+    "peerstream-coordinator",
+    "peerstream-recording",
+];
 
 /// Which of our crates a crate may depend on (outside of tests).
 fn allowed(package: &str, folder: &str) -> Option<Vec<&'static str>> {
     let names = match package {
         "peerstream-protocol" => vec![],
-        "peerstream-node" | "peerstream-overlay" => vec!["peerstream-protocol"],
+        "peerstream-node" | "peerstream-overlay" | "peerstream-recording" => vec!["peerstream-protocol"],
         "peerstream-abi" => vec!["peerstream-overlay", "peerstream-protocol"],
         "peerstream-loader" => {
             vec!["peerstream-abi", "peerstream-overlay", "peerstream-protocol", "peerstream-traits"]
         }
         "peerstream-coordinator" => vec!["peerstream-overlay", "peerstream-protocol"],
-        "peerstream-traits" => vec!["peerstream-overlay", "peerstream-protocol"],
+        "peerstream-traits" => vec!["peerstream-overlay", "peerstream-protocol", "peerstream-recording"],
         "peerstream-registry" => vec!["peerstream-protocol", "peerstream-overlay", "peerstream-traits"],
         "peerstream" => vec![
             "peerstream-protocol",
@@ -27,6 +33,7 @@ fn allowed(package: &str, folder: &str) -> Option<Vec<&'static str>> {
             "peerstream-overlay",
             "peerstream-coordinator",
             "peerstream-traits",
+            "peerstream-recording",
         ],
         "peerstream-media" => vec!["peerstream-protocol", "peerstream-overlay", "peerstream-traits"],
         "peerstream-lab" => {
@@ -48,7 +55,7 @@ fn allowed(package: &str, folder: &str) -> Option<Vec<&'static str>> {
             vec!["peerstream-sdk", "peerstream-media", "peerstream-archive-rtmp-push"]
         }
         _ if folder.starts_with("strategies/") || folder.starts_with("modules/") => {
-            vec!["peerstream-sdk", "peerstream-media"]
+            vec!["peerstream-sdk", "peerstream-media", "peerstream-recording"]
         }
         _ if folder.starts_with("hosts/") || folder.starts_with("examples/") => return None,
         _ => panic!("{package} in {folder} has no rule here: give it one"),
@@ -110,7 +117,8 @@ fn pure_rooms_have_no_runtime_no_clock_and_no_chance_of_their_own() {
 fn pure_rooms_never_ask_for_the_time_or_touch_the_world() {
     let refused =
         ["Instant::now", "SystemTime", "std::fs", "std::net", "std::thread", "std::env", "HashMap", "thread_rng"];
-    let rooms = ["protocol", "node", "overlay", "abi", "coordinator"].map(|room| format!("framework/{room}/src"));
+    let rooms =
+        ["protocol", "node", "overlay", "abi", "coordinator", "recording"].map(|room| format!("framework/{room}/src"));
     for file in rooms.iter().flat_map(|room| rust_files(&root().join(room))) {
         let text = std::fs::read_to_string(&file).expect("a source file");
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();

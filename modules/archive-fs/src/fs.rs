@@ -192,7 +192,7 @@ impl Lifecycle for Fs {
 #[async_trait]
 impl ArchiveBackend for Fs {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { read: true, list: true, restrict: true }
+        Capabilities { read: true, list: true, restrict: true, ..Capabilities::default() }
     }
 
     async fn open(&self, meta: &StreamMeta) -> Result<RecordingId, PluginError> {

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use peerstream_abi::message::{Put, Traits};
-use peerstream_abi::{Out, op};
+use peerstream_abi::{INDEX_LINES_MAX, Out, op};
 use peerstream_protocol::header::Header;
 use peerstream_protocol::segment::InitId;
 use peerstream_traits::admission::SharedPolicy;
-use peerstream_traits::archive::{Item, RecordingId, Segment, SharedArchive};
+use peerstream_traits::archive::{Item, Line, RecordingId, Segment, SharedArchive};
 use peerstream_traits::compliance::SharedHandler;
 use peerstream_traits::telemetry::{Batch, Record, SharedSink};
 use peerstream_traits::{ErrorClass, Lifecycle, PluginError};
@@ -136,6 +136,22 @@ fn archive(archive: SharedArchive, op: u32, json: &[u8], payload: &[u8]) -> Resu
             }))
         }
         op::ARCHIVE_LIST => work(async move { archive.list().await }),
+        op::ARCHIVE_INDEX => {
+            let (recording, from, max): (RecordingId, _, usize) = read_json(json)?;
+            bytes(async move {
+                let lines = archive.index(&recording, from, max.min(INDEX_LINES_MAX)).await?;
+                Ok(lines.iter().flat_map(Line::encode).collect::<Vec<u8>>().into())
+            })
+        }
+        op::ARCHIVE_HEADER => {
+            let (recording, seq): (RecordingId, _) = read_json(json)?;
+            bytes(async move { archive.header(&recording, seq).await })
+        }
+        op::ARCHIVE_INIT => {
+            let (recording, id): (RecordingId, String) = read_json(json)?;
+            let id = init_id(&id)?;
+            bytes(async move { archive.init(&recording, id).await })
+        }
         op::ARCHIVE_RESTRICT => {
             let (recording, restriction) = read_json(json)?;
             work(async move { archive.restrict(&recording, &restriction).await })
@@ -147,9 +163,7 @@ fn archive(archive: SharedArchive, op: u32, json: &[u8], payload: &[u8]) -> Resu
 /// Reads what came beside a [`Put`]. The host has verified it.
 fn item(put: &Put, bytes: &[u8]) -> Result<Item, PluginError> {
     if let Some(id) = &put.init {
-        let malformed = || PluginError::invalid(format!("init id `{id}`, expected 32 hexadecimal digits"));
-        let id = u128::from_str_radix(id, 16).map_err(|_| malformed())?;
-        return Ok(Item::Init { id: InitId(id.to_be_bytes()), encoded: Bytes::copy_from_slice(bytes) });
+        return Ok(Item::Init { id: init_id(id)?, encoded: Bytes::copy_from_slice(bytes) });
     }
     let (head, payload) =
         bytes.split_at_checked(put.header_len).ok_or_else(|| PluginError::invalid("a header longer than what came"))?;
@@ -159,6 +173,17 @@ fn item(put: &Put, bytes: &[u8]) -> Result<Item, PluginError> {
         encoded: Bytes::copy_from_slice(head),
         payload: Bytes::copy_from_slice(payload),
     }))
+}
+
+fn init_id(id: &str) -> Result<InitId, PluginError> {
+    let malformed = || PluginError::invalid(format!("init id `{id}`, expected 32 hexadecimal digits"));
+    let id = u128::from_str_radix(id, 16).map_err(|_| malformed())?;
+    Ok(InitId(id.to_be_bytes()))
+}
+
+/// A request that ends in bytes.
+fn bytes(future: impl Future<Output = Result<Bytes, PluginError>> + Send + 'static) -> Result<Work, PluginError> {
+    Ok(Box::pin(async move { Ok(Done { payload: vec![future.await?], json: to_json(&())? }) }))
 }
 
 fn work<T: Serialize>(

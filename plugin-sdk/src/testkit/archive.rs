@@ -9,7 +9,8 @@ use peerstream_protocol::id::{Epoch, Rendition, Seq};
 use peerstream_protocol::segment::{Init, InitId, Kind, PieceSize};
 use peerstream_traits::ErrorClass;
 use peerstream_traits::archive::{
-    Item, Manifest, Receipt, RecordingId, RestrictMode, Restriction, Segment, SharedArchive, StreamMeta,
+    Item, LINES_MAX, Line, Manifest, Receipt, RecordingId, RestrictMode, Restriction, Segment, SharedArchive,
+    StreamMeta,
 };
 
 use super::Rule;
@@ -213,14 +214,48 @@ fn honest(make: &Make) -> Result<(), String> {
             return Err("the recording is not listed".to_owned());
         }
         check("list", able.list, listed.map(drop))?;
+        let lines = archive.index(&id, Seq(1), 1).await;
+        if let (true, Ok(lines)) = (able.index, &lines) {
+            expect_lines(lines, &[(1, false)])?;
+            let all = archive.index(&id, Seq(0), LINES_MAX).await.map_err(|error| format!("its index: {error}"))?;
+            expect_lines(&all, &[(0, false), (1, false), (2, false)])?;
+            let init = archive.init(&id, all[0].init).await.map_err(|error| format!("an init it kept: {error}"))?;
+            if InitId::of(&init) != all[0].init {
+                return Err("it gives another init".to_owned());
+            }
+            let header = archive.header(&id, Seq(2)).await.map_err(|error| format!("a header it kept: {error}"))?;
+            if !Header::decode(&header).is_ok_and(|header| header.core.seq == Seq(2)) {
+                return Err("it gives another header".to_owned());
+            }
+            let missing = archive.init(&id, InitId([1; 16])).await;
+            if !missing.as_ref().is_err_and(|error| error.class == ErrorClass::NotFound) {
+                return Err(format!("an init that was never kept is {missing:?}, expected not-found"));
+            }
+        }
+        check("index", able.index, lines.map(drop))?;
+        if !able.index {
+            check("init", false, archive.init(&id, InitId::NONE).await.map(drop))?;
+            check("header", false, archive.header(&id, Seq(1)).await.map(drop))?;
+        }
         let hide = Restriction { first: Seq(1), end: Seq(2), mode: RestrictMode::Hide };
         check("restrict", able.restrict, archive.restrict(&id, &hide).await)?;
         let hidden = archive.read(&id, Seq(1)).await;
         if able.read && able.restrict && !hidden.as_ref().is_err_and(|error| error.class == ErrorClass::Denied) {
             return Err("a segment that is withheld can be read".to_owned());
         }
+        if able.index && able.restrict {
+            let lines = archive.index(&id, Seq(0), 2).await.map_err(|error| format!("its index: {error}"))?;
+            expect_lines(&lines, &[(0, false), (1, true)])?;
+            archive.header(&id, Seq(1)).await.map_err(|error| format!("the header of what is withheld: {error}"))?;
+        }
         Ok(())
     })
+}
+
+/// The numbers of an index and whether they are withheld.
+fn expect_lines(lines: &[Line], expected: &[(u64, bool)]) -> Result<(), String> {
+    let found: Vec<_> = lines.iter().map(|line| (line.seq.0, line.withheld)).collect();
+    if found == expected { Ok(()) } else { Err(format!("its index holds {found:?}, expected {expected:?}")) }
 }
 
 fn check(what: &str, able: bool, result: Result<(), peerstream_traits::PluginError>) -> Result<(), String> {

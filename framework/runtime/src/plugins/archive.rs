@@ -1,4 +1,4 @@
-//! The layers around archives: a queue in memory, timeout, retry, in order. What a slow archive cannot take is missing in its
+//! The layers around archives, towards those that keep (reading back is [`Shelf`](super::shelf::Shelf)): a queue in memory, timeout, retry, in order. What a slow archive cannot take is missing in its
 //! recording, and named in the manifest; viewers notice nothing.
 
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use peerstream_traits::archive::{
-    Header, Init, InitId, Item, RecordingId, RestrictMode, Restriction, Segment, SharedArchive, StreamMeta,
+    Capabilities, Header, Init, InitId, Item, RecordingId, RestrictMode, Restriction, Segment, SharedArchive,
+    StreamMeta,
 };
 use peerstream_traits::{ErrorClass, PluginError};
 use tokio::sync::oneshot;
@@ -17,6 +18,7 @@ use super::call::{AbortOnDrop, Backoff, call, call_now};
 use super::coverage::Coverage;
 use super::options::{self, WhenFull, ms};
 use super::queue::Queue;
+use super::shelf::ReadingDesk;
 use super::supervisor::Supervisor;
 use super::timeline::Timeline;
 
@@ -34,6 +36,7 @@ pub(crate) struct Layer {
     options: options::Archive,
     pub(crate) supervisor: Supervisor,
     state: Mutex<LayerState>,
+    desk: ReadingDesk,
 }
 
 #[derive(Default)]
@@ -106,7 +109,7 @@ impl Archives {
 impl Layer {
     pub(crate) fn new(plugin: SharedArchive, options: options::Archive, supervisor: Supervisor) -> Self {
         let queue = Queue::new(options.items_max, options.bytes_max, WhenFull::DropNewest);
-        Self { plugin, queue, options, supervisor, state: Mutex::default() }
+        Self { plugin, queue, options, supervisor, state: Mutex::default(), desk: ReadingDesk::default() }
     }
 
     fn begin(&self, meta: StreamMeta) {
@@ -210,7 +213,7 @@ impl Layer {
     }
 
     async fn hide(&self, from_s: f64, to_s: f64, mode: RestrictMode) -> Result<(), PluginError> {
-        if !call_now(|| self.plugin.capabilities())?.restrict {
+        if !self.capabilities().restrict {
             return Err(PluginError::unsupported("withholding parts of a recording"));
         }
         let (recording, range) = {
@@ -220,7 +223,46 @@ impl Layer {
         let (Some(recording), Some((first, end))) = (recording, range) else {
             return Err(PluginError::new(ErrorClass::NotFound, "there is no recording yet"));
         };
-        let restriction = Restriction { first, end, mode };
+        self.restrict(&recording, &Restriction { first, end, mode }).await
+    }
+
+    /// The recording under way or last made.
+    pub(crate) fn recording(&self) -> Option<RecordingId> {
+        self.state().recording.clone()
+    }
+
+    /// What it can do; nothing when it says so no more.
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        call_now(|| self.plugin.capabilities()).unwrap_or_default()
+    }
+
+    /// A question that changes nothing: asked once, as whoever asks can ask again.
+    pub(crate) async fn ask<T, F>(&self, make: impl FnOnce(SharedArchive) -> F) -> Result<T, PluginError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, PluginError>> + Send + 'static,
+    {
+        let status = &self.supervisor.status;
+        if !status.is_usable() {
+            return Err(PluginError::unavailable("the archive is not at work"));
+        }
+        let Some(_seat) = self.desk.take_seat().await else {
+            status.add("reads-refused", "", 1);
+            let error = PluginError::new(ErrorClass::RateLimited, "too many wait for the archive");
+            return Err(error.retry_after(Duration::from_secs(1)));
+        };
+        let result = call(ms(self.options.timeout_ms), make(self.plugin.clone())).await;
+        status.add("reads", "", 1);
+        if let Err(error) = &result
+            && (error.class.is_temporary() || matches!(error.class, ErrorClass::Internal | ErrorClass::Panicked))
+        {
+            self.supervisor.blame(error);
+        }
+        result
+    }
+
+    /// Withholds a part of a recording or gives it out again.
+    pub(crate) async fn restrict(&self, recording: &RecordingId, restriction: &Restriction) -> Result<(), PluginError> {
         self.retrying("restricted", |plugin| {
             let (recording, restriction) = (recording.clone(), restriction.clone());
             async move { plugin.restrict(&recording, &restriction).await }

@@ -14,6 +14,7 @@ mod instance;
 pub mod options;
 mod queue;
 mod running;
+pub mod shelf;
 mod state;
 mod status;
 mod supervisor;

@@ -19,6 +19,7 @@ use super::call::AbortOnDrop;
 use super::compliance::{Carrier, Desk, Handler, Work};
 use super::instance::{Instance, Other, Plugins};
 use super::options;
+use super::shelf::Shelf;
 use super::state::State;
 use super::status::{Identity, Status, Statuses};
 use super::supervisor::Supervisor;
@@ -54,6 +55,7 @@ pub struct Running {
     statuses: Statuses,
     telemetry: Telemetry,
     archives: Archives,
+    shelf: Shelf,
     gate: Gate,
     desk: Option<Desk>,
     figures_interval: Duration,
@@ -200,6 +202,7 @@ impl Plugins {
             statuses: assembly.statuses,
             telemetry: Telemetry::new(sinks),
             archives: Archives::new(layers.clone()),
+            shelf: Shelf::new(layers.clone()),
             gate,
             desk,
             figures_interval: Duration::from_millis(self.figures_interval_ms.max(FIGURES_INTERVAL_MS_MIN)),
@@ -238,6 +241,11 @@ impl Running {
     /// Where segments go.
     pub fn archives(&self) -> &Archives {
         &self.archives
+    }
+
+    /// Reads what the archives keep.
+    pub fn shelf(&self) -> &Shelf {
+        &self.shelf
     }
 
     /// Where newcomers are let in.
