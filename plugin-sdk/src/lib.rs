@@ -39,6 +39,7 @@
 pub mod dynamic;
 mod export;
 pub mod prelude;
+pub mod recent;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 

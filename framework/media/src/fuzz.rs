@@ -1,10 +1,11 @@
-//! The bodies of the fuzz targets: `cargo fuzz` needs only a shell around [`fuzz_cut`] and [`fuzz_mux`].
+//! The bodies of the fuzz targets: `cargo fuzz` needs only a shell around [`fuzz_cut`], [`fuzz_mux`] and [`fuzz_shift`].
 
 use peerstream_traits::ingest::{INIT_BYTES_MAX, IngestEvent, UNIT_BYTES_MAX};
 
 use crate::cutter::Cutter;
 use crate::format::{Audio, Video};
 use crate::mux::{Lane, Muxer, Sample};
+use crate::shift::Shift;
 
 /// As many as there are kinds of advice.
 const ADVICE_MAX: usize = 9;
@@ -39,6 +40,18 @@ pub fn fuzz_mux(data: &[u8]) {
     let (events, error) = cut(&bytes, usize::MAX);
     assert_eq!(error, None);
     check_promises(&events);
+}
+
+/// Reads bytes as a codec header, and as fragments of a header that is sound; panics if a length changes.
+pub fn fuzz_shift(data: &[u8]) {
+    let _ = Shift::new(data);
+    let sound = Audio::opus(b"OpusHead\x01\x02\x38\x01\x80\xbb\0\0\0\0\0").expect("a header");
+    let mut shift = Shift::new(&crate::mux::init::init(None, Some(&sound))).expect("our own header is read");
+    for _ in 0..2 {
+        if let Ok(moved) = shift.apply(data) {
+            assert_eq!(moved.len(), data.len());
+        }
+    }
 }
 
 /// All events of an input given in pieces of `len` bytes, then given once more as a loop; and the error, if any.

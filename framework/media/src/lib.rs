@@ -27,6 +27,7 @@ mod hevc;
 pub mod init;
 pub mod mux;
 pub mod opus;
+pub mod shift;
 mod sniff;
 mod timeline;
 

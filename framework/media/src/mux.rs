@@ -1,8 +1,8 @@
 //! Makes fragmented MP4 of samples: samples in, bytes out, no input or output of its own.
 
 mod fragment;
-mod init;
-mod write;
+pub(crate) mod init;
+pub(crate) mod write;
 
 use std::collections::VecDeque;
 
@@ -14,7 +14,7 @@ use crate::format::{Audio, Video};
 use crate::mux::fragment::{Listed, Run};
 
 const VIDEO_ID: u32 = 1;
-const AUDIO_ID: u32 = 2;
+pub(crate) const AUDIO_ID: u32 = 2;
 /// Ticks per second of pictures: whole in a millisecond and in the usual rates.
 const VIDEO_TICKS: u32 = 90_000;
 

@@ -2,6 +2,8 @@
 
 use peerstream_archive_file as _;
 use peerstream_archive_fs as _;
+use peerstream_archive_peertube as _;
+use peerstream_archive_rtmp_push as _;
 use peerstream_compliance_queue as _;
 use peerstream_compliance_webhook as _;
 use peerstream_dumbbell as _;
@@ -59,6 +61,8 @@ mod tests {
         "telemetry/prometheus",
         "archive/file",
         "archive/fs",
+        "archive/peertube",
+        "archive/rtmp-push",
         "compliance/queue",
         "compliance/webhook",
         "admission/open",

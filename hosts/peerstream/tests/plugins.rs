@@ -101,6 +101,14 @@ fn a_strategy_in_c_is_loaded_into_a_broadcast() {
     check_broadcast(&Installed::of_c("examples/strategy-c/first_free.c", &[]), "first-free-c");
 }
 
+#[test]
+fn an_archive_that_is_no_recording_keeps_all_rules_as_a_library() {
+    let installed = Installed::of_crate("peerstream-example-tracks");
+    let options = format!("{{\"folder\": {:?}}}", installed.folder.path().join("tracks"));
+    let rules = run(&["plugins", "test", installed.file.to_str().unwrap(), "--options", &options]);
+    assert!(rules.status.success(), "{}", String::from_utf8_lossy(&rules.stdout));
+}
+
 /// The strategy breaks down in this way; the dumbbell takes over, and nobody notices but the log.
 #[track_caller]
 fn check_replaced(fault: &str, word: &str) {

@@ -56,6 +56,11 @@ fn allowed(package: &str, folder: &str) -> Option<Vec<&'static str>> {
         "peerstream-ingest-ffmpeg" | "peerstream-ingest-icecast" => {
             vec!["peerstream-sdk", "peerstream-media", "peerstream-ffmpeg-child"]
         }
+        "peerstream-archive-rtmp-push" => vec!["peerstream-sdk", "peerstream-ffmpeg-child"],
+        // A live video is pushed to as any other server is.
+        "peerstream-archive-peertube" => {
+            vec!["peerstream-sdk", "peerstream-media", "peerstream-archive-rtmp-push"]
+        }
         _ if folder.starts_with("strategies/") || folder.starts_with("modules/") => {
             vec!["peerstream-sdk", "peerstream-media", "peerstream-recording"]
         }

@@ -1,11 +1,11 @@
 //! The recording as an archive.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use peerstream_sdk::prelude::*;
+use peerstream_sdk::recent::{Recent, Standing};
 use peerstream_sdk::traits::archive::{
     ArchiveBackend, Capabilities, Init, Item, Manifest, Published, Receipt, RecordingId, StreamMeta,
 };
@@ -13,9 +13,6 @@ use tracing::{error, info};
 
 use crate::config::Config;
 use crate::tape::Tape;
-
-/// Segments that are known again when they are put again: the framework repeats the last one only.
-const KNOWN_MAX: usize = 1024;
 
 /// Records broadcasts to a file each.
 #[derive(Clone, Debug)]
@@ -26,8 +23,7 @@ struct Inner {
     config: Config,
     tape: Tape,
     recording: Option<RecordingId>,
-    /// What identifies the latest segments: the hash of the chain up to each.
-    known: BTreeMap<Seq, Vec<u8>>,
+    recent: Recent,
     /// Segments that could not be written since the trouble began.
     missing: u64,
 }
@@ -49,7 +45,7 @@ impl Inner {
         let id = RecordingId(format!("{}-{}", meta.stream, meta.epoch.0));
         if self.recording.as_ref() != Some(&id) {
             self.tape.begin();
-            self.known.clear();
+            self.recent.clear();
             self.recording = Some(id.clone());
         }
         id
@@ -63,19 +59,11 @@ impl Inner {
             Item::Init { encoded, .. } => return self.init(encoded),
             Item::Segment(segment) => segment,
         };
-        let seq = segment.header.core.seq;
-        if let Some(known) = self.known.get(&seq) {
-            let same = **known == *segment.encoded;
-            return if same { Ok(Receipt::AlreadyKept) } else { Err(taken()) };
-        }
-        if self.known.last_key_value().is_some_and(|(last, _)| seq < *last) {
-            return Err(taken());
+        if self.recent.standing(segment)? == Standing::Known {
+            return Ok(Receipt::AlreadyKept);
         }
         self.write(&segment.payload)?;
-        self.known.insert(seq, segment.encoded.to_vec());
-        if self.known.len() > KNOWN_MAX {
-            self.known.pop_first();
-        }
+        self.recent.add(segment);
         Ok(Receipt::Kept)
     }
 
@@ -112,10 +100,6 @@ impl Inner {
     }
 }
 
-fn taken() -> PluginError {
-    PluginError::new(ErrorClass::Conflict, "another segment has this number, or a later one")
-}
-
 impl Plugin for File {
     const NAME: &'static str = "file";
     const SUMMARY: &'static str = "a recording that can be played: one media file, clean at any moment";
@@ -124,7 +108,7 @@ impl Plugin for File {
 
     fn build(config: Config, _: &BuildContext<'_>) -> Result<Self, PluginError> {
         let tape = Tape::new(config.path.clone(), config.sync);
-        let inner = Inner { config, tape, recording: None, known: BTreeMap::new(), missing: 0 };
+        let inner = Inner { config, tape, recording: None, recent: Recent::default(), missing: 0 };
         Ok(Self(Arc::new(Mutex::new(inner))))
     }
 }
