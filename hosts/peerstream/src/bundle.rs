@@ -1,9 +1,9 @@
 //! What is linked into this binary: the only place that names plug-in crates.
 
 use peerstream_archive_file as _;
-use peerstream_archive_fs as _;
 use peerstream_archive_peertube as _;
 use peerstream_archive_rtmp_push as _;
+use peerstream_archive_store as _;
 use peerstream_compliance_queue as _;
 use peerstream_compliance_webhook as _;
 use peerstream_dumbbell as _;
@@ -60,9 +60,9 @@ mod tests {
         "telemetry/otlp",
         "telemetry/prometheus",
         "archive/file",
-        "archive/fs",
         "archive/peertube",
         "archive/rtmp-push",
+        "archive/store",
         "compliance/queue",
         "compliance/webhook",
         "admission/open",
