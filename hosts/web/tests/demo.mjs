@@ -1,5 +1,5 @@
 // A real host for tests: `peerstream demo` on a free port, and a page of another origin that embeds the player.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -20,6 +20,13 @@ export const binary = [process.env.PEERSTREAM_BIN, ...places].find((path) => pat
  * the same key, as a new broadcast; `dashboard()` is the streamer's link; `configure(text)` gives it another config while it runs. With an `input` it serves that file instead.
  */
 export const startDemo = (config = "", input = undefined) => startHost(config, input ? ["serve", "--input", input, "--loop"] : ["demo"]);
+
+/** The lines of a config that keep the broadcast in this folder, so that parts of it can be read back. */
+export function archive(folder) {
+  const listed = execFileSync(binary, ["plugins", "list", "--kind", "archive"], { encoding: "utf8" });
+  const name = ["store", "fs"].find((name) => new RegExp(`\\b${name}\\b`).test(listed));
+  return `[archive.shelf]\nuse = "${name}"\nconfig = { folder = "${folder}" }`;
+}
 
 /** Starts a host with the inputs of this config. */
 export const startServe = (config) => startHost(config, ["serve"]);

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { launch, openPages, untilLive } from "./browser.mjs";
-import { binary, startDemo } from "./demo.mjs";
+import { archive, binary, startDemo } from "./demo.mjs";
 
 const PAGES = 8;
 const NATIVE = Number(process.env.PEERSTREAM_PICTURE_VIEWERS ?? 22);
@@ -95,9 +95,9 @@ async function picturesOfDashboard(browser) {
 /** The form, filled in, and the desk with the case that it became; a copy of the work matches. */
 async function picturesOfTakedown(browser) {
   const desk = "staple of the desk";
-  const shelf = `[archive.shelf]\nuse = "${process.env.PEERSTREAM_TEST_ARCHIVE ?? "store"}"\nfolder = "${join(drafts, "archive")}"\n`;
+  const shelf = archive(join(drafts, "archive"));
   const takedown = `[compliance.queue]\nuse = "queue"\n[takedown]\nfolder = "${join(drafts, "takedown")}"\npassword = "${desk}"\n`;
-  const demo = await startDemo(`${CONFIG}${shelf}${takedown}`);
+  const demo = await startDemo(`${CONFIG}${shelf}\n${takedown}`);
   try {
     const [viewer] = await openPages(browser.context, demo.url, 1);
     await untilLive([viewer], { timeout_ms: 60_000 });

@@ -9,7 +9,7 @@ import { after, afterEach, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { hasChromium, launch, openPages, untilLive } from "./browser.mjs";
-import { binary, said, startDemo } from "./demo.mjs";
+import { archive, binary, said, startDemo } from "./demo.mjs";
 
 const missing = !binary ? "the host is not built: cargo build -p peerstream-host" : !hasChromium() && "no Chromium here";
 const options = { skip: missing || false, timeout: 240_000 };
@@ -32,13 +32,10 @@ before(async () => {
   platform = spawn("node", [PLATFORM, "0"], { env, stdio: ["ignore", "pipe", "pipe"] });
   const [, hook] = await said(platform, /at (http\S+)/);
   demo = await startDemo(`
-[archive.shelf]
-use = "${process.env.PEERSTREAM_TEST_ARCHIVE ?? "store"}"
-folder = "${join(folder, "archive")}"
+${archive(join(folder, "archive"))}
 [compliance.a-platform]
 use = "webhook"
-url = "${hook}"
-secret = "${SECRET}"
+config = { url = "${hook}", secret = "${SECRET}" }
 [compliance.b-queue]
 use = "queue"
 [dashboard]
