@@ -48,7 +48,7 @@ fn allowed(package: &str, folder: &str) -> Option<Vec<&'static str>> {
         "peerstream-sdk" => {
             vec!["peerstream-abi", "peerstream-overlay", "peerstream-protocol", "peerstream-traits"]
         }
-        "peerstream-web" => vec!["peerstream-protocol", "peerstream-node", "peerstream-recording"],
+        "peerstream-web" => vec!["peerstream-protocol", "peerstream-node"],
         "peerstream-proximity" => vec!["peerstream-sdk", "peerstream-dumbbell"],
         // One way to start, bound and end ffmpeg, for all inputs that need it.
         "peerstream-ffmpeg-child" => vec![],

@@ -9,8 +9,6 @@ export const ROOTS = [
   "framework/protocol/src",
   "framework/node/Cargo.toml",
   "framework/node/src",
-  "framework/recording/Cargo.toml",
-  "framework/recording/src",
   "hosts/web/wasm/Cargo.toml",
   "hosts/web/wasm/src",
   "hosts/web/src",

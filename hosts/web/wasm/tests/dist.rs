@@ -7,13 +7,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-const ROOTS: [&str; 14] = [
+const ROOTS: [&str; 12] = [
     "framework/protocol/Cargo.toml",
     "framework/protocol/src",
     "framework/node/Cargo.toml",
     "framework/node/src",
-    "framework/recording/Cargo.toml",
-    "framework/recording/src",
     "hosts/web/wasm/Cargo.toml",
     "hosts/web/wasm/src",
     "hosts/web/src",
