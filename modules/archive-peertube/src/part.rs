@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use peerstream_media::shift::Shift;
+use peerstream_sdk::prelude::*;
 use peerstream_sdk::protocol::crypto::hash;
 use peerstream_sdk::traits::archive::Segment;
 
@@ -24,6 +25,8 @@ pub(crate) struct Writer {
     proof: blake3::Hasher,
     init_len: u32,
     end: u64,
+    /// The number of the last segment.
+    last: Option<Seq>,
 }
 
 impl Writer {
@@ -38,17 +41,18 @@ impl Writer {
         files::sync_folder(media_path.parent().unwrap_or(Path::new(".")))?;
         let init_len = u32::try_from(init.len()).map_err(io::Error::other)?;
         let (shift, proof) = (Shift::new(init).ok(), blake3::Hasher::new());
-        Ok(Self { media, index, shift, proof, init_len, end: init.len() as u64 })
+        Ok(Self { media, index, shift, proof, init_len, end: init.len() as u64, last: None })
     }
 
     /// Goes on with a part, and gives its codec header. What the document says of it is brought up to what is there.
     pub(crate) fn resume(media_path: &Path, index_path: &Path, part: &mut Part) -> io::Result<(Self, Vec<u8>)> {
         let mut media = OpenOptions::new().read(true).write(true).open(media_path)?;
         let (mut init_len, mut count, mut end, mut proof) = (0, 0, 0, blake3::Hasher::new());
+        let mut last = None;
         part.gaps.clear();
         (part.end, part.duration_us) = (part.first, 0);
         let index = Index::open(index_path, media.metadata()?.len(), |record| {
-            (init_len, count, end) = (record.init_len, count + 1, record.end);
+            (init_len, count, end, last) = (record.init_len, count + 1, record.end, Some(Seq(record.seq)));
             proof.update(&record.hash);
             part.extend(record.seq, record.pts_us, record.duration_us);
         })?;
@@ -62,7 +66,7 @@ impl Writer {
         part.bytes = end;
         part.proof = proof.finalize().to_hex().to_string();
         let shift = Shift::new(&init).ok().map(|shift| shift.resumed(part.base_us, count));
-        Ok((Self { media, index, shift, proof, init_len, end }, init))
+        Ok((Self { media, index, shift, proof, init_len, end, last }, init))
     }
 
     /// Adds a segment, or nothing of it; it is on the disk when this returns.
@@ -86,11 +90,16 @@ impl Writer {
             let _ = self.media.set_len(self.end);
             return Err(error);
         }
-        self.end = end;
+        (self.end, self.last) = (end, Some(core.seq));
         self.proof.update(&hash);
         part.base_us = self.shift.as_ref().and_then(Shift::base_us);
         part.extend(core.seq.0, core.pts_us, core.duration_us);
         (part.bytes, part.proof) = (end, self.proof.finalize().to_hex().to_string());
         Ok(())
+    }
+
+    /// Whether this was the last segment that was added.
+    pub(crate) fn has(&self, seq: Seq) -> bool {
+        self.last == Some(seq)
     }
 }

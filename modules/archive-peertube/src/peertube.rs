@@ -69,6 +69,8 @@ struct Current {
     writer: Option<Writer>,
     /// The title has changed since the last segment.
     retitled: bool,
+    /// Something was left out for want of room: what comes next must be a place where a decoder can begin.
+    broken: bool,
 }
 
 impl Shared {
@@ -213,7 +215,7 @@ fn new_show(meta: &StreamMeta) -> Show {
 impl Current {
     fn new(id: RecordingId) -> Self {
         let (init, inits, recent) = (None, BTreeSet::new(), Recent::default());
-        Self { id, init, inits, recent, writer: None, retitled: false }
+        Self { id, init, inits, recent, writer: None, retitled: false, broken: false }
     }
 
     /// Goes on with the part that was being written, if there is one.
@@ -254,24 +256,23 @@ impl Current {
             return Ok(());
         }
         let joins = segment.header.core.flags.has(Flags::JOIN_POINT);
-        let (_, _, bytes) = spool.waiting();
-        if bytes + segment.payload.len() as u64 > config.spool_bytes_max {
-            let max = config.spool_bytes_max;
-            return Err(PluginError::new(
-                ErrorClass::Denied,
-                format!("the spool has reached its bound of {max} bytes"),
-            ));
+        if !joins && (self.broken || self.writer.is_none()) {
+            return Err(PluginError::new(ErrorClass::Denied, "it goes on with the next key frame"));
+        }
+        let (.., bytes) = spool.waiting();
+        self.broken = bytes + segment.payload.len() as u64 > config.spool_bytes_max;
+        if self.broken {
+            let full = format!("the spool has reached its bound of {} bytes", config.spool_bytes_max);
+            return Err(PluginError::new(ErrorClass::Denied, full));
         }
         if joins && self.writer.is_some() && self.is_due(segment, spool, config) {
             self.writer = None;
             spool.close(&self.id.0)?;
         }
-        if self.writer.is_none() && !joins {
-            return Err(PluginError::new(ErrorClass::Denied, "a part begins with the next key frame"));
-        }
         match self.append(segment, spool, config) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                self.broken = true;
                 Err(PluginError::new(ErrorClass::Denied, "the spool's disk is full"))
             }
             Err(error) => Err(error.into()),
@@ -294,24 +295,35 @@ impl Current {
         let id = &self.id.0;
         let title = self.init.as_ref().map_or("", |init| init.title.as_str());
         let Some(show) = spool.show_mut(id) else { return Ok(()) };
-        let (began_us, start_us) = (show.began_us, show.start_us);
+        let before = (show.began_us, show.start_us);
         show.began_us.get_or_insert(core.wall_us.saturating_sub(core.duration_us.into()));
         show.start_us.get_or_insert(core.pts_us);
         let Some((writer, part)) = self.writer.as_mut().zip(show.parts.last_mut()) else { return Ok(()) };
-        if let Err(error) = writer.add(segment, part) {
-            if is_new {
-                (self.writer, show.began_us, show.start_us) = (None, began_us, start_us);
-                show.parts.pop();
+        let mut written = writer.add(segment, part);
+        if written.is_ok() {
+            let titled = std::mem::take(&mut self.retitled) || is_new;
+            if titled {
+                part.chapter(core.pts_us, title);
             }
-            return Err(error);
+            let marked = config.whole && core.flags.has(Flags::JOIN_POINT) && mark_length(part, core.pts_us, config);
+            if titled || marked {
+                written = spool.save(id);
+            }
         }
-        let mut changed = is_new;
-        if std::mem::take(&mut self.retitled) || is_new {
-            part.chapter(core.pts_us, title);
-            changed = true;
+        match written {
+            Err(error) if is_new => {
+                // Nobody knows of the part: its files are written over by the next one.
+                self.writer = None;
+                if let Some(show) = spool.show_mut(id) {
+                    (show.began_us, show.start_us) = before;
+                    show.parts.pop();
+                }
+                Err(error)
+            }
+            // The segment is kept; its chapter is on the disk with the next change.
+            Err(_) if self.writer.as_ref().is_some_and(|writer| writer.has(core.seq)) => Ok(()),
+            result => result,
         }
-        changed |= config.whole && core.flags.has(Flags::JOIN_POINT) && mark_length(part, core.pts_us, config);
-        if changed { spool.save(id) } else { Ok(()) }
     }
 
     fn begin_part(&mut self, spool: &mut Spool, segment: &Segment) -> std::io::Result<()> {

@@ -70,7 +70,7 @@ impl Spool {
         for (index, part) in show.parts.iter_mut().enumerate() {
             if !part.is_in_spool() {
                 files::remove(&self.media(id, index + 1))?;
-            } else if part.state == State::Closed && !self.media(id, index + 1).exists() {
+            } else if part.state != State::Writing && !self.media(id, index + 1).exists() {
                 warn!(broadcast = id, part = index + 1, "the file of a part is gone");
                 part.state = State::Erased;
             }

@@ -40,6 +40,14 @@ pub(crate) struct Upload<'a> {
     pub(crate) keep: &'a mut Keep<'a>,
 }
 
+/// What became of an upload that was interrupted.
+enum Resumed {
+    /// It is a video.
+    Done(Video),
+    /// It goes on from here.
+    On(Progress),
+}
+
 /// What the site says of an upload.
 enum Standing {
     /// It has so many bytes.
@@ -56,9 +64,9 @@ impl Upload<'_> {
     /// Sends what the site does not have. What was under way is gone on with.
     pub(crate) fn run(mut self, progress: Option<Progress>) -> Result<Video, Failure> {
         let mut progress = match progress {
-            Some(progress) => match self.resumed(progress)? {
-                Ok(video) => return Ok(video),
-                Err(progress) => progress,
+            Some(progress) => match self.resume(progress)? {
+                Resumed::Done(video) => return Ok(video),
+                Resumed::On(progress) => progress,
             },
             None => self.begin()?,
         };
@@ -75,22 +83,22 @@ impl Upload<'_> {
         }
     }
 
-    /// How far an upload is that was interrupted: done, or to be gone on with, anew if need be.
-    fn resumed(&mut self, mut progress: Progress) -> Result<Result<Video, Progress>, Failure> {
+    /// Asks how far an upload is that was interrupted; it begins anew if need be.
+    fn resume(&mut self, mut progress: Progress) -> Result<Resumed, Failure> {
         let range = format!("bytes */{}", self.total);
-        let answer = self.api.call(&self.put(&progress.id, &[], range))?;
+        let answer = self.api.call(&put(&progress.id, &[], range))?;
         match self.standing(&answer)? {
-            Standing::Done(video) => Ok(Ok(video)),
+            Standing::Done(video) => Ok(Resumed::Done(video)),
             Standing::At(has) if has > progress.sent => Err(self.hole(&progress, has)),
             Standing::At(has) => {
                 progress.offset = has;
-                Ok(Err(progress))
+                Ok(Resumed::On(progress))
             }
             Standing::TooLarge => Err(answer.failure("asking how far an upload is")),
-            Standing::Gone => self.gone(&progress).map(|video| video.ok_or(())).and_then(|found| match found {
-                Ok(video) => Ok(Ok(video)),
-                Err(()) => self.begin().map(Err),
-            }),
+            Standing::Gone => match self.gone(&progress)? {
+                Some(video) => Ok(Resumed::Done(video)),
+                None => self.begin().map(Resumed::On),
+            },
         }
     }
 
@@ -138,7 +146,7 @@ impl Upload<'_> {
             0 => format!("bytes */{}", self.total),
             _ => format!("bytes {}-{}/{}", progress.offset, end - 1, self.total),
         };
-        let answer = self.api.call(&self.put(&progress.id, &bytes, range))?;
+        let answer = self.api.call(&put(&progress.id, &bytes, range))?;
         match self.standing(&answer)? {
             Standing::Done(video) => return Ok(Some(video)),
             Standing::At(has) if has > end => return Err(self.hole(progress, has)),
@@ -153,19 +161,13 @@ impl Upload<'_> {
         Ok(None)
     }
 
-    fn put<'b>(&self, id: &str, bytes: &'b [u8], range: String) -> Call<'b> {
-        let id: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
-        let path = format!("/videos/upload-resumable?upload_id={id}");
-        Call::new(Method::PUT, path).with(Body::Chunk(bytes, range))
-    }
-
     fn standing(&mut self, answer: &Answer) -> Result<Standing, Failure> {
         #[derive(Deserialize)]
         struct Made {
-            video: Video,
+            video: Named,
         }
         #[derive(Deserialize)]
-        struct Video {
+        struct Named {
             id: u64,
             uuid: String,
         }
@@ -175,8 +177,8 @@ impl Upload<'_> {
                 has.map(Standing::At).ok_or_else(|| Failure::later("the site does not say what it has"))
             }
             200..300 => {
-                let Made { video: Video { id, uuid } } = answer.json()?;
-                Ok(Standing::Done(crate::show::Video { id, uuid }))
+                let Made { video: Named { id, uuid } } = answer.json()?;
+                Ok(Standing::Done(Video { id, uuid }))
             }
             404 => Ok(Standing::Gone),
             413 if answer.code() != "quota_reached" && self.chunk_bytes > *CHUNK_BYTES.start() => {
@@ -198,16 +200,25 @@ impl Upload<'_> {
 
     /// The site says that it has more than it was sent: there is a hole in its file. It is thrown away.
     fn hole(&mut self, progress: &Progress, has: u64) -> Failure {
-        let id: String = url::form_urlencoded::byte_serialize(progress.id.as_bytes()).collect();
-        let path = format!("/videos/upload-resumable?upload_id={id}");
         // Whether it hears that or not, nothing more is added to it.
-        let _ = self.api.call(&Call::new(Method::DELETE, path).header("content-length", "0"));
+        let _ = self.api.call(&Call::new(Method::DELETE, address(&progress.id)).header("content-length", "0"));
         if let Err(failure) = (self.keep)(None) {
             return failure;
         }
         let sent = progress.sent;
         Failure::later(format!("the site says that it has {has} bytes of which {sent} were sent: it begins anew"))
     }
+}
+
+/// An upload's address.
+fn address(id: &str) -> String {
+    let id: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
+    format!("/videos/upload-resumable?upload_id={id}")
+}
+
+/// A chunk, or with none of its bytes the question how far it is.
+fn put<'a>(id: &str, bytes: &'a [u8], range: String) -> Call<'a> {
+    Call::new(Method::PUT, address(id)).with(Body::Chunk(bytes, range))
 }
 
 /// How many bytes a `Range` says are there: `bytes=0-99` are 100.

@@ -70,7 +70,10 @@ fn description(config: &Config, show: &Show, part: &Part) -> String {
     let began = show.began_us.unwrap_or_default();
     let mut text = format!("{} to {} of a live broadcast that began {} UTC.", clock(from), clock(to), moment(began));
     if !part.gaps.is_empty() {
-        let missing = |(first, end): &(u64, u64)| format!("{first}-{}", end - 1);
+        let missing = |&(first, end): &(u64, u64)| match end - 1 {
+            last if last == first => format!("{first}"),
+            last => format!("{first}-{last}"),
+        };
         let named: Vec<_> = part.gaps.iter().take(GAPS_SHOWN).map(missing).collect();
         let more = if part.gaps.len() > GAPS_SHOWN { " and others" } else { "" };
         text += &format!(" Missing: segments {}{more}.", named.join(", "));

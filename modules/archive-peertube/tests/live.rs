@@ -51,12 +51,13 @@ async fn the_live_video_is_made_once_and_every_broadcast_goes_there() {
     }
     let pictures = play(&server.played())[&0].len();
     assert!((180..=240).contains(&pictures), "{pictures} pictures of eight seconds");
-    let site = stub.site();
-    assert_eq!(site.videos.len(), 1, "one live video, and no part is uploaded");
-    let facts = &site.videos[0].facts;
-    assert_eq!((&facts["permanentLive"], &facts["saveReplay"]), (&"true".into(), &"true".into()));
-    assert_eq!(facts["name"], "Friday night");
-    drop(site);
+    {
+        let site = stub.site();
+        assert_eq!(site.videos.len(), 1, "one live video, and no part is uploaded");
+        let facts = &site.videos[0].facts;
+        assert_eq!((&facts["permanentLive"], &facts["saveReplay"]), (&"true".into(), &"true".into()));
+        assert_eq!(facts["name"], "Friday night");
+    }
     assert_eq!(archive.waits(), (0, true));
     archive.stop(Duration::from_secs(5)).await.unwrap();
 }

@@ -76,6 +76,8 @@ struct Inner {
     backlog: Backlog,
     target: watch::Sender<Option<Target>>,
     stopping: watch::Sender<bool>,
+    /// Whether a child is being fed.
+    feeding: watch::Sender<bool>,
     trouble: Mutex<Option<String>>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -97,8 +99,10 @@ impl Pusher {
     /// One that does nothing yet.
     pub fn new(settings: Settings) -> Self {
         let backlog = Backlog::new(settings.buffer_bytes_max);
-        let (target, stopping) = (watch::Sender::new(None), watch::Sender::new(false));
-        Self(Arc::new(Inner { settings, backlog, target, stopping, trouble: Mutex::default(), task: Mutex::default() }))
+        let (target, stopping, feeding) =
+            (watch::Sender::new(None), watch::Sender::new(false), watch::Sender::new(false));
+        let (trouble, task) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { settings, backlog, target, stopping, feeding, trouble, task }))
     }
 
     /// Begins; from within a runtime. Twice is once.
@@ -145,12 +149,14 @@ impl Pusher {
         self.0.backlog.counts()
     }
 
-    /// Ends, within this time.
+    /// Ends, within this time. What waits is pushed before, if the server takes it.
     pub async fn stop(&self, deadline: Duration) {
+        self.pause();
+        let _ = timeout(deadline * 3 / 4, self.0.feeding.subscribe().wait_for(|feeding| !*feeding)).await;
         self.0.stopping.send_replace(true);
         let task = lock(&self.0.task).take();
         if let Some(mut task) = task
-            && timeout(deadline, &mut task).await.is_err()
+            && timeout(deadline / 4, &mut task).await.is_err()
         {
             // Its child goes with it.
             task.abort();
@@ -243,7 +249,10 @@ impl Run<'_> {
         match Child::start(&self.command(&target, &key, tracks)).await {
             Ok(child) => {
                 info!(push = self.inner.settings.name, url = target.url, "pushing");
-                self.feed(child, key, &init, first, &mut targets).await
+                self.inner.feeding.send_replace(true);
+                let outcome = self.feed(child, key, &init, first, &mut targets).await;
+                self.inner.feeding.send_replace(false);
+                outcome
             }
             Err(error) => {
                 let program = self.inner.settings.program.display();

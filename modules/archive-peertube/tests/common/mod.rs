@@ -75,6 +75,12 @@ impl Broadcast {
         segment(self.epoch, seq, self.init, payload(seq, self.segment_bytes))
     }
 
+    /// A segment with which no decoder can begin.
+    pub fn delta(&self, seq: u64) -> Item {
+        let time = (seq * 10_000_000, 10_000_000);
+        segment_of(self.epoch, seq, self.init, payload(seq, self.segment_bytes), time, false)
+    }
+
     /// Keeps these segments.
     pub async fn put(&self, archive: &PeerTube, seqs: impl IntoIterator<Item = u64>) {
         for seq in seqs {
