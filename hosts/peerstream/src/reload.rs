@@ -10,7 +10,7 @@ use peerstream_sdk::traits::{Kind, PluginConfig};
 use tracing::{error, info, warn};
 
 use crate::assembly::{Assembly, Instance};
-use crate::config::{Dashboard, Fallback, Ice, Limits, Serve, Source, Stun};
+use crate::config::{Dashboard, Fallback, Ice, Limits, Serve, Source, Stun, TimeShift};
 use crate::equip::{at_work, identity};
 use crate::player::Player;
 use crate::setup::{self, Checked};
@@ -47,6 +47,7 @@ fn fixed(before: &Config, after: &Config, changes: &[Change]) -> Vec<String> {
         differs::<Source>(before, after, "source"),
         differs::<Fallback>(before, after, "fallback"),
         differs::<Player>(before, after, "player"),
+        differs::<TimeShift>(before, after, "time_shift"),
         differs::<Ice>(before, after, "ice"),
         differs::<Stun>(before, after, "stun"),
         differs::<Limits>(before, after, "limits"),
