@@ -194,6 +194,7 @@ export class PeerstreamPlayer extends HTMLElement {
       admission: this.#admission,
     };
     this.#engine = new Engine(options, this.#engineEvents(this.#player));
+    this.#keep();
     void this.#engine.start();
   }
 
@@ -341,9 +342,14 @@ export class PeerstreamPlayer extends HTMLElement {
     if (this.#engine && relaying !== this.#relaying) this.#engine.setRelay(relaying);
     if (this.#engine) this.#relaying = relaying;
     this.#engine?.setPlayout(this.#playout());
+    this.#keep();
+    this.#render();
+  }
+
+  /** What the page does about the past, as the host says. */
+  #keep(): void {
     const memory = (navigator as { deviceMemory?: number }).deviceMemory;
     this.#engine?.setKeeping(keeping(this.#facts?.time_shift, memory));
-    this.#render();
   }
 
   #entitle(title: string): void {
