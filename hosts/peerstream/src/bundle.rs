@@ -2,7 +2,7 @@
 
 use peerstream_admission as _;
 use peerstream_archive_file as _;
-use peerstream_archive_fs as _;
+use peerstream_archive_store as _;
 use peerstream_compliance_queue as _;
 use peerstream_dumbbell as _;
 use peerstream_ingest_ffmpeg as _;
@@ -50,7 +50,7 @@ mod tests {
         "telemetry/otlp",
         "telemetry/prometheus",
         "archive/file",
-        "archive/fs",
+        "archive/store",
         "compliance/queue",
         "admission/open",
         "admission/proof-of-work",
