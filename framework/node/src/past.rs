@@ -60,8 +60,9 @@ const HOST_PAUSE: (Micros, Micros) = (Micros::from_secs(2), Micros::from_secs(15
 const LOST_AFTER: Micros = Micros::from_secs(8);
 /// So near to the newest segment, with so little in store, the viewer is where the stream is.
 const CAUGHT_UP: Micros = Micros::from_millis(1_500);
-/// Segments handed to the player that are remembered.
+/// Segments handed to the player that are remembered, and bytes of those that are not kept anyway.
 const SHOWN_MAX: usize = 128;
+const SHOWN_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// A play head further than this from what was handed over is one of another place.
 const HEAD_SLACK_US: u64 = 2_000_000;
 
@@ -215,8 +216,22 @@ impl Entered {
         }
     }
 
+    /// Payload bytes fetched for the player that it was not handed yet.
     fn bytes(&self) -> usize {
-        self.fetched.values().map(Segment::payload_len).sum()
+        self.fetched.range(self.next..).map(|(_, segment)| segment.payload_len()).sum()
+    }
+
+    /// What the player was handed stays for a while, as evidence of what was seen.
+    fn let_go_of_shown(&mut self) {
+        let next = self.next;
+        self.fetched.retain(|seq, segment| *seq >= next || segment.is_complete());
+        let shown = || self.fetched.range(..next);
+        let mut count = shown().count();
+        let mut bytes: usize = shown().map(|(_, segment)| segment.payload_len()).sum();
+        while count > SHOWN_MAX || bytes > SHOWN_BYTES_MAX {
+            let Some((_, oldest)) = self.fetched.pop_first() else { return };
+            (count, bytes) = (count - 1, bytes - oldest.payload_len());
+        }
     }
 
     fn under_way(&self, link: LinkId) -> usize {
@@ -365,10 +380,8 @@ impl<V: Verifier> Node<V> {
 
     fn deliver_past(&mut self) {
         let Some(next) = self.past.entered.as_mut().map(|entered| {
-            // What the driver has taken by now.
-            let next = entered.next;
-            entered.fetched.retain(|seq, _| *seq >= next);
-            next
+            entered.let_go_of_shown();
+            entered.next
         }) else {
             return;
         };
@@ -596,7 +609,7 @@ impl<V: Verifier> Node<V> {
             return;
         }
         let kept = self.kept.iter().map(|segment| segment.header.core.seq);
-        let fetched = entered.fetched.iter().filter(|(_, segment)| segment.is_complete()).map(|(seq, _)| *seq);
+        let fetched = entered.fetched.range(next..).filter(|(_, segment)| segment.is_complete()).map(|(seq, _)| *seq);
         let retained = self.window.from(next).filter(|(_, segment)| segment.is_complete()).map(|(seq, _)| seq);
         let here = kept.chain(fetched).chain(retained).filter(|seq| *seq > next).min().unwrap_or(position);
         self.counters.past_lost += here.0 - next.0;

@@ -232,6 +232,9 @@ fn what_a_latecomer_has_not_seen_comes_from_others_that_keep_it() {
     assert_eq!(status.behind.unwrap().keepers, 1);
     let behind = status.behind.unwrap().behind.as_millis();
     assert!((28_000..33_000).contains(&behind), "{behind} ms behind");
+    let seen_us = handed[90] * 100_000;
+    let evidence = world.viewer.node.evidence(seen_us, seen_us + 500_000).unwrap();
+    assert_eq!(evidence.segments.len(), 5, "what was just seen is evidence");
 }
 
 #[test]

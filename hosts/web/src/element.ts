@@ -226,6 +226,7 @@ export class PeerstreamPlayer extends HTMLElement {
       expected: endpoint && admission ? { endpoint, required: admission === "required" } : null,
     };
     this.#thread?.tell((station) => station.begin(options));
+    this.#keep();
   }
 
   #stop(): void {
@@ -394,12 +395,17 @@ export class PeerstreamPlayer extends HTMLElement {
       if (relaying !== this.#relaying) this.#thread?.tell((station) => station.setRelay(relaying));
       this.#relaying = relaying;
       const playout = this.#playout();
-      const memory = (navigator as { deviceMemory?: number }).deviceMemory;
-      const kept = keeping(this.#facts?.time_shift, memory);
       this.#thread?.tell((station) => station.setPlayout(playout));
-      this.#thread?.tell((station) => station.setKeeping(kept));
+      this.#keep();
     }
     this.#render();
+  }
+
+  /** What the page does about the past, as the host says. */
+  #keep(): void {
+    const memory = (navigator as { deviceMemory?: number }).deviceMemory;
+    const kept = keeping(this.#facts?.time_shift, memory);
+    this.#thread?.tell((station) => station.setKeeping(kept));
   }
 
   #entitle(title: string): void {
