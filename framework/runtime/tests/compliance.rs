@@ -551,6 +551,6 @@ async fn handlers_without_a_desk_are_refused() {
 async fn one_host_at_a_time_writes_the_cases() {
     let world = World::new();
     let _setup = world.setup();
-    let second = Sqlite::open(&world.folder.path().join("cases.sqlite")).err().expect("refused");
+    let second = Sqlite::open(&world.folder.path().join("cases.sqlite")).expect_err("refused");
     assert!(second.to_string().contains("another host"), "{second}");
 }

@@ -54,7 +54,7 @@ impl CounterNotice {
         notice::mail("email", &mut self.email)?;
         text::field("explanation", &mut self.explanation, TEXT_CHARS_MAX)?;
         text::line("executed_on", &mut self.executed_on, 10)?;
-        notice::sworn(Of::CounterNotice, &self.statements, &mut self.executed_on, today)?;
+        notice::sworn(Of::CounterNotice, &self.statements, &self.executed_on, today)?;
         text::line("signature", &mut self.signature, LINE_CHARS_MAX)?;
         match self.missing(formal) {
             None => Ok(self),

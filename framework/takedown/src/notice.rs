@@ -230,7 +230,7 @@ fn page(name: &str, value: &mut String) -> Result<(), Invalid> {
 }
 
 /// Tidies statements that were agreed to on a day, or the day itself.
-pub(crate) fn sworn(of: Of, agreed: &[Agreed], executed_on: &mut String, today: Date) -> Result<(), Invalid> {
+pub(crate) fn sworn(of: Of, agreed: &[Agreed], executed_on: &str, today: Date) -> Result<(), Invalid> {
     if agreed.len() > STATEMENTS_MAX {
         return Err(Invalid::new("statements", format!("are {}, expected at most {STATEMENTS_MAX}", agreed.len())));
     }
@@ -282,7 +282,7 @@ impl Notice {
         text::field("explanation", &mut self.explanation, TEXT_CHARS_MAX)?;
         self.claimant.tidy()?;
         text::line("executed_on", &mut self.executed_on, 10)?;
-        sworn(Of::Notice(self.profile), &self.statements, &mut self.executed_on, today)?;
+        sworn(Of::Notice(self.profile), &self.statements, &self.executed_on, today)?;
         text::line("signature", &mut self.signature, LINE_CHARS_MAX)?;
         Ok(self)
     }

@@ -23,7 +23,7 @@ pub struct Record {
 #[serde(rename_all = "kebab-case", tag = "record", content = "body")]
 pub enum Body {
     /// A notice without what tells who complains.
-    Notice(Notice),
+    Notice(Box<Notice>),
     /// Who complains. Personal data.
     Claimant(Person),
     /// What the streamer has said. Personal data.
@@ -51,7 +51,10 @@ impl Record {
     /// A notice as its two records: the one that stays, and the one that can be erased.
     pub fn of_notice(salts: [[u8; 16]; 2], notice: &Notice) -> [Self; 2] {
         let person = Person { claimant: notice.claimant.clone(), signature: notice.signature.clone() };
-        [Self::new(salts[0], Body::Notice(notice.without_person())), Self::new(salts[1], Body::Claimant(person))]
+        [
+            Self::new(salts[0], Body::Notice(Box::new(notice.without_person()))),
+            Self::new(salts[1], Body::Claimant(person)),
+        ]
     }
 
     /// The hash by which the log names it.

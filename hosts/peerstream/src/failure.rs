@@ -10,7 +10,7 @@ use crate::check::summary;
 pub const EXIT_USAGE: u8 = 2;
 /// Bytes of a data stream were lost for good.
 pub const EXIT_GAP: u8 = 3;
-/// A property did not hold in the lab.
+/// A property did not hold in the lab, or a proof does not hold.
 pub const EXIT_BROKEN: u8 = 4;
 /// The config is fine, but a plug-in does not find what it needs.
 pub const EXIT_PROBE: u8 = 5;

@@ -168,7 +168,7 @@ impl Books {
     /// The notice of a case; who complains is empty once that is erased.
     pub(super) fn notice(&mut self, docket: &Docket) -> Result<Notice, Refused> {
         let mut notice = match self.book.record(&docket.notice_hash)?.map(|record| record.body) {
-            Some(Body::Notice(notice)) => notice,
+            Some(Body::Notice(notice)) => *notice,
             _ => Notice::empty(docket.profile),
         };
         if let Some(Body::Claimant(person)) = self.book.record(&docket.claimant_hash)?.map(|record| record.body) {

@@ -109,7 +109,7 @@ pub async fn info(State(shared): State<Arc<Shared>>) -> Answer {
         },
         "today": today.to_string(),
         "statements": texts,
-        "agent": (!options.agent.name.is_empty()).then(|| &options.agent),
+        "agent": (!options.agent.name.is_empty()).then_some(&options.agent),
         "copy_bytes_max": rules.copy_bytes_max,
         "bundle_bytes_max": rules.bundle_bytes_max,
         "chunk_bytes_max": CHUNK_BYTES_MAX,

@@ -304,7 +304,7 @@ fn with_revision(body: &[u8]) -> Result<(Value, Option<u32>), Problem> {
     let object = value.as_object_mut();
     let object = object.ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "malformed", "expected an object"))?;
     let revision = object.remove("revision").filter(|it| !it.is_null());
-    let revision = revision.map(|it| parse::<u32>(it)).transpose()?;
+    let revision = revision.map(parse::<u32>).transpose()?;
     Ok((value, revision))
 }
 
