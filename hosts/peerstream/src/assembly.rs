@@ -194,7 +194,7 @@ mod tests {
     use peerstream_sdk::traits::archive::{
         ArchiveBackend, Capabilities, Item, Manifest, Published, Receipt, RecordingId, StreamMeta,
     };
-    use peerstream_sdk::traits::compliance::{Case, ComplianceHandler, Decision};
+    use peerstream_sdk::traits::compliance::{Case, ComplianceHandler, Decision, Evidence};
 
     use super::*;
 
@@ -234,7 +234,7 @@ mod tests {
 
     #[async_trait]
     impl ComplianceHandler for Void {
-        async fn assess(&self, _: &Case) -> Result<Decision, PluginError> {
+        async fn assess(&self, _: &Case, _: &Evidence) -> Result<Decision, PluginError> {
             Ok(Decision::Pass)
         }
     }

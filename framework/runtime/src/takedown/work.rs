@@ -156,7 +156,10 @@ impl Worker {
         });
         for case in expired.await? {
             if self.left_open.get(&case).is_none_or(|at| *at <= Instant::now()) {
-                self.work_on(case).await?;
+                // One case that cannot go on holds no other one up.
+                if let Err(error) = self.work_on(case).await {
+                    error!(case, %error, "a case cannot go on");
+                }
             }
         }
         Ok(())
@@ -218,8 +221,23 @@ impl Worker {
                 (None, Some(error.to_string()))
             }
         };
-        self.write(id, Happening::Done { action, hidden, error }).await?;
-        Ok(())
+        let done = Happening::Done { action, hidden: hidden.clone(), error };
+        match (self.write(id, done).await, hidden) {
+            // Somebody has had all of it undone meanwhile: what no case hides is shown.
+            (Err(Refused::State(_)), Some(hidden)) => self.show(&case.docket, &hidden).await.map(drop),
+            (written, _) => written.map(drop),
+        }
+    }
+
+    /// Shows what no other case hides; gives why it could not be.
+    async fn show(&self, docket: &Docket, hidden: &Hidden) -> Result<Option<String>, Refused> {
+        let (docket, epoch) = (docket.clone(), hidden.epoch);
+        let others = self.desk.with(move |books| books.hidden_by_others(&docket, epoch)).await?;
+        let parts = hidden.segments.without(&others);
+        Ok(match tokio::time::timeout(ACTION_TIMEOUT, self.carrier.show(epoch, &parts)).await {
+            Ok(shown) => shown.err().map(|error| error.to_string()),
+            Err(_) => Some(format!("not done within {} s", ACTION_TIMEOUT.as_secs())),
+        })
     }
 
     async fn carry_out(&self, case: &Case, action: &Action) -> Result<Option<Hidden>, PluginError> {
@@ -239,17 +257,8 @@ impl Worker {
     }
 
     async fn undo(&self, docket: &Docket, index: usize) -> Result<(), Refused> {
-        let error = match docket.done[index].hidden.clone() {
-            Some(hidden) => {
-                let (docket, epoch) = (docket.clone(), hidden.epoch);
-                let others = self.desk.with(move |books| books.hidden_by_others(&docket, epoch)).await?;
-                let parts = hidden.segments.without(&others);
-                let shown = tokio::time::timeout(ACTION_TIMEOUT, self.carrier.show(epoch, &parts)).await;
-                match shown {
-                    Ok(shown) => shown.err().map(|error| error.to_string()),
-                    Err(_) => Some(format!("not done within {} s", ACTION_TIMEOUT.as_secs())),
-                }
-            }
+        let error = match &docket.done[index].hidden {
+            Some(hidden) => self.show(docket, hidden).await?,
             None => None,
         };
         if let Some(error) = &error {

@@ -155,18 +155,18 @@ pub async fn begin(
     let Beginning { proof, notice } = read(&body)?;
     known(&desk, notice.profile)?;
     let (network, now) = (network_name(address.ip()), Instant::now());
-    if !shared.takedown.drafts.take(&network, now) {
-        return Err(Problem::too_many("your address"));
-    }
-    if !shared.takedown.drafts_per_network.take(&wide_network(address.ip()), now) {
-        return Err(Problem::too_many("your network"));
-    }
     shared.takedown.puzzles.take(&network, &proof).await.map_err(|bad| match bad {
         Bad::Proof => {
             Problem::new(StatusCode::FORBIDDEN, "proof", "the puzzle is not solved, or was used; ask for another one")
         }
         Bad::Busy => busy(),
     })?;
+    if !shared.takedown.drafts.take(&network, now) {
+        return Err(Problem::too_many("your address"));
+    }
+    if !shared.takedown.drafts_per_network.take(&wide_network(address.ip()), now) {
+        return Err(Problem::too_many("your network"));
+    }
     let (draft, token) = desk.begin(notice).await?;
     let body =
         json!({ "draft": draft.id, "token": token, "expires_us": draft.expires_us, "missing": draft.notice.missing() });

@@ -1,4 +1,5 @@
-//! A little work before a notice is begun: the puzzle of admission, good for one draft.
+//! A little work before a notice is begun: the puzzle of admission, each answer good for one draft. Those who ask from one network in the same
+//! second get the same puzzle; whose answer was used already asks again.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -70,8 +71,6 @@ impl Puzzles {
             return Err(Bad::Proof);
         };
         let now_s = wall().as_secs();
-        // The puzzle is used, whichever of its answers was found.
-        let puzzle = proof.split(':').next().unwrap_or_default().to_owned();
         let mut used = self.used.lock().expect("no holder panics");
         if used.len() >= USED_MAX {
             used.retain(|_, until| *until > now_s);
@@ -79,7 +78,7 @@ impl Puzzles {
                 return Err(Bad::Busy);
             }
         }
-        match used.insert(puzzle, now_s + VALID_S + 1) {
+        match used.insert(proof.to_owned(), now_s + VALID_S + 1) {
             None => Ok(()),
             Some(_) => Err(Bad::Proof),
         }

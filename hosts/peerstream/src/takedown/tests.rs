@@ -219,8 +219,15 @@ impl World {
     }
 
     async fn begin(&self, notice: &Value) -> (u16, Value) {
-        let proof = self.proof().await;
-        self.post("takedown/drafts", "", &json!({ "proof": proof, "notice": notice })).await
+        loop {
+            let proof = self.proof().await;
+            let begun = self.post("takedown/drafts", "", &json!({ "proof": proof, "notice": notice })).await;
+            // The puzzle of this second was solved before.
+            if begun.0 != 403 {
+                return begun;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 
     /// Sends a notice in; gives the case as its claimant sees it, and the token.
@@ -428,7 +435,7 @@ async fn drafts_need_work_and_are_bounded_for_each_address_and_tokens_are_not_gu
     assert_eq!(world.post("takedown/drafts", "", &with(&proof)).await.0, 201);
     assert_eq!(world.post("takedown/drafts", "", &with(&proof)).await.1["error"], "proof", "a second time");
     let mut last = 0;
-    for _ in 0..4 {
+    for _ in 0..5 {
         last = world.begin(&notice).await.0;
     }
     assert_eq!(last, 429);
@@ -464,11 +471,12 @@ async fn the_desk_is_the_operators_alone_and_no_other_page_moves_it() {
     let guest = world.host.shared.takedown.login.guest_token().to_owned();
     for token in ["", "x", &streamer, &claimant, &guest] {
         for path in ["takedown/desk/session", "takedown/desk/cases", "takedown/desk/log", "takedown/desk/cases/1"] {
-            assert_eq!(world.get(path, token).await.0, 401, "{path}");
+            // After ten wrong ones a network is not heard for a while.
+            assert!([401, 429].contains(&world.get(path, token).await.0), "{path}");
         }
         let close =
             world.post(&format!("takedown/desk/cases/{id}/decide"), token, &json!({ "decision": "queue" })).await;
-        assert_eq!(close.0, 401);
+        assert!([401, 429].contains(&close.0));
     }
     // The operator is nobody on the dashboard.
     let operator = world.operator();
