@@ -32,9 +32,9 @@ pub enum TakedownCommand {
         /// The operator's key that a receipt or a log must be signed by [default: the one that it names]
         #[arg(long, value_name = "KEY", value_parser = publisher)]
         operator: Option<PublicKey>,
-        /// A log that must hold the receipt
-        #[arg(long, value_name = "FILE")]
-        log: Option<PathBuf>,
+        /// A log that must hold the receipt's case
+        #[arg(long, value_name = "LOG")]
+        held_in: Option<PathBuf>,
     },
     /// List cases
     Ls {
@@ -93,7 +93,7 @@ pub struct DeskArgs {
 /// `peerstream takedown`
 pub fn run(command: TakedownCommand) -> Result<ExitCode, Failure> {
     match command {
-        TakedownCommand::Verify { file, operator, log } => return Ok(verify(&file, operator, log.as_deref())?),
+        TakedownCommand::Verify { file, operator, held_in } => return Ok(verify(&file, operator, held_in.as_deref())?),
         TakedownCommand::Ls { at, state } => list(&at.get(&format!("cases?max=499&state={}", escaped(&state)))?),
         TakedownCommand::Show { at, case } => line(&format!("{:#}", at.get(&format!("cases/{case}"))?)),
         TakedownCommand::Export { at, case, evidence, names, output } => {
