@@ -107,8 +107,8 @@ async function picturesOfTakedown(browser) {
     await form.getByLabel(/What it is called/).fill("The Demo Clip");
     await form.getByLabel("Whose it is", { exact: true }).fill("A. Author");
     await form.getByLabel(/^Your full legal name/).fill("A. Author");
-    await form.getByLabel("E-mail address").fill("a@author.example");
-    await form.getByLabel("Postal address").fill("1 Road, Town");
+    await form.getByRole("textbox", { name: "E-mail address" }).fill("a@author.example");
+    await form.getByRole("textbox", { name: "Postal address" }).fill("1 Road, Town");
     await form.locator("#copy").setInputFiles(CLIP);
     for (const box of await form.locator(".boxes input").all()) await box.check();
     await form.getByLabel(/electronic signature/).fill("A. Author");
