@@ -36,6 +36,7 @@ wasm:
 bench:
 	$(CARGO) bench -p peerstream-node --bench engine
 	$(CARGO) bench -p peerstream-registry --bench check
+	$(CARGO) bench -p peerstream-archive-store --bench store
 
 # Simulated broadcasts (docs/lab.md). What is in target/lab and was made from the same inputs is not run again.
 LAB := GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(CARGO) run --release --locked -- lab

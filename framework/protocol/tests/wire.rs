@@ -4,16 +4,17 @@ use peerstream_protocol::DecodeError;
 use peerstream_protocol::bitmap::Bitmap;
 use peerstream_protocol::cert::EpochCert;
 use peerstream_protocol::control::{
-    Assignment, CONTROL_BYTES_MAX, Down, Edge, LINKS_MAX, LinkReport, Report, Up, When,
+    Assignment, CONTROL_BYTES_MAX, Down, Edge, KEEPERS_MAX, LINKS_MAX, LinkReport, Report, Up, When,
 };
 use peerstream_protocol::crypto::{PublicKey, SecretKey, Strict, hash};
 use peerstream_protocol::frame::{
-    FRAME_BYTES_MAX, Frame, PARTIALS_MAX, Partial, PeerMessage, Resume, TRAIN_PADDING_MAX, Want, decode_header,
-    encode_header,
+    FRAME_BYTES_MAX, Frame, PARTIALS_MAX, PAST_SEGMENTS_MAX, Partial, PeerMessage, Resume, TRAIN_PADDING_MAX, Want,
+    decode_header, encode_header,
 };
 use peerstream_protocol::header::{Context, Core, Flags, Header, Signed};
 use peerstream_protocol::id::{Epoch, NodeId, Rendition, Seq, Stripes, Term};
 use peerstream_protocol::segment::{InitId, Kind, PieceSize};
+use peerstream_protocol::withheld::Withheld;
 use proptest::prelude::*;
 
 fn context() -> Context {
