@@ -222,7 +222,7 @@ fn what_a_latecomer_has_not_seen_comes_from_others_that_keep_it() {
         world.go_on(1);
     }
     let handed = world.handed();
-    assert!((115..=135).contains(&handed[0]) && handed[0] % GROUP == 0, "begins at {}", handed[0]);
+    assert!((115..=135).contains(&handed[0]) && handed[0].is_multiple_of(GROUP), "begins at {}", handed[0]);
     assert!(handed.windows(2).all(|pair| pair[1] == pair[0] + 1), "nothing is missing: {handed:?}");
     assert!(handed.len() > 150, "{} in 10 s and 8 s ahead", handed.len());
     assert!(world.passed >= handed.len() * 9_000);
@@ -249,7 +249,7 @@ fn a_viewer_in_the_past_goes_on_receiving_what_is_live_and_is_back_at_once() {
     let handed = world.handed();
     assert_eq!(world.played[0], None);
     assert_eq!(handed.last(), Some(&(world.maker.next().0 - 1)));
-    assert!(handed[0] % GROUP == 0 && handed.len() <= GROUP as usize, "from the last join point: {handed:?}");
+    assert!(handed[0].is_multiple_of(GROUP) && handed.len() <= GROUP as usize, "from the last join point: {handed:?}");
     world.go_on(1);
     assert_eq!(world.handed().last(), Some(&(world.maker.next().0 - 1)));
     assert_eq!(world.viewer.node.status().behind, None);

@@ -257,7 +257,7 @@ async fn the_first_archive_that_can_is_read_and_all_that_keep_the_broadcast_with
     let restriction = Restriction { first: Seq(1), end: Seq(2), mode: RestrictMode::Hide };
     shelf.restrict(&recording, &restriction).await.unwrap();
     for fake in &fakes {
-        assert_eq!(*fake.restrictions.lock().unwrap(), [restriction.clone()]);
+        assert_eq!(*fake.restrictions.lock().unwrap(), std::slice::from_ref(&restriction));
     }
     let nobody = shelf.restrict(&RecordingId("x".into()), &restriction).await;
     assert_eq!(nobody.unwrap_err().class, ErrorClass::NotFound);
