@@ -59,7 +59,7 @@ impl Backend {
     fn folder(&self, writes: bool) -> Result<Operator, PluginError> {
         let mut service = services::Fs::default().root(&text(&self.config.folder)?);
         if writes {
-            service = service.atomic_write_dir(&text(&self.config.spool().join(".writing"))?);
+            service = service.atomic_write_dir(&text(&self.config.writing())?);
         }
         Operator::new(service).map_err(failure)
     }

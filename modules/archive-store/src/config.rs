@@ -99,6 +99,11 @@ impl Config {
         self.folder.join(".spool")
     }
 
+    /// Where objects on the local disk are written before they get their names.
+    pub(crate) fn writing(&self) -> PathBuf {
+        self.spool().join(".writing")
+    }
+
     pub(crate) fn is_local(&self) -> bool {
         self.s3.bucket.is_empty()
     }

@@ -194,6 +194,10 @@ impl Inner {
             let PluginError { class, message, .. } = PluginError::from(error);
             PluginError::new(class, format!("{} cannot be created: {message}", folder.display()))
         })?;
+        // Objects that a crash has left half written.
+        for file in std::fs::read_dir(self.config.writing()).into_iter().flatten().flatten() {
+            let _ = std::fs::remove_file(file.path());
+        }
         for id in self.spool.recordings()? {
             let mended = self.spool.of(&id).and_then(|folder| Recording::mend(&folder, &self.spool, self.rules()));
             if let Err(error) = mended {
