@@ -283,7 +283,7 @@ impl<V: Verifier> Node<V> {
         let newest = here.peek()?.header.core.seq;
         let (mut reached, mut oldest) = (Micros(0), newest);
         while let Some(segment) = here.next_if(|_| reached < behind) {
-            reached = reached + Micros(segment.header.core.duration_us.into());
+            reached += Micros(segment.header.core.duration_us.into());
             oldest = segment.header.core.seq;
             if reached >= behind && segment.is_join_point() {
                 return Some(oldest);
