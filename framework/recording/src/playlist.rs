@@ -288,12 +288,12 @@ mod tests {
 
     #[test]
     fn another_codec_header_begins_a_part_of_its_own() {
-        let changed = (0..65).map(line).map(|line| Line { init: InitId([(line.seq.0 / 30) as u8; 16]), ..line });
+        let changed = (0..65).map(line).map(|line| Line { init: InitId([(1 + line.seq.0 / 30) as u8; 16]), ..line });
         let parts = parts(changed);
         assert_eq!(ranges(&parts), [(0, 20), (20, 30), (30, 40), (40, 60)]);
         let text = parts.playlist(false, "?ticket=x");
         let maps: Vec<_> = text.lines().filter(|line| line.starts_with("#EXT-X-MAP")).collect();
-        assert_eq!(maps[1], format!("#EXT-X-MAP:URI=\"init-{}.mp4?ticket=x\"", "01".repeat(16)));
+        assert_eq!(maps[1], format!("#EXT-X-MAP:URI=\"init-{}.mp4?ticket=x\"", "02".repeat(16)));
         assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
         assert!(text.contains("20-30.m4s?ticket=x\n"));
     }
