@@ -21,12 +21,13 @@ export const binary = [process.env.PEERSTREAM_BIN, ...places].find((path) => pat
  */
 export const startDemo = (config = "", input = undefined) => startHost(config, input ? ["serve", "--input", input, "--loop"] : ["demo"]);
 
-/** The lines of a config that keep the broadcast in this folder, so that parts of it can be read back. */
-export function archive(folder) {
-  const listed = execFileSync(binary, ["plugins", "list", "--kind", "archive"], { encoding: "utf8" });
-  const name = ["store", "fs"].find((name) => new RegExp(`\\b${name}\\b`).test(listed));
-  return `[archive.shelf]\nuse = "${name}"\nconfig = { folder = "${folder}" }`;
-}
+const archives = () => execFileSync(binary, ["plugins", "list", "--kind", "archive"], { encoding: "utf8" });
+
+/** Whether this host has an archive from which parts of the broadcast can be read back. */
+export const readsBack = () => /\bstore\b/.test(archives());
+
+/** The lines of a config that keep the broadcast in this folder. */
+export const archive = (folder) => `[archive.shelf]\nuse = "${readsBack() ? "store" : "fs"}"\nconfig = { folder = "${folder}" }`;
 
 /** Starts a host with the inputs of this config. */
 export const startServe = (config) => startHost(config, ["serve"]);
