@@ -2,9 +2,9 @@
 
 use peerstream_admission as _;
 use peerstream_archive_file as _;
-use peerstream_archive_fs as _;
 use peerstream_archive_peertube as _;
 use peerstream_archive_rtmp_push as _;
+use peerstream_archive_store as _;
 use peerstream_compliance_queue as _;
 use peerstream_dumbbell as _;
 use peerstream_ingest_ffmpeg as _;
@@ -52,9 +52,9 @@ mod tests {
         "telemetry/otlp",
         "telemetry/prometheus",
         "archive/file",
-        "archive/fs",
         "archive/peertube",
         "archive/rtmp-push",
+        "archive/store",
         "compliance/queue",
         "admission/open",
         "admission/proof-of-work",

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use peerstream::protocol::crypto::PublicKey;
 
+use crate::archive::ArchiveCommand;
 use crate::check::CheckArgs;
 use crate::inspect::ConfigCommand;
 use crate::lab::LabCommand;
@@ -46,6 +47,12 @@ pub enum Command {
         /// What to do with configs
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// List, export and verify recordings
+    Archive {
+        /// What to do with recordings
+        #[command(subcommand)]
+        command: ArchiveCommand,
     },
     /// Show plug-ins, write new ones, try and pin libraries of them
     #[command(alias = "plugin")]

@@ -13,6 +13,7 @@
 mod admission;
 mod allowance;
 mod api;
+mod archive;
 mod assembly;
 mod assets;
 mod banner;
@@ -102,6 +103,7 @@ fn run_async(command: Command) -> Result<ExitCode, Failure> {
             Command::Why(args) => why::run(args).await,
             Command::Top(args) => top::run(args).await,
             Command::Check(args) => check::run(args).await,
+            Command::Archive { command } => archive::run(command).await,
             Command::Keygen { .. }
             | Command::Lab { .. }
             | Command::Config { .. }

@@ -3,6 +3,9 @@
 use peerstream_sdk::traits::archive::{RestrictMode, Restriction};
 use serde::{Deserialize, Serialize};
 
+/// Ranges of each sort, at most; a request for more is refused.
+const RANGES_MAX: usize = 65_536;
+
 /// All restrictions of a recording, as ranges of numbers, the first included and the last not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +24,11 @@ impl Restrictions {
         }
     }
 
+    /// Whether one more can be taken in.
+    pub(crate) fn has_room(&self) -> bool {
+        self.hidden.len().max(self.erased.len()) < RANGES_MAX
+    }
+
     pub(crate) fn withholds(&self, seq: u64) -> bool {
         covers(&self.hidden, seq) || self.has_erased(seq)
     }
@@ -30,8 +38,10 @@ impl Restrictions {
     }
 }
 
+/// Ranges are in order and apart.
 fn covers(ranges: &[(u64, u64)], seq: u64) -> bool {
-    ranges.iter().any(|(first, end)| (*first..*end).contains(&seq))
+    let at = ranges.partition_point(|(first, _)| *first <= seq);
+    at.checked_sub(1).is_some_and(|at| seq < ranges[at].1)
 }
 
 fn add(ranges: &mut Vec<(u64, u64)>, (mut first, mut end): (u64, u64)) {

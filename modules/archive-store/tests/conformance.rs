@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use peerstream_archive_fs::{Config, Fs};
+use peerstream_archive_store::{Config, Store};
 use peerstream_sdk::prelude::*;
 use peerstream_sdk::traits::archive::SharedArchive;
 
@@ -15,7 +15,7 @@ fn fresh() -> SharedArchive {
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     let config = Config { folder, ..Config::default() };
-    Arc::new(Fs::build(config, &BuildContext::new("conformance")).unwrap())
+    Arc::new(Store::build(config, &BuildContext::new("conformance")).unwrap())
 }
 
-peerstream_sdk::archive_suite!(Fs, fresh);
+peerstream_sdk::archive_suite!(Store, fresh);
