@@ -12,7 +12,6 @@ use peerstream_protocol::control::Role;
 use peerstream_protocol::crypto::PublicKey;
 use peerstream_protocol::id::{Epoch, Seq, Term};
 use peerstream_protocol::segment::Kind;
-use peerstream_protocol::withheld::TooMany;
 use peerstream_traits::archive::StreamMeta;
 use peerstream_traits::ingest::{Billing, BoxedIngest};
 use peerstream_traits::ladder::BoxedLadder;
@@ -27,7 +26,7 @@ use crate::control::Endpoint;
 use crate::enforcement::Enforcement;
 use crate::feed::{self, Figures, MoreFigures};
 use crate::guarded::Guarded;
-use crate::hub::{Connection, Hub, Origin, Withholding};
+use crate::hub::{Connection, Hub, Origin};
 use crate::intake::{self, Intake};
 pub use crate::intake::{ADVICE_MAX, Health, Input, PAUSE};
 use crate::key::{EpochKey, Publisher};
@@ -36,6 +35,8 @@ use crate::peer::{self, CAPACITY, Gone, Peer, Production};
 use crate::plugins::shelf::Shelf;
 use crate::plugins::{AbortOnDrop, Running};
 use crate::recent::Recent;
+pub use crate::withholding::WithholdError;
+use crate::withholding::Withholder;
 
 /// The source stays this long after the end of its stream, so that the last segments reach the roots.
 pub const END_GRACE: Duration = Duration::from_millis(500);
@@ -112,17 +113,6 @@ impl State {
     }
 }
 
-/// Why a part of a broadcast was not withheld, or not given out again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WithholdError {
-    /// Nothing has changed.
-    #[error(transparent)]
-    TooMany(#[from] TooMany),
-    /// The broadcast is over.
-    #[error("the coordinator has stopped")]
-    Stopped,
-}
-
 /// A running broadcast. Dropping it ends it at once, without a word to the viewers.
 pub struct Broadcast {
     publisher: Publisher,
@@ -131,6 +121,7 @@ pub struct Broadcast {
     hub: Hub,
     source: Arc<Peer>,
     recent: Recent,
+    withholder: Withholder,
     state: watch::Receiver<State>,
     /// For an end that the streamer wishes.
     verdict: watch::Sender<State>,
@@ -201,6 +192,7 @@ impl Broadcast {
         archives.iter().for_each(|archives| archives.begin(&StreamMeta::of(&cert, kind, title.clone())));
         let source = node::Source { key, cert, kind, wall_at_zero_us: clock.wall_at_zero_us(), piece_size: None };
         let recent = Recent::default();
+        let withholder = Withholder::new(hub.clone(), recent.clone());
         let (source, deliveries) = peer::spawn_source(peer, source, clock, archives, recent.clone());
         let source = Arc::new(source);
         let (state_tx, state) = watch::channel(State::Waiting);
@@ -216,10 +208,13 @@ impl Broadcast {
             more: more_figures,
         };
         let feed = plugins.clone().map(|plugins| {
+            let withholder = withholder.clone();
             let (source, pump) = (Arc::downgrade(&source), pump.abort_handle());
             let (archives, shelf) = (plugins.archives().clone(), plugins.shelf().clone());
             let stream = publisher.public().to_string();
-            plugins.carry_with(Arc::new(Enforcement { stream, epoch, source, pump, state: state_tx, archives, shelf }));
+            let state = state_tx;
+            let enforcement = Enforcement { stream, epoch, source, pump, state, archives, shelf, withholder };
+            plugins.carry_with(Arc::new(enforcement));
             AbortOnDrop(tokio::spawn(feed::run(figures.clone(), plugins)))
         });
         Self {
@@ -229,6 +224,7 @@ impl Broadcast {
             hub,
             source,
             recent,
+            withholder,
             state,
             verdict,
             intake: watched,
@@ -298,18 +294,12 @@ impl Broadcast {
     /// Nobody plays or gives out the segments from `first` up to, not including, `end` from now on: all nodes are told, and those
     /// that come later. What is live and what an archive keeps is not touched.
     pub async fn withhold(&self, first: Seq, end: Seq) -> Result<(), WithholdError> {
-        self.change_withheld(Withholding::Withhold(first, end)).await
+        self.withholder.withhold(first, end).await
     }
 
     /// They may be played and given out again. Viewers have dropped what they kept of them.
     pub async fn restore(&self, first: Seq, end: Seq) -> Result<(), WithholdError> {
-        self.change_withheld(Withholding::Restore(first, end)).await
-    }
-
-    async fn change_withheld(&self, what: Withholding) -> Result<(), WithholdError> {
-        let withheld = self.hub.withhold(what).await.ok_or(WithholdError::Stopped)??;
-        self.recent.withhold(withheld);
-        Ok(())
+        self.withholder.restore(first, end).await
     }
 
     /// Opens a viewer's control connection; `address` is an IPv6 or IPv4-mapped address.

@@ -17,6 +17,7 @@ use crate::peer::{Peer, Production};
 use crate::plugins::archive::Archives;
 use crate::plugins::shelf::Shelf;
 use crate::takedown::{Carrier, Indexed};
+use crate::withholding::{WithholdError, Withholder};
 
 /// What it takes to end the stream or to withhold a part of a recording.
 pub(crate) struct Enforcement {
@@ -28,6 +29,7 @@ pub(crate) struct Enforcement {
     pub(crate) state: watch::Sender<State>,
     pub(crate) archives: Archives,
     pub(crate) shelf: Shelf,
+    pub(crate) withholder: Withholder,
 }
 
 #[async_trait]
@@ -51,7 +53,7 @@ impl Carrier for Enforcement {
             } else {
                 self.restrict(epoch, *part, RestrictMode::Show).await?;
             }
-            self.live(epoch, *part, RestrictMode::Show).await;
+            self.restore(epoch, *part).await?;
         }
         Ok(())
     }
@@ -75,7 +77,7 @@ impl Enforcement {
                 segments
             }
         };
-        self.live(epoch, segments, RestrictMode::Hide).await;
+        self.withhold(epoch, segments).await?;
         Ok(segments)
     }
 
@@ -87,9 +89,21 @@ impl Enforcement {
         self.shelf.restrict(&recording.ok_or_else(gone)?.id, &restriction).await
     }
 
-    /// Has viewers drop what they keep of a part of the present broadcast, or lets them have it again. This is the place for it; viewers keep
-    /// nothing but the last seconds so far, which are over before anybody has decided.
-    async fn live(&self, _epoch: u64, _part: Segments, _mode: RestrictMode) {}
+    /// Has viewers drop what they keep of a part, if it is of the present broadcast.
+    async fn withhold(&self, epoch: u64, part: Segments) -> Result<(), PluginError> {
+        if epoch != self.epoch.0 {
+            return Ok(());
+        }
+        told(self.withholder.withhold(Seq(part.first), Seq(part.end)).await)
+    }
+
+    /// Lets viewers keep and play it again.
+    async fn restore(&self, epoch: u64, part: Segments) -> Result<(), PluginError> {
+        if epoch != self.epoch.0 {
+            return Ok(());
+        }
+        told(self.withholder.restore(Seq(part.first), Seq(part.end)).await)
+    }
 
     async fn stop_stream(&self, case: &Case) -> Result<(), PluginError> {
         if case.docket.epoch != self.epoch.0 {
@@ -102,5 +116,13 @@ impl Enforcement {
         tokio::time::sleep(END_GRACE).await;
         source.leave().await;
         Ok(())
+    }
+}
+
+/// Whether viewers know; once the broadcast is over there are none to be told.
+fn told(result: Result<(), WithholdError>) -> Result<(), PluginError> {
+    match result {
+        Ok(()) | Err(WithholdError::Stopped) => Ok(()),
+        Err(error @ WithholdError::TooMany(_)) => Err(PluginError::unavailable(error.to_string())),
     }
 }

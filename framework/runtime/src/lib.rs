@@ -43,6 +43,7 @@ pub mod peer;
 pub mod plugins;
 pub mod recent;
 pub mod takedown;
+mod withholding;
 
 pub use feed::MoreFigures;
 pub use peerstream_coordinator as coordinator;

@@ -168,7 +168,7 @@ mod tests {
         let page = bundle(folder.path(), "text/html", b"<script>alert(1)</script>");
         assert_eq!(play(page).await.unwrap_err(), "the evidence is nothing that browsers play");
         let other = folder.path().join("other");
-        std::fs::write(&other, "<html>").unwrap();
+        std::fs::write(&other, "<html></html>").unwrap();
         assert!(play(other).await.unwrap_err().contains("no evidence bundle"));
         assert!(Unpacked::of(&folder.path().join("nothing")).is_err());
     }
