@@ -44,7 +44,8 @@ async function embedded(t, attributes, { init, src = demo.url } = {}) {
 /** Whether the coordinator counts on a page. */
 async function counted(page) {
   const { node } = await status(page);
-  return (await (await fetch(`${demo.url}api/v1/nodes/${node}`)).json()).now?.relay;
+  const answer = await fetch(`${demo.url}api/v1/nodes/${node}`);
+  return answer.ok ? (await answer.json()).now?.relay : undefined;
 }
 
 async function untilCounted(page, wanted) {
@@ -70,7 +71,7 @@ test("what the host's config says about relaying holds in a page that says nothi
 
 test("a page's attributes come before the host's config", options, async (t) => {
   const page = await embedded(t, { consent: "silent", notice: "Ours.", "notice-href": "/ours" });
-  assert.equal((await status(page)).relay, true);
+  await until(page, "relaying", ({ relay }) => relay);
   assert.equal(await page.locator(".notice").isVisible(), false);
   assert.match(await page.getByRole("link", { name: "More about this" }).getAttribute("href"), /^http:\/\/127\.0\.0\.1:\d+\/ours$/);
   await page.evaluate(() => document.querySelector("peerstream-player").setAttribute("consent", "inform"));
@@ -82,7 +83,7 @@ test("a cap in the host's config makes pages leaves where the stream is larger",
   const capped = await startDemo("[player]\nupload_mbps = 1\n");
   t.after(capped.close);
   const page = await embedded(t, {}, { src: capped.url });
-  assert.equal((await status(page)).resting, "cap");
+  await until(page, "resting", ({ resting }) => resting === "cap");
   await page.evaluate(() => document.querySelector("peerstream-player").setAttribute("upload-mbps", "1000"));
   await until(page, "relaying", ({ state, relay }) => state === "live" && relay);
 });

@@ -8,6 +8,9 @@ const DIST = fileURLToPath(new URL("../dist", import.meta.url));
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".wasm": "application/wasm", ".css": "text/css" };
 const PAGES = { "/": "/index.html", "/dashboard": "/dashboard.html" };
 
+/** What a host says when a test says nothing else. */
+const ANSWERS = { "/api/v1/recordings": [] };
+
 /**
  * Starts a host with these JSON answers (by path); an answer that is a function gets the response and sends what it likes. `upgrades`
  * lists the paths of attempted WebSockets.
@@ -18,10 +21,11 @@ export async function host(answers = {}, { files = DIST, headers = {} } = {}) {
     const { pathname } = new URL(request.url, "http://host");
     response.setHeader("access-control-allow-origin", "*");
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-    if (typeof answers[pathname] === "function") return answers[pathname](response);
-    if (pathname in answers) {
+    const answer = answers[pathname] ?? ANSWERS[pathname];
+    if (typeof answer === "function") return answer(response);
+    if (answer !== undefined) {
       response.setHeader("content-type", "application/json");
-      return response.end(JSON.stringify(answers[pathname]));
+      return response.end(JSON.stringify(answer));
     }
     const path = PAGES[pathname] ?? pathname;
     try {

@@ -4,10 +4,15 @@ import { make } from "../dom.ts";
 import type { Facts } from "../facts.ts";
 import { caption, fetchRecordings } from "../recordings.ts";
 
+/** The host that the player has found; a copy of the page may be anywhere. */
+let host = document.baseURI;
+
 document.addEventListener("peerstream-facts", (event) => {
   const facts = (event as CustomEvent<Facts>).detail;
   if (facts.title) show(facts.title);
   if (facts.publisher) showKey(facts.publisher);
+  if (facts.endpoint) host = facts.endpoint;
+  void showRecordings();
 });
 
 function show(title: string): void {
@@ -28,14 +33,13 @@ function showKey(publisher: string): void {
 const SHOWN_MAX = 20;
 
 async function showRecordings(): Promise<void> {
-  const past = (await fetchRecordings(document.baseURI)).filter(({ live }) => !live).slice(0, SHOWN_MAX);
+  const past = (await fetchRecordings(host)).filter(({ live }) => !live).slice(0, SHOWN_MAX);
   const section = document.querySelector<HTMLElement>(".recordings");
-  const links = past.map((recording) => make("li", {}, make("a", { href: `recordings/${encodeURIComponent(recording.id)}` }, caption(recording))));
+  const links = past.map((recording) => make("li", {}, make("a", { href: new URL(`recordings/${encodeURIComponent(recording.id)}`, host).href }, caption(recording))));
   section?.querySelector("ul")?.replaceChildren(...links);
   if (section) section.hidden = past.length === 0;
 }
 
-void showRecordings();
 // When the broadcast is over there is one more.
 document.addEventListener("peerstream-state", (event) => {
   if ((event as CustomEvent<string>).detail === "ended") setTimeout(() => void showRecordings(), 2_000);
