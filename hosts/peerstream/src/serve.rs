@@ -213,6 +213,8 @@ impl Stand<'_> {
             takedown: Intake::new(config.section("takedown"), self.publisher),
         }));
         let reload = Reload::new(self.layers, config, plugins.clone());
+        // Whoever has read where it is may already want it to read its config again.
+        let wishes = signals::Reread::new();
         let listen = self.listener.local_addr().context("the port has no address")?;
         banner::show(listen, shared.broadcast.publisher(), &shared.dashboard.login, &instructions);
         if plugins.desk().is_some() {
@@ -222,7 +224,7 @@ impl Stand<'_> {
             result = server::serve(self.listener, shared.clone(), &limits) => End::Over(result),
             result = ended(&shared, listen, Duration::from_secs(serve.linger_s)) => End::Over(result),
             () = stop => End::Over(Ok(())),
-            never = reread(&reload, &shared) => match never {},
+            never = reread(wishes, &reload, &shared) => match never {},
             setup = obey(inbox, &shared, self.layers) => End::Restart(Box::new(setup)),
         };
         shared.broadcast.stop().await;
@@ -318,8 +320,7 @@ fn again(layers: &MakeLayers) -> Result<Setup, String> {
 }
 
 /// Reads the config again whenever that is wished.
-async fn reread(reload: &Reload<'_>, shared: &Shared) -> Infallible {
-    let mut wishes = signals::Reread::new();
+async fn reread(mut wishes: signals::Reread, reload: &Reload<'_>, shared: &Shared) -> Infallible {
     loop {
         wishes.next().await;
         reload.again(&shared.broadcast).await;
