@@ -26,12 +26,15 @@ if (process.argv.includes("--browser") && process.env.PEERSTREAM_REQUIRE_TOOLS) 
   const { hasChromium } = await import("./browser.mjs");
   if (!binary || !hasChromium()) throw new Error(binary ? "no Chromium here" : "the host is not built: cargo build");
 }
-const browser = process.argv.includes("--browser")
-  ? readdirSync(here).filter((name) => name.endsWith(".test.mjs")).map((name) => join(here, name))
-  : [];
-const files = [...readdirSync(out).map((name) => join(out, name)), ...browser];
-// A test that leaves a server or a browser behind must not keep the suite from ending.
-const flags = ["--test", "--test-concurrency=1", "--test-force-exit"];
-const { status } = spawnSync("node", [...flags, ...files], { stdio: "inherit" });
+/** They tell how well pages play, so nothing runs beside them. */
+const ALONE = ["reload.test.mjs", "swarm.test.mjs", "worker.test.mjs"];
+const browser = process.argv.includes("--browser") ? readdirSync(here).filter((name) => name.endsWith(".test.mjs")) : [];
+const whole = (name) => join(here, name);
+const beside = [...readdirSync(out).map((name) => join(out, name)), ...browser.filter((name) => !ALONE.includes(name)).map(whole)];
+const alone = browser.filter((name) => ALONE.includes(name)).map(whole);
+/** Runs these files, so many at a time. A test that leaves a server or a browser behind must not keep the suite from ending. */
+const run = (files, at_once) =>
+  files.length === 0 || spawnSync("node", ["--test", `--test-concurrency=${at_once}`, "--test-force-exit", ...files], { stdio: "inherit" }).status === 0;
+const passed = [run(beside, 2), run(alone, 1)];
 rmSync(out, { recursive: true });
-process.exit(status ?? 1);
+process.exit(passed.every(Boolean) ? 0 : 1);
