@@ -100,19 +100,24 @@ impl<V: Verifier> Node<V> {
             return self.blame(id, 1);
         }
         let invited = self.guests.0.contains_key(&peer) || self.reconciler.names(peer);
-        let mut end = from;
+        let mut given = Vec::new();
         if invited && self.gives_past() && self.has_spare_copy(Some(peer)) {
-            let room = OWED_MAX.saturating_sub(owed) as u64;
-            let asked = (from.0..until.0.min(from.0.saturating_add(room))).map(Seq);
-            end = asked.take_while(|seq| self.gives(*seq)).last().map_or(from, Seq::next);
+            let asked = (from.0..until.0).map(Seq).filter(|seq| self.gives(*seq));
+            given.extend(asked.take(OWED_MAX.saturating_sub(owed)));
             self.guests.0.get_mut(&peer).into_iter().for_each(|asked| *asked = now);
         }
         let Some(link) = self.links.get_mut(&id) else { return };
-        link.past.owed.extend((from.0..end.0).map(Seq));
-        if end < until {
-            self.counters.past_refused += until.0 - end.0;
-            self.counters.overhead_sent += link.say(id, &PeerMessage::NotKept { from: end, until }, now, &mut self.out);
+        // One that is missing here says nothing of those behind it.
+        let mut from = from;
+        for next in given.iter().copied().chain([until]) {
+            if from < next {
+                self.counters.past_refused += next.0 - from.0;
+                let missing = PeerMessage::NotKept { from, until: next };
+                self.counters.overhead_sent += link.say(id, &missing, now, &mut self.out);
+            }
+            from = next.next();
         }
+        link.past.owed.extend(given);
         self.pump_past();
     }
 

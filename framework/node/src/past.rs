@@ -38,10 +38,10 @@ const RUN_MAX: u64 = 8;
 const UNDER_WAY_MAX: usize = 16;
 /// What a keeper has not sent by then is asked of another one.
 const KEEPER_LATE: Micros = Micros::from_secs(2);
-/// A keeper is asked for the same segment no more after so many vain attempts of anybody.
-const TRIES_MAX: u8 = 3;
-/// A keeper that refused is asked again after this long.
+/// A keeper that refused a segment, or was late with it, is asked for the same one again after this long.
 const REFUSED: Micros = Micros::from_secs(2);
+/// A keeper that has refused, or was late, and gave nothing for this long makes room for others that the coordinator names.
+const VAIN_MAX: Micros = Micros::from_secs(3);
 /// A link to a keeper has so long to open.
 const KEEPER_OPENS: Micros = Micros::from_secs(5);
 /// The coordinator is asked for keepers no more often than this.
@@ -58,6 +58,8 @@ const HOST_STALLED: Micros = Micros::from_secs(8);
 const HOST_PAUSE: (Micros, Micros) = (Micros::from_secs(2), Micros::from_secs(15));
 /// What nobody has given after this long is passed over.
 const LOST_AFTER: Micros = Micros::from_secs(8);
+/// And after this long where a link to a keeper is opening, or a keeper owes what is next.
+const LOST_AFTER_MAX: Micros = Micros::from_secs(16);
 /// So near to the newest segment, with so little in store, the viewer is where the stream is.
 const CAUGHT_UP: Micros = Micros::from_millis(1_500);
 /// Segments handed to the player that are remembered, and bytes of those that are not kept anyway.
@@ -107,7 +109,8 @@ pub(crate) struct Past {
 #[derive(Clone, Copy, Debug)]
 struct Keeper {
     since: Micros,
-    refused: Option<Micros>,
+    /// Since when it has given nothing of what it was asked for.
+    vain: Option<Micros>,
 }
 
 /// How fetching from the host stands.
@@ -117,6 +120,8 @@ struct Host {
     running: Option<Micros>,
     /// It has sent something of what was asked last.
     gave: bool,
+    /// The last segment it has sent of that.
+    newest: Option<Seq>,
     not_before: Micros,
     failures: u32,
     init: Option<(InitId, Vec<u8>)>,
@@ -133,8 +138,8 @@ struct Entered {
     begun: bool,
     fetched: BTreeMap<Seq, Segment>,
     asked: BTreeMap<Seq, Ask>,
-    /// Vain attempts.
-    tries: BTreeMap<Seq, u8>,
+    /// Who did not give these, and when that was known; nobody stays here for longer than [`REFUSED`].
+    vain: BTreeMap<Seq, Vec<(LinkId, Micros)>>,
     /// Nobody has these.
     lost: BTreeSet<Seq>,
     init: InitId,
@@ -184,7 +189,7 @@ impl Entered {
             begun: false,
             fetched: BTreeMap::new(),
             asked: BTreeMap::new(),
-            tries: BTreeMap::new(),
+            vain: BTreeMap::new(),
             lost: BTreeSet::new(),
             init: InitId::NONE,
             shown: VecDeque::new(),
@@ -197,7 +202,7 @@ impl Entered {
         self.next = next;
         self.moved = now;
         self.lost.retain(|seq| *seq >= next);
-        self.tries.retain(|seq, _| *seq >= next);
+        self.vain.retain(|seq, _| *seq >= next);
     }
 
     /// What the player has in store.
@@ -238,10 +243,22 @@ impl Entered {
         self.asked.values().filter(|ask| ask.of == Some(link)).count()
     }
 
-    fn in_vain(&mut self, seq: Seq) {
-        self.asked.remove(&seq);
-        let tries = self.tries.entry(seq).or_default();
-        *tries = tries.saturating_add(1);
+    fn in_vain(&mut self, seq: Seq, now: Micros) {
+        if let Some(Ask { of: Some(link), .. }) = self.asked.remove(&seq) {
+            self.vain.entry(seq).or_default().push((link, now));
+        }
+    }
+
+    fn forget_vain(&mut self, now: Micros) {
+        self.vain.retain(|_, links| {
+            links.retain(|(_, at)| now.since(*at) < REFUSED);
+            !links.is_empty()
+        });
+    }
+
+    /// Whether this keeper has just not given this segment.
+    fn was_in_vain(&self, seq: Seq, link: LinkId) -> bool {
+        self.vain.get(&seq).is_some_and(|links| links.iter().any(|(of, _)| *of == link))
     }
 }
 
@@ -453,7 +470,7 @@ impl<V: Verifier> Node<V> {
             if full || Some(peer) == self.id || self.is_banned(peer) || self.past.keepers.contains_key(&peer) {
                 continue;
             }
-            self.past.keepers.insert(peer, Keeper { since: self.now, refused: None });
+            self.past.keepers.insert(peer, Keeper { since: self.now, vain: None });
             self.reconciler.invite(peer);
             if self.link_with(peer).is_none() {
                 self.connect(peer);
@@ -503,11 +520,25 @@ impl<V: Verifier> Node<V> {
             Some(link) => now.since(ask.at) >= KEEPER_LATE || !links.contains_key(&link),
             None => past.host.running.is_none(),
         });
-        let late: Vec<_> = late.map(|(seq, _)| *seq).collect();
-        late.into_iter().for_each(|seq| entered.in_vain(seq));
-        if past.host.running.is_some_and(|since| now.since(since) > HOST_STALLED) {
+        let late: Vec<_> = late.map(|(seq, ask)| (*seq, ask.of)).collect();
+        late.iter().for_each(|(seq, _)| entered.in_vain(*seq, now));
+        entered.forget_vain(now);
+        let silent: BTreeSet<_> = late.into_iter().filter_map(|(_, of)| of).collect();
+        silent.into_iter().for_each(|link| self.on_given_nothing(link));
+        if self.past.host.running.is_some_and(|since| now.since(since) > HOST_STALLED) {
             self.out.push_back(Output::EndFetchPast);
             self.on_past_fetch_ended();
+        }
+    }
+
+    /// A keeper refused, or was late.
+    fn on_given_nothing(&mut self, link: LinkId) {
+        let now = self.now;
+        let Some(peer) = self.links.get(&link).map(|link| link.peer) else { return };
+        let Some(keeper) = self.past.keepers.get_mut(&peer) else { return };
+        let since = *keeper.vain.get_or_insert(now);
+        if now.since(since) >= VAIN_MAX {
+            self.dismiss_keeper(peer);
         }
     }
 
@@ -537,13 +568,13 @@ impl<V: Verifier> Node<V> {
         let Some((first, _)) = self.missing(entered, entered.next, end) else { return };
         self.ask_for_keepers(first);
         let mut from = first;
-        while let Some((first, until)) = self.past.entered.as_ref().and_then(|entered| self.missing(entered, from, end))
+        while self.is_a_keeper_free()
+            && let Some((first, until)) =
+                self.past.entered.as_ref().and_then(|entered| self.missing(entered, from, end))
         {
             let until = until.min(Seq(first.0 + RUN_MAX.min(PAST_SEGMENTS_MAX)));
-            if !self.ask_keeper(first, until) {
-                break;
-            }
-            from = until;
+            // What no keeper gives must not keep back what follows it.
+            from = self.ask_keeper(first, until).unwrap_or(first.next());
         }
         self.ask_host(end);
     }
@@ -557,25 +588,30 @@ impl<V: Verifier> Node<V> {
         self.tell(&Up::Past(from));
     }
 
-    /// Asks the keeper that owes least.
-    fn ask_keeper(&mut self, from: Seq, until: Seq) -> bool {
-        let now = self.now;
+    /// Whether any keeper may be asked for more.
+    fn is_a_keeper_free(&self) -> bool {
         let Some(entered) = &self.past.entered else { return false };
-        if entered.tries.get(&from).is_some_and(|tries| *tries >= TRIES_MAX) {
-            return false;
-        }
-        let willing =
-            self.past.keepers.iter().filter(|(_, keeper)| keeper.refused.is_none_or(|at| now.since(at) >= REFUSED));
-        let open = willing.filter_map(|(peer, _)| self.link_with(*peer)).filter(|(_, link)| link.open);
-        let owing = open.map(|(id, _)| (entered.under_way(id), id)).filter(|(owed, _)| *owed < UNDER_WAY_MAX);
-        let Some((_, id)) = owing.min() else { return false };
-        let Some(link) = self.links.get_mut(&id) else { return false };
+        let mut links = self.past.keepers.keys().filter_map(|peer| self.link_with(*peer));
+        links.any(|(id, link)| link.open && entered.under_way(id) < UNDER_WAY_MAX)
+    }
+
+    /// Asks the keeper that owes least, those first that have given what they were asked for; up to where it was asked.
+    fn ask_keeper(&mut self, from: Seq, until: Seq) -> Option<Seq> {
+        let now = self.now;
+        let entered = self.past.entered.as_ref()?;
+        let links = self.past.keepers.iter().filter_map(|(peer, keeper)| Some((keeper, self.link_with(*peer)?)));
+        let open = links.filter(|(_, (id, link))| link.open && !entered.was_in_vain(from, *id));
+        let owing = open.map(|(keeper, (id, _))| (keeper.vain.is_some(), entered.under_way(id), id));
+        let (_, _, id) = owing.filter(|(_, owed, _)| *owed < UNDER_WAY_MAX).min()?;
+        let asked = (from.0..until.0).map(Seq).take_while(|seq| !entered.was_in_vain(*seq, id));
+        let until = asked.last()?.next();
+        let link = self.links.get_mut(&id)?;
         link.on_repair_asked(now);
         self.counters.overhead_sent += link.say(id, &PeerMessage::Past { from, until }, now, &mut self.out);
         if let Some(entered) = &mut self.past.entered {
             entered.asked.extend((from.0..until.0).map(|seq| (Seq(seq), Ask { of: Some(id), at: now })));
         }
-        true
+        Some(until)
     }
 
     /// Asks the host when there is nobody else, or no more time.
@@ -587,7 +623,7 @@ impl<V: Verifier> Node<V> {
         }
         let Some((from, until)) = self.missing(entered, entered.next, end) else { return };
         let until = until.min(Seq(from.0 + HOST_SEGMENTS_MAX));
-        (self.past.host.running, self.past.host.gave) = (Some(now), false);
+        (self.past.host.running, self.past.host.gave, self.past.host.newest) = (Some(now), false, None);
         if let Some(entered) = &mut self.past.entered {
             entered.asked.extend((from.0..until.0).map(|seq| (Seq(seq), Ask { of: None, at: now })));
         }
@@ -604,7 +640,8 @@ impl<V: Verifier> Node<V> {
     fn pass_over_lost(&mut self) {
         let Some(entered) = &self.past.entered else { return };
         let (Some(position), next) = (self.position, entered.next) else { return };
-        let starved = entered.ahead() < CAUGHT_UP && self.now.since(entered.moved) >= LOST_AFTER;
+        let patience = if self.is_in_prospect(next) { LOST_AFTER_MAX } else { LOST_AFTER };
+        let starved = entered.ahead() < CAUGHT_UP && self.now.since(entered.moved) >= patience;
         if !starved || next >= position || self.is_held_whole(next) {
             return;
         }
@@ -619,6 +656,14 @@ impl<V: Verifier> Node<V> {
             entered.go_to(here, now);
         }
         self.pressing = true;
+    }
+
+    /// Whether a keeper may give this before long.
+    fn is_in_prospect(&self, seq: Seq) -> bool {
+        let opens = |peer: &NodeId| self.link_with(*peer).is_some_and(|(_, link)| !link.open);
+        let entered = self.past.entered.as_ref();
+        let owed = entered.and_then(|entered| entered.asked.get(&seq)).is_some_and(|ask| ask.of.is_some());
+        owed || self.past.keepers.keys().any(opens)
     }
 
     // What comes.
@@ -672,7 +717,13 @@ impl<V: Verifier> Node<V> {
             return link.into_iter().for_each(|link| self.keep_orphan(link, seq, index, bytes));
         };
         match (segment.take(index, bytes, verifier, *now), link) {
-            (Stored::Kept { .. }, Some(_)) => self.counters.past_from_peers += bytes.len() as u64,
+            (Stored::Kept { .. }, Some(id)) => {
+                self.counters.past_from_peers += bytes.len() as u64;
+                let peer = self.links.get(&id).map(|link| link.peer);
+                if let Some(keeper) = peer.and_then(|peer| self.past.keepers.get_mut(&peer)) {
+                    keeper.vain = None;
+                }
+            }
             (Stored::Kept { .. }, None) => self.counters.past_from_host += bytes.len() as u64,
             (Stored::Repeated, Some(id)) => self.on_repeat(id, bytes.len()),
             (Stored::Repeated, None) => self.counters.payload_repeated += bytes.len() as u64,
@@ -687,20 +738,20 @@ impl<V: Verifier> Node<V> {
         let Some(entered) = &mut self.past.entered else { return };
         if entered.fetched.get(&seq).is_some_and(Segment::is_complete) {
             entered.asked.remove(&seq);
-            entered.tries.remove(&seq);
+            entered.vain.remove(&seq);
             self.pressing = true;
         }
     }
 
     /// A keeper does not send these.
     pub(crate) fn on_not_kept(&mut self, id: LinkId, from: Seq, until: Seq) {
-        let (now, peer) = (self.now, self.links.get(&id).map(|link| link.peer));
+        let now = self.now;
         let Some(entered) = &mut self.past.entered else { return };
         let asked = entered.asked.range(from..until).filter(|(_, ask)| ask.of == Some(id));
         let refused: Vec<_> = asked.map(|(seq, _)| *seq).collect();
-        refused.iter().for_each(|seq| entered.in_vain(*seq));
-        if let Some(keeper) = peer.and_then(|peer| self.past.keepers.get_mut(&peer)).filter(|_| !refused.is_empty()) {
-            keeper.refused = Some(now);
+        refused.iter().for_each(|seq| entered.in_vain(*seq, now));
+        if !refused.is_empty() {
+            self.on_given_nothing(id);
         }
         self.pressing = true;
     }
@@ -717,7 +768,10 @@ impl<V: Verifier> Node<V> {
                 self.past.host.init = Some((InitId::of(&encoded), encoded));
             }
             Ok(Frame::Header(inner)) => match decode_header(inner) {
-                Ok(header) if self.awaits_past(header.core.seq) => self.take_past_header(None, header),
+                Ok(header) if self.awaits_past(header.core.seq) => {
+                    self.past.host.newest = self.past.host.newest.max(Some(header.core.seq));
+                    self.take_past_header(None, header);
+                }
                 Ok(_) => {}
                 Err(_) => self.counters.malformed += 1,
             },
@@ -746,13 +800,13 @@ impl<V: Verifier> Node<V> {
             host.failures += 1;
             host.not_before = now + pause;
         }
-        let gave = host.gave;
+        let newest = host.newest;
         if let Some(entered) = &mut self.past.entered {
             let open: Vec<_> = entered.asked.iter().filter(|(_, ask)| ask.of.is_none()).map(|(seq, _)| *seq).collect();
             for seq in open {
-                entered.in_vain(seq);
-                // It sends all that it has: the rest is not to be had.
-                if gave {
+                entered.in_vain(seq, now);
+                // It sends in order what it has. What follows may only have been cut off, or may not be in its archive yet.
+                if newest.is_some_and(|newest| seq <= newest) {
                     entered.lost.insert(seq);
                     self.counters.past_lost += 1;
                 }

@@ -36,6 +36,8 @@ struct World {
     passed: usize,
     /// Whether the coordinator names the keeper.
     named: bool,
+    /// Attempts of the viewer to link with the keeper.
+    attempts: u32,
 }
 
 impl World {
@@ -52,9 +54,9 @@ impl World {
         let mut viewer = Fed::of(VIEWER, Kind::Media, &maker.cert.clone(), 0);
         viewer.now = keeper.now;
         viewer.give(Input::Keeping(keeping));
-        let named = true;
+        let (link, played, fetches) = (None, Vec::new(), Vec::new());
         let mut world =
-            Self { maker, made, keeper, viewer, link: None, played: Vec::new(), fetches: Vec::new(), passed: 0, named };
+            Self { maker, made, keeper, viewer, link, played, fetches, passed: 0, named: true, attempts: 0 };
         world.go_on(20);
         world.played.clear();
         world
@@ -136,7 +138,8 @@ impl World {
     }
 
     fn connect(&mut self, near: LinkId) {
-        let offer = Down::Signal { from: VIEWER, attempt: 9, payload: vec![1] }.encode();
+        self.attempts += 1;
+        let offer = Down::Signal { from: VIEWER, attempt: self.attempts, payload: vec![1] }.encode();
         let orders = self.keeper.give(Input::Control(&offer));
         let far = orders.iter().find_map(|order| match order {
             Output::Open(link, VIEWER, _) => Some(*link),
@@ -296,6 +299,41 @@ fn where_nobody_has_the_past_the_viewer_goes_on_with_what_is_here() {
     world.go_on(120);
     let handed = world.handed();
     assert!(!handed.is_empty() && handed[0] >= 400, "{:?}", handed.first());
+}
+
+#[test]
+fn what_no_keeper_has_does_not_keep_back_what_follows_it() {
+    let mut world = World::new(KEEPING, 400);
+    let mut gone = Withheld::default();
+    gone.withhold(Seq(150), Seq(153)).unwrap();
+    world.tell_keeper(Input::Control(&Down::Withheld(gone).encode()));
+    world.go_back(30);
+    for at in 0..120 {
+        world.play(f64::from(at) * 0.1);
+        world.go_on(1);
+    }
+    let handed = world.handed();
+    assert!(handed.contains(&149) && handed.contains(&160), "on from the next join point: {handed:?}");
+    assert!(handed.iter().all(|seq| *seq < 400), "it has not gone on with what is live: {handed:?}");
+    assert_eq!(world.viewer.node.status().counters.past_lost, 3);
+}
+
+#[test]
+fn what_the_host_has_not_sent_when_its_answer_breaks_off_is_not_lost() {
+    let mut world = World::new(Keeping { host: true, ..KEEPING }, 400);
+    world.named = false;
+    world.go_back(30);
+    let Some(Output::FetchPast(from, count)) = world.fetches.pop() else { panic!("the host is asked") };
+    assert!(count > 4);
+    for seq in [from.0, from.0 + 1, from.0 + 3] {
+        let frames: Vec<_> = world.made[seq as usize].all().map(<[u8]>::to_vec).collect();
+        frames.iter().for_each(|frame| world.tell_viewer(Input::PastFetched(frame)));
+    }
+    world.tell_viewer(Input::PastFetchEnded);
+    assert_eq!(world.viewer.node.status().counters.past_lost, 1, "what it has left out it does not have");
+    world.tick();
+    let Some(Output::FetchPast(next, _)) = world.fetches.pop() else { panic!("the host is asked again") };
+    assert_eq!(next.0, from.0 + 4);
 }
 
 #[test]
