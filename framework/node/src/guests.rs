@@ -17,16 +17,25 @@ use crate::window::Segment;
 
 /// Guests at once, whatever the capacity.
 const GUESTS_MAX: usize = 8;
-/// A guest that has not asked for anything for this long takes no capacity.
+/// A guest that was not given anything for this long takes no capacity.
 const GUEST_IDLE: Micros = Micros::from_secs(3);
 /// And after this long it is none.
 const GUEST_GONE: Micros = Micros::from_secs(20);
 /// Segments that one guest may have asked for and not been sent.
 const OWED_MAX: usize = 32;
 
-/// Who may ask for what is kept here, and when each last did.
+/// Who may ask for what is kept here.
 #[derive(Debug, Default)]
-pub(crate) struct Guests(Few<NodeId, Micros>);
+pub(crate) struct Guests(Few<NodeId, Guest>);
+
+/// One of them.
+#[derive(Debug)]
+struct Guest {
+    /// When it was last named, or asked.
+    heard: Micros,
+    /// When it was last given something. Guests that are only named do not stand in each other's way.
+    given: Option<Micros>,
+}
 
 /// What one peer has asked for of the past.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +68,8 @@ impl<V: Verifier> Node<V> {
             self.counters.past_refused += 1;
             return;
         }
-        self.guests.0.insert(peer, self.now);
+        let given = self.guests.0.get(&peer).and_then(|guest| guest.given);
+        self.guests.0.insert(peer, Guest { heard: self.now, given });
         self.reconciler.invite(peer);
         if self.link_with(peer).is_none() {
             self.connect(peer);
@@ -81,7 +91,8 @@ impl<V: Verifier> Node<V> {
     /// Whether one more guest, or this one, is within what this node may send.
     fn has_spare_copy(&self, guest: Option<NodeId>) -> bool {
         let fed = self.reconciler.stripes_out().div_ceil(usize::from(Stripes::COUNT));
-        let busy = |(peer, asked): &(&NodeId, &Micros)| Some(**peer) != guest && self.now.since(**asked) < GUEST_IDLE;
+        let is_given = |it: &Guest| it.given.is_some_and(|given| self.now.since(given) < GUEST_IDLE);
+        let busy = |(peer, it): &(&NodeId, &Guest)| Some(**peer) != guest && is_given(it);
         let guests = self.guests.0.iter().filter(|guest| self.is_served(*guest.0)).filter(busy).count();
         fed + guests < self.copies_max()
     }
@@ -104,7 +115,10 @@ impl<V: Verifier> Node<V> {
         if invited && self.gives_past() && self.has_spare_copy(Some(peer)) {
             let asked = (from.0..until.0).map(Seq).filter(|seq| self.gives(*seq));
             given.extend(asked.take(OWED_MAX.saturating_sub(owed)));
-            self.guests.0.get_mut(&peer).into_iter().for_each(|asked| *asked = now);
+            if let Some(guest) = self.guests.0.get_mut(&peer) {
+                guest.heard = now;
+                guest.given = if given.is_empty() { guest.given } else { Some(now) };
+            }
         }
         let Some(link) = self.links.get_mut(&id) else { return };
         // One that is missing here says nothing of those behind it.
@@ -160,13 +174,13 @@ impl<V: Verifier> Node<V> {
     /// Forgets guests that do not ask any more.
     pub(crate) fn look_after_guests(&mut self) {
         let now = self.now;
-        let gone = |asked: &Micros| now.since(*asked) >= GUEST_GONE;
+        let gone = |guest: &Guest| now.since(guest.heard) >= GUEST_GONE;
         let Self { guests, reconciler, past, .. } = self;
-        guests.0.retain(|peer, asked| {
-            if gone(asked) && !past.relies_on(*peer) {
+        guests.0.retain(|peer, guest| {
+            if gone(guest) && !past.relies_on(*peer) {
                 reconciler.dismiss(*peer);
             }
-            !gone(asked)
+            !gone(guest)
         });
     }
 
