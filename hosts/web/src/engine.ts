@@ -4,12 +4,12 @@ import type { Admission } from "./admission.ts";
 import type { Cancel, Clock } from "./clock.ts";
 import { Control } from "./control.ts";
 import { type Calls, type Core, CoreStopped } from "./core.ts";
-import { Fetcher } from "./fetched.ts";
+import { Fetcher, live, past } from "./fetched.ts";
 import { iceServers } from "./ice.ts";
 import { Links } from "./links.ts";
 import type { PeerCalls, PeerEvents } from "./peers.ts";
 import type { Bytes, Carries, Orders, Side } from "./records.ts";
-import { type Keeping, PastFetcher } from "./past.ts";
+import type { Keeping } from "./past.ts";
 import type { PlayerReport } from "./ranges.ts";
 import { Timer } from "./timer.ts";
 
@@ -101,7 +101,7 @@ export class Engine implements Orders {
   #links: Links | null = null;
   #restart: Cancel = () => undefined;
   readonly #fetcher: Fetcher;
-  readonly #past: PastFetcher;
+  readonly #past: Fetcher;
   #keeping: Keeping = { bytes: 0, span_s: 0, host: false };
   readonly #timer: Timer;
   #waiting: Call[] = [];
@@ -120,7 +120,7 @@ export class Engine implements Orders {
       fetched: (frame) => this.#tellBytes(frame, (calls, node, now, len) => calls.ps_fetched(node, now, len)),
       ended: () => this.#tell((calls, node, now) => calls.ps_fetch_ended(node, now)),
     });
-    this.#past = new PastFetcher(options.admission, {
+    this.#past = new Fetcher(options.admission, {
       fetched: (frame) => this.#tellBytes(frame, (calls, node, now, len) => calls.ps_past_fetched(node, now, len)),
       ended: () => this.#tell((calls, node, now) => calls.ps_past_fetch_ended(node, now)),
     });
@@ -297,7 +297,7 @@ export class Engine implements Orders {
 
   fetch(from: number | null): void {
     const endpoint = this.#control?.endpoint ?? this.#options.endpoints[0];
-    if (endpoint !== undefined) this.#fetcher.open(endpoint, from);
+    if (endpoint !== undefined) this.#fetcher.open(endpoint, live(from));
   }
 
   endFetch(): void {
@@ -310,7 +310,7 @@ export class Engine implements Orders {
 
   fetchPast(from: number, count: number): void {
     const endpoint = this.#control?.endpoint ?? this.#options.endpoints[0];
-    if (endpoint !== undefined) this.#past.open(endpoint, from, count);
+    if (endpoint !== undefined) this.#past.open(endpoint, past(from, count));
   }
 
   endFetchPast(): void {

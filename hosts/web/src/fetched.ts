@@ -1,4 +1,5 @@
-// The stream over HTTP, for when nobody feeds this page. It carries the frames of a link; the node checks them as such.
+// The stream over HTTP: live when nobody feeds this page, or what is past and no other viewer keeps. It carries the frames of a link; the
+// node checks them as such.
 
 import type { Admission } from "./admission.ts";
 
@@ -37,6 +38,12 @@ export interface FetchEvents {
   ended(): void;
 }
 
+/** What a host is asked for. */
+export interface Wanted {
+  path: string;
+  query: Record<string, number>;
+}
+
 /** One response at a time. */
 export class Fetcher {
   readonly #admission: Admission;
@@ -48,11 +55,11 @@ export class Fetcher {
     this.#events = events;
   }
 
-  /** Asks a host for the stream from a segment on, or from its newest join point. */
-  open(endpoint: string, from: number | null): void {
+  /** Asks a host. */
+  open(endpoint: string, wanted: Wanted): void {
     this.close();
     const present = (this.#present = new AbortController());
-    void this.#run(endpoint, from, present);
+    void this.#run(endpoint, wanted, present);
   }
 
   /** Wants no more; nothing is told of it. */
@@ -61,12 +68,12 @@ export class Fetcher {
     this.#present = null;
   }
 
-  async #run(endpoint: string, from: number | null, present: AbortController): Promise<void> {
+  async #run(endpoint: string, wanted: Wanted, present: AbortController): Promise<void> {
     try {
       const ticket = await this.#admission.ticket(endpoint);
-      if (!present.signal.aborted) await this.#read(liveUrl(endpoint, from, ticket), present);
+      if (!present.signal.aborted) await this.#read(addressOf(wanted, endpoint, ticket), present);
     } catch {
-      // Whatever the reason, the node tries again later.
+      // Whatever the reason, the node tries again later or does without.
     }
     if (this.#present !== present) return;
     this.#present = null;
@@ -89,9 +96,15 @@ export class Fetcher {
   }
 }
 
-function liveUrl(endpoint: string, from: number | null, ticket: string | null): string {
-  const url = new URL("api/v1/live", endpoint);
-  if (from !== null) url.searchParams.set("from", String(from));
+/** The stream from a segment on, or from its newest join point. */
+export const live = (from: number | null): Wanted => ({ path: "api/v1/live", query: from === null ? {} : { from } });
+
+/** So many segments of the past. */
+export const past = (from: number, count: number): Wanted => ({ path: "api/v1/segments", query: { from, count } });
+
+function addressOf({ path, query }: Wanted, endpoint: string, ticket: string | null): string {
+  const url = new URL(path, endpoint);
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
   if (ticket !== null) url.searchParams.set("ticket", ticket);
   return url.href;
 }

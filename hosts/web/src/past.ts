@@ -1,12 +1,8 @@
-// Going back in time: what the host has that no other viewer keeps, and where the viewer wants to be.
+// Going back in time: what the page keeps, and where the viewer wants to be.
 
-import type { Admission } from "./admission.ts";
 import type { Cancel, Clock } from "./clock.ts";
 import type { TimeShift } from "./facts.ts";
-import { Deframer, type FetchEvents } from "./fetched.ts";
 
-/** The host has so long to begin, in milliseconds. */
-const BEGIN_MS_MAX = 8_000;
 /** Nearer to the live edge than this is live, in seconds. */
 export const BACK_S_MIN = 2;
 /** Presses of a button or a slider's moves are gathered for this long, in milliseconds. */
@@ -26,66 +22,6 @@ export function keeping(told: TimeShift | null | undefined, memory_gib: number |
   if (!told) return { bytes: 0, span_s: 0, host: false };
   const bytes = memory_gib !== undefined && memory_gib <= SMALL_GIB ? told.keep_bytes / 4 : told.keep_bytes;
   return { bytes, span_s: told.window_s, host: told.segments !== null };
-}
-
-/** Asks a host for segments of the past; one answer at a time. */
-export class PastFetcher {
-  readonly #admission: Admission;
-  readonly #events: FetchEvents;
-  #present: AbortController | null = null;
-
-  constructor(admission: Admission, events: FetchEvents) {
-    this.#admission = admission;
-    this.#events = events;
-  }
-
-  /** Asks for so many segments. */
-  open(endpoint: string, from: number, count: number): void {
-    this.close();
-    const present = (this.#present = new AbortController());
-    void this.#run(endpoint, { from, count }, present);
-  }
-
-  /** Wants no more; nothing is told of it. */
-  close(): void {
-    this.#present?.abort();
-    this.#present = null;
-  }
-
-  async #run(endpoint: string, wanted: { from: number; count: number }, present: AbortController): Promise<void> {
-    try {
-      const ticket = await this.#admission.ticket(endpoint);
-      if (!present.signal.aborted) await this.#read(segmentsUrl(endpoint, wanted, ticket), present);
-    } catch {
-      // Whatever the reason, the node tries again later or does without.
-    }
-    if (this.#present !== present) return;
-    this.#present = null;
-    present.abort();
-    this.#events.ended();
-  }
-
-  async #read(url: string, present: AbortController): Promise<void> {
-    const late = setTimeout(() => present.abort(), BEGIN_MS_MAX);
-    const response = await fetch(url, { cache: "no-store", signal: present.signal });
-    clearTimeout(late);
-    if (response.status !== 200 || !response.body) return;
-    const reader = response.body.getReader();
-    const deframer = new Deframer();
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (done || this.#present !== present) return;
-      for (const frame of deframer.push(value)) this.#events.fetched(frame);
-    }
-  }
-}
-
-function segmentsUrl(endpoint: string, wanted: { from: number; count: number }, ticket: string | null): string {
-  const url = new URL("api/v1/segments", endpoint);
-  url.searchParams.set("from", String(wanted.from));
-  url.searchParams.set("count", String(wanted.count));
-  if (ticket !== null) url.searchParams.set("ticket", ticket);
-  return url.href;
 }
 
 /** Where the viewer wants to be: presses are gathered, so that ten of them are one move. */

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 
 import { Admission } from "../src/admission.ts";
-import { Deframer, Fetcher } from "../src/fetched.ts";
+import { Deframer, Fetcher, live } from "../src/fetched.ts";
 
 const FRAMES = [1, 300, 0, 16_400, 7].map((length) => new Uint8Array(length).fill(length));
 
@@ -51,7 +51,7 @@ async function fetched(t: TestContext, answer: (response: ServerResponse) => voi
 
 test("a host's frames are handed on, and its end is told once", async (t) => {
   const { fetcher, endpoint, asked, got, ended, done } = await fetched(t, (response) => response.end(framed()));
-  fetcher.open(endpoint, 17);
+  fetcher.open(endpoint, live(17));
   await done;
   assert.deepEqual(got, [1, 300, 0, 16_400, 7]);
   assert.deepEqual(asked, ["/stream/api/v1/live?from=17"]);
@@ -61,18 +61,18 @@ test("a host's frames are handed on, and its end is told once", async (t) => {
 test("a host that refuses or sends nonsense ends it", async (t) => {
   for (const answer of [(r: ServerResponse) => r.writeHead(503).end(), (r: ServerResponse) => r.writeHead(204).end()]) {
     const { fetcher, endpoint, got, done } = await fetched(t, answer);
-    fetcher.open(endpoint, null);
+    fetcher.open(endpoint, live(null));
     await done;
     assert.deepEqual(got, []);
   }
   const { fetcher, endpoint, done } = await fetched(t, (response) => response.write(Buffer.alloc(64, 255)));
-  fetcher.open(endpoint, null);
+  fetcher.open(endpoint, live(null));
   await done;
 });
 
 test("who has closed it hears nothing more", async (t) => {
   const { fetcher, endpoint, ended, got } = await fetched(t, (response) => response.write(framed()));
-  fetcher.open(endpoint, null);
+  fetcher.open(endpoint, live(null));
   while (got.length === 0) await new Promise((done) => setTimeout(done, 10));
   fetcher.close();
   await new Promise((done) => setTimeout(done, 50));
