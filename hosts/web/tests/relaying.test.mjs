@@ -80,7 +80,8 @@ test("a page's attributes come before the host's config", options, async (t) => 
 });
 
 test("a cap in the host's config makes pages leaves where the stream is larger", options, async (t) => {
-  const capped = await startDemo("[player]\nupload_mbps = 1\n");
+  // Room for one copy of the demo's 0.4 Mbit/s: whoever relays needs two.
+  const capped = await startDemo("[player]\nupload_mbps = 0.5\n");
   t.after(capped.close);
   const page = await embedded(t, {}, { src: capped.url });
   await until(page, "resting", ({ resting }) => resting === "cap");
