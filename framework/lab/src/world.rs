@@ -216,7 +216,7 @@ impl<C: Conductor> World<C> {
         };
         let (key, cert) = broadcast_keys();
         let piece_size = scale.map(|_| PieceSize::Scaled);
-        let source = Source { key, cert, kind, wall_at_zero_us: 0, piece_size };
+        let source = Source { key, cert, kind, wall_at_zero_us: 0, piece_size, resume: None };
         world.add(Role::Source, Newcomer { access, relay: true, capacity: 2 }, Some(source));
         world
     }

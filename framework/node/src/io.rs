@@ -2,7 +2,7 @@
 
 use peerstream_protocol::cert::EpochCert;
 use peerstream_protocol::control::{Reason, Role};
-use peerstream_protocol::crypto::{PublicKey, SecretKey};
+use peerstream_protocol::crypto::{Hash, PublicKey, SecretKey};
 use peerstream_protocol::frame::Lane;
 use peerstream_protocol::id::{NodeId, Seq};
 use peerstream_protocol::segment::{Init, Kind, PieceSize};
@@ -53,6 +53,18 @@ pub struct Source {
     pub wall_at_zero_us: u64,
     /// The size of all pieces; the smallest that keeps a mean segment within 16 pieces when absent.
     pub piece_size: Option<PieceSize>,
+    /// Where the epoch goes on whose earlier source was cut short; none when it begins.
+    pub resume: Option<Resume>,
+}
+
+/// Where a source goes on in an epoch that it has not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resume {
+    /// The first number that was not signed; not 0.
+    pub next: Seq,
+    /// The hash of the header before it. Zero when it is not known: then the number before `next` was not signed either, so that
+    /// no neighbour contradicts it.
+    pub prev: Hash,
 }
 
 /// What the source produces, in order.

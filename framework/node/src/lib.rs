@@ -33,6 +33,6 @@ mod train;
 mod uplink;
 mod window;
 
-pub use io::{Config, Input, Keeping, LinkId, Output, Payload, PlayerState, Playout, Produced, Side, Source};
+pub use io::{Config, Input, Keeping, LinkId, Output, Payload, PlayerState, Playout, Produced, Resume, Side, Source};
 pub use node::{Counters, Node, Status};
 pub use past::{Behind, Evidence};

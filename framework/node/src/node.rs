@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use peerstream_protocol::cert::EpochCert;
 use peerstream_protocol::control::{Figures, Role};
-use peerstream_protocol::crypto::{PublicKey, Strict, Verifier};
+use peerstream_protocol::crypto::{Hash, PublicKey, Strict, Verifier};
 use peerstream_protocol::frame::Lane;
 use peerstream_protocol::header::{Context, Header};
 use peerstream_protocol::id::{Epoch, NodeId, Rendition, Seq, Stripes};
@@ -434,6 +434,11 @@ impl<V: Verifier> Node<V> {
     pub fn produced_header(&self) -> Option<&Header> {
         let seq = self.producer.as_ref()?.last()?;
         Some(&self.window.get(seq)?.header)
+    }
+
+    /// The number of the segment that this source produces next, and the hash of the header before it; none behind the end.
+    pub fn produces_next(&self) -> Option<(Seq, Hash)> {
+        self.producer.as_ref()?.next()
     }
 
     /// Payload bytes that the retained segments take up when whole.

@@ -18,11 +18,23 @@ pub(crate) struct Producer {
     mean_bytes: usize,
     init: InitId,
     ended: bool,
+    /// Marks of the next segment beside its own.
+    marks: Flags,
 }
 
 impl Producer {
     pub(crate) fn new(source: Source) -> Self {
-        Self { source, next: Seq(0), prev: [0; 32], mean_bytes: 0, init: InitId::NONE, ended: false }
+        let resumed = Flags::RESUMED.with(Flags::DISCONTINUITY);
+        let (next, prev, marks) = match source.resume {
+            Some(resume) => (resume.next, resume.prev, resumed),
+            None => (Seq(0), [0; 32], Flags::default()),
+        };
+        Self { source, next, prev, mean_bytes: 0, init: InitId::NONE, ended: false, marks }
+    }
+
+    /// The number of the next segment, and what it is to name as `prev`; none behind the end.
+    pub(crate) fn next(&self) -> Option<(Seq, Hash)> {
+        (!self.ended).then_some((self.next, self.prev))
     }
 
     /// The segment produced last.
@@ -99,7 +111,7 @@ impl<V: Verifier> Node<V> {
         let core = Core {
             seq: producer.next,
             kind: stream.kind,
-            flags: facts.flags,
+            flags: facts.flags.with(producer.marks),
             pts_us: facts.pts_us,
             duration_us: facts.duration_us,
             wall_us: producer.wall_us(now),
@@ -109,7 +121,7 @@ impl<V: Verifier> Node<V> {
             prev: producer.prev,
         };
         let (header, chain) = Header::sign(&producer.source.key, &stream.context, core, hashes);
-        producer.prev = chain;
+        (producer.prev, producer.marks) = (chain, Flags::default());
         producer.next = producer.next.next();
         self.counters.produced += payload.len() as u64;
         self.retain_produced(header, chain, payload);

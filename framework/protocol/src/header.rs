@@ -20,7 +20,9 @@ impl Flags {
     pub const DISCONTINUITY: Self = Self(2);
     /// The epoch ends here; no payload.
     pub const END: Self = Self(4);
-    const KNOWN: u8 = 7;
+    /// The source was cut short before this segment and goes on: what it had made right before may be lost.
+    pub const RESUMED: Self = Self(8);
+    const KNOWN: u8 = 15;
 
     /// Whether all of `other`'s marks are set.
     pub const fn has(self, other: Self) -> bool {
@@ -65,7 +67,7 @@ pub struct Core {
     pub payload_len: u32,
     /// How the payload is cut.
     pub piece_size: PieceSize,
-    /// Hash of the previous header's signed bytes; zero for the first.
+    /// Hash of the previous header's signed bytes; zero for the first, and where a source that goes on does not know it.
     pub prev: Hash,
 }
 

@@ -29,7 +29,7 @@ fn key() -> SecretKey {
 prop_compose! {
     fn header()(
         seq in any::<u32>(), pts_us: u64, duration_us: u32, wall_us: u64, init: [u8; 16], prev: [u8; 32],
-        flags in 0..8_u8, size in 0..3_u8, payload in proptest::collection::vec(any::<u8>(), 0..70_000),
+        flags in 0..16_u8, size in 0..3_u8, payload in proptest::collection::vec(any::<u8>(), 0..70_000),
     ) -> Header {
         let piece_size = PieceSize::from_code(size).unwrap();
         let core = Core {

@@ -8,7 +8,7 @@ use peerstream_protocol::id::Seq;
 use peerstream_protocol::segment::InitId;
 
 use crate::finding::FINDINGS_MAX;
-use crate::{Fault, Finding, Manifest, Report, StreamMeta, UnprovenMeta};
+use crate::{Fault, Finding, Manifest, Report, Resumption, StreamMeta, UnprovenMeta};
 
 /// Inits that are remembered; a broadcast has one for each codec and each title.
 pub const INITS_MAX: usize = 65_536;
@@ -133,6 +133,11 @@ impl Check {
             && core.prev != prev
         {
             self.find_at(seq, wall_us, Fault::ChainBroken);
+        }
+        if core.flags.has(Flags::RESUMED) && self.report.resumed.len() < crate::GAPS_MAX {
+            let began_us = wall_us.saturating_sub(core.duration_us.into());
+            let pause_us = before_us.map_or(0, |before| began_us.saturating_sub(before));
+            self.report.resumed.push(Resumption { seq, at_us: wall_us, pause_us, missing_from: tip });
         }
         self.tip = Some((seq.next(), Some(hash)));
         self.check_payload(header, payload);

@@ -98,6 +98,19 @@ pub(crate) fn hex(id: InitId) -> String {
     id.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// A broadcast goes on after its host was cut short, as the publisher has signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resumption {
+    /// The first segment after it.
+    pub seq: Seq,
+    /// When that was complete by the source's clock, microseconds since 1970.
+    pub at_us: u64,
+    /// Microseconds of which nothing is there: from the segment before it to its beginning.
+    pub pause_us: u64,
+    /// The first number that is missing right before it; `seq` when none is.
+    pub missing_from: Seq,
+}
+
 /// What a recording was found to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -113,6 +126,8 @@ pub struct Report {
     pub payload_bytes: u64,
     /// Numbers that the manifest itself says are missing: `first` included and `end` not.
     pub gaps: Vec<(Seq, Seq)>,
+    /// Where the broadcast was cut short and went on; at most [`GAPS_MAX`](crate::GAPS_MAX) of them.
+    pub resumed: Vec<Resumption>,
     /// The first and the last genuine segment.
     pub seqs: Option<(Seq, Seq)>,
     /// When they were complete by the source's clock, microseconds since 1970.

@@ -16,7 +16,7 @@ mod moment;
 pub mod playlist;
 
 pub use check::{Check, INITS_MAX, Payload};
-pub use finding::{FINDINGS_MAX, Fault, Finding, Report};
+pub use finding::{FINDINGS_MAX, Fault, Finding, Report, Resumption};
 pub use item::{Item, Segment};
 pub use line::{LINE_BYTES, LINES_MAX, Line};
 pub use manifest::{GAPS_MAX, Manifest};

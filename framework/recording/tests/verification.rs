@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Broadcast, WALL_US, broadcast, is_segment, manifest, verified};
+use common::{Broadcast, WALL_US, broadcast, cut_short, is_segment, manifest, verified};
 use peerstream_protocol::id::Seq;
 use peerstream_recording::{Check, Fault, Item, Payload, Report, StreamMeta, UnprovenMeta};
 
@@ -41,6 +41,24 @@ fn a_gap_that_is_named_is_no_fault_and_one_that_is_not_is_missing() {
     let finding = named.findings[0].to_string();
     assert_eq!(finding, "2027-01-15 08:00:01.800 UTC: segment 12: missing up to segment 13");
     assert!(verified(&it.meta, Some(manifest(0, SEGMENTS, &[(10, 14)])), &it.items).is_clean());
+}
+
+#[test]
+fn where_a_broadcast_was_cut_short_is_told_and_is_no_fault() {
+    let mut it = cut_short(1, 7, SEGMENTS, &[11, 20]);
+    let (from, to) = (at(&it, 18), at(&it, 20));
+    // An init is among them.
+    let lost: Vec<_> = it.items.drain(from..to).filter(|item| !is_segment(item)).collect();
+    it.items.splice(from..from, lost);
+    let report = verified(&it.meta, Some(manifest(0, SEGMENTS, &[(18, 20)])), &it.items);
+    assert!(report.is_clean(), "{report:?}");
+    let told: Vec<_> = report.resumed.iter().map(|it| (it.seq.0, it.missing_from.0, it.pause_us)).collect();
+    assert_eq!(told, [(11, 11, 0), (20, 18, 400_000)]);
+    // Whoever takes something out of it cannot put it on a crash: the chain says what was before, or the manifest must name it.
+    let unnamed = verified(&it.meta, Some(manifest(0, SEGMENTS, &[])), &it.items);
+    assert_eq!(faults(&unnamed), [(18, Fault::Missing { end: Seq(20) })]);
+    let whole = cut_short(1, 7, SEGMENTS, &[20]);
+    assert_eq!(faults(&verified(&whole.meta, None, &whole.items)), [(20, Fault::ChainBroken)]);
 }
 
 #[test]

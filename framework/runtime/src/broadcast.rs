@@ -20,6 +20,7 @@ use peerstream_traits::telemetry::Figure;
 use peerstream_traits::transport::SharedTransport;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tracing::info;
 
 use crate::clock::Clock;
 use crate::control::Endpoint;
@@ -29,9 +30,10 @@ use crate::guarded::Guarded;
 use crate::hub::{Connection, Hub, Origin};
 use crate::intake::{self, Intake};
 pub use crate::intake::{ADVICE_MAX, Health, Input, PAUSE};
-use crate::key::{EpochKey, Publisher};
+use crate::key::{Begun, EpochKey, Publisher};
+use crate::logbook::Going;
 use crate::output::Reader;
-use crate::peer::{self, CAPACITY, Gone, Peer, Production};
+use crate::peer::{self, CAPACITY, Gone, Keepers, Peer, Production};
 use crate::plugins::shelf::Shelf;
 use crate::plugins::{AbortOnDrop, Running};
 use crate::recent::Recent;
@@ -50,6 +52,28 @@ pub struct Extras {
     pub title: Option<String>,
     /// Figures that the host adds.
     pub more_figures: Option<MoreFigures>,
+    /// A broadcast of the same publisher that was cut short no longer ago is gone on with; zero for never. Costs two files beside
+    /// the key.
+    pub resume: Duration,
+}
+
+/// A broadcast that was cut short and goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resumed {
+    /// How long nobody was there.
+    pub away: Duration,
+    /// The segment with which it goes on; those right before it may be missing.
+    pub from: Seq,
+}
+
+impl std::fmt::Display for Resumed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (seconds, from) = (self.away.as_secs_f64(), self.from.0);
+        write!(
+            f,
+            "the broadcast goes on that was cut short {seconds:.1} s ago; segments right before {from} may be missing"
+        )
+    }
 }
 
 /// What a broadcast is made of.
@@ -118,6 +142,7 @@ pub struct Broadcast {
     publisher: Publisher,
     epoch: Epoch,
     kind: Kind,
+    resumed: Option<Resumed>,
     hub: Hub,
     source: Arc<Peer>,
     recent: Recent,
@@ -142,25 +167,26 @@ impl std::fmt::Debug for Broadcast {
 }
 
 impl Broadcast {
-    /// Begins an epoch and starts to take input. Must be called inside a tokio runtime.
+    /// Begins an epoch, or goes on with one, and starts to take input. Must be called inside a tokio runtime.
     pub fn start(config: Config) -> Self {
         Self::start_with(config, Extras::default())
     }
 
     /// The same with plug-ins at work, which it feeds. The caller ends them after the broadcast.
     pub fn start_with(config: Config, extras: Extras) -> Self {
-        let Extras { plugins, title, more_figures } = extras;
+        let Extras { plugins, title, more_figures, resume } = extras;
         let Config { publisher, ingests, term, deciders, transport, ice, limits } = config;
         let clock = Clock::start();
         let kind = ingests.first().map_or(Kind::Media, |(_, ingest)| ingest.kind());
-        let EpochKey { key, cert } = publisher.begin_epoch();
+        let Begun { epoch: EpochKey { key, cert, .. }, going, logbook } = publisher.begin(kind, resume);
         let epoch = cert.epoch;
+        let resumed = going.as_ref().map(|going| told(epoch, going));
         let Deciders { name, strategy, fallback, ladder } = deciders;
         let mut coordinator = Coordinator::new(
             coordinator::Config {
                 term,
-                // The source is in this process, so no earlier coordinator has had this epoch.
-                follows: false,
+                // The source is in this process: only one that was cut short had a coordinator before.
+                follows: going.is_some(),
                 cert: cert.clone(),
                 kind,
                 ice,
@@ -189,16 +215,33 @@ impl Broadcast {
             keeping: node::Keeping::default(),
         };
         let archives = plugins.as_ref().map(|plugins| plugins.archives().clone());
-        archives.iter().for_each(|archives| archives.begin(&StreamMeta::of(&cert, kind, title.clone())));
-        let source = node::Source { key, cert, kind, wall_at_zero_us: clock.wall_at_zero_us(), piece_size: None };
+        let meta = StreamMeta::of(&cert, kind, title);
+        match (&archives, &going) {
+            (Some(archives), Some(going)) => archives.go_on(&meta, going.began_us),
+            (Some(archives), None) => archives.begin(&meta),
+            (None, _) => {}
+        }
+        let resume = going.as_ref().and_then(|going| going.resume);
+        let wall_at_zero_us = clock.wall_at_zero_us();
+        let source = node::Source { key, cert, kind, wall_at_zero_us, piece_size: None, resume };
         let recent = Recent::default();
-        let withholder = Withholder::new(hub.clone(), recent.clone());
-        let (source, deliveries) = peer::spawn_source(peer, source, clock, archives, recent.clone());
+        let withholder = Withholder::new(hub.clone(), recent.clone(), logbook.clone());
+        if let Some(logbook) = &logbook {
+            logbook.keep();
+        }
+        let keepers = Keepers { archives, recent: Some(recent.clone()), logbook };
+        let (source, deliveries) = peer::spawn_source(peer, source, clock, keepers);
         let source = Arc::new(source);
         let (state_tx, state) = watch::channel(State::Waiting);
-        let (intake, watched) = Intake::new(source.clone(), state_tx.clone(), plugins.clone());
+        let (intake, watched) =
+            Intake::new(source.clone(), state_tx.clone(), plugins.clone(), resumed.as_ref().map(Resumed::to_string));
         let verdict = state_tx.clone();
-        let pump = tokio::spawn(intake.run(publisher.stream_key(), ingests));
+        let Going { now_us, withheld, .. } = going.unwrap_or_default();
+        let (key, again) = (publisher.stream_key(), withholder.clone());
+        let pump = tokio::spawn(async move {
+            again.go_on(withheld).await;
+            intake.run(key, now_us, ingests).await;
+        });
         let figures = Figures {
             hub: hub.clone(),
             source: source.clone(),
@@ -221,6 +264,7 @@ impl Broadcast {
             publisher,
             epoch,
             kind,
+            resumed,
             hub,
             source,
             recent,
@@ -244,6 +288,11 @@ impl Broadcast {
     /// This broadcast of the stream.
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// How it goes on after it was cut short; none when it began with this process.
+    pub fn resumed(&self) -> Option<Resumed> {
+        self.resumed
     }
 
     /// Media or data.
@@ -353,4 +402,10 @@ impl Broadcast {
             plugins.archives().end(true).await;
         }
     }
+}
+
+fn told(epoch: Epoch, going: &Going) -> Resumed {
+    let resumed = Resumed { away: going.away, from: going.resume.map_or(Seq(0), |resume| resume.next) };
+    info!(epoch = epoch.0, segment = resumed.from.0, "{resumed}");
+    resumed
 }

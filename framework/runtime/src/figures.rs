@@ -87,6 +87,11 @@ pub(crate) fn source(snapshot: &peer::Snapshot) -> Vec<Figure> {
         counter("source_overhead_bytes", "other bytes sent by the source", counters.overhead_sent),
         counter("source_feed_gaps", "segments not sent because a root was too slow", counters.feed_gaps),
         counter("source_frames_refused", "frames a transport did not take", snapshot.counters.frames_refused),
+        counter(
+            "source_unreserved",
+            "segments dropped as their numbers were not reserved",
+            snapshot.counters.unreserved,
+        ),
         counter("source_oversized", "inits or units beyond their bounds", counters.oversized),
     ]
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use peerstream_protocol::segment::{Init, MIME_BYTES_MAX};
 use peerstream_traits::Secret;
 use peerstream_traits::ingest::{
-    Billing, BoxedIngest, INIT_BYTES_MAX, IngestError, IngestEvent, TITLE_BYTES_MAX, UNIT_BYTES_MAX, Unit, stage,
+    Billing, BoxedIngest, INIT_BYTES_MAX, IngestError, IngestEvent, TITLE_BYTES_MAX, UNIT_BYTES_MAX, Unit, stage_at,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -118,22 +118,25 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
+    /// `told` is what the streamer should know before anything has come in.
     pub(crate) fn new(
         source: Arc<Peer>,
         state: watch::Sender<State>,
         plugins: Option<Arc<Running>>,
+        told: Option<String>,
     ) -> (Self, Watched) {
         let (init, init_seen) = watch::channel(None);
-        let (advice, advice_seen) = watch::channel(Vec::new());
+        let (advice, advice_seen) = watch::channel(told.into_iter().collect());
         let (billing, billing_seen) = watch::channel(Billing::default());
         let (input, input_seen) = watch::channel(Input::default());
         let watched = Watched { init: init_seen, advice: advice_seen, billing: billing_seen, input: input_seen };
         (Self { source, state, init, advice, billing, input, plugins }, watched)
     }
 
-    /// Takes input until every ingest has ended; then the stream has ended, or failed if none ended well.
-    pub(crate) async fn run(self, key: Secret, ingests: Vec<(String, BoxedIngest)>) {
-        let (stage, mut programme) = stage(key);
+    /// Takes input until every ingest has ended; then the stream has ended, or failed if none ended well. A broadcast that goes on
+    /// is at `now_us` of its clock, in microseconds.
+    pub(crate) async fn run(self, key: Secret, now_us: Option<u64>, ingests: Vec<(String, BoxedIngest)>) {
+        let (stage, mut programme) = stage_at(key, now_us);
         let mut running = JoinSet::new();
         for (name, ingest) in ingests {
             let stage = stage.clone();

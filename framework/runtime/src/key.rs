@@ -3,19 +3,23 @@
 //! The file holds 64 hexadecimal digits and comments. It is created for its owner alone and refused when others can
 //! read it. While a stream is served the file is locked, so that one machine never signs the same stream twice.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use peerstream_protocol::cert::EpochCert;
 use peerstream_protocol::crypto::{PublicKey, SecretKey, Signature};
 use peerstream_protocol::id::{Epoch, Term};
+use peerstream_protocol::segment::Kind;
 use peerstream_traits::Secret;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::clock;
+use crate::logbook::{Files, Found, Going, Logbook, Seat};
 
 /// A key file is no larger, in bytes.
 pub const KEY_FILE_BYTES_MAX: u64 = 4096;
@@ -78,17 +82,36 @@ pub struct Publisher {
 #[derive(Debug)]
 struct Locked {
     path: PathBuf,
+    /// Whether a broadcast of this process is written down.
+    seat: Arc<AtomicBool>,
     /// Holds the lock until it is dropped.
     _lock: File,
 }
 
 /// One broadcast's own key and the publisher's word for it.
-#[derive(Debug)]
 pub struct EpochKey {
     /// Signs the segments.
     pub key: SecretKey,
     /// Certifies it.
     pub cert: EpochCert,
+    /// What the key is made of.
+    pub(crate) seed: [u8; 32],
+}
+
+impl fmt::Debug for EpochKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EpochKey({:?})", self.cert)
+    }
+}
+
+/// A broadcast that begins or goes on.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub(crate) epoch: EpochKey,
+    /// How it goes on; none when it begins.
+    pub(crate) going: Option<Going>,
+    /// Writes down what is signed; none when nothing is to be gone on with.
+    pub(crate) logbook: Option<Logbook>,
 }
 
 impl Publisher {
@@ -111,7 +134,10 @@ impl Publisher {
                 warn!(path = %path.display(), %error, "key file cannot be locked; do not serve it twice");
             }
         }
-        Ok(Self { secret: Arc::new(secret), file: Some(Arc::new(Locked { path: path.to_owned(), _lock: file })) })
+        Ok(Self {
+            secret: Arc::new(secret),
+            file: Some(Arc::new(Locked { path: path.to_owned(), seat: Arc::default(), _lock: file })),
+        })
     }
 
     /// The public half, which names the stream.
@@ -157,13 +183,63 @@ impl Publisher {
         SecretKey::from_seed(&self.secret.derive("peerstream 2026 operator key"))
     }
 
+    /// Goes on with the broadcast of this kind that was cut short less than `within` ago, or begins one.
+    pub(crate) fn begin(&self, kind: Kind, within: Duration) -> Begun {
+        let without = |epoch| Begun { epoch, going: None, logbook: None };
+        let Some(file) = &self.file else { return without(self.begin_epoch()) };
+        let Some(seat) = Seat::take(&file.seat) else {
+            warn!("another broadcast of this publisher is on air: this one cannot be gone on with after a crash");
+            return without(self.begin_epoch());
+        };
+        let files = Files::beside(&file.path);
+        let path = file.path.display();
+        if within.is_zero() {
+            if let Err(error) = files.remove() {
+                warn!(%path, %error, "what the last broadcast has left beside the key cannot be removed");
+            }
+            return without(self.begin_epoch());
+        }
+        let begun = match self.find(&files, kind, within) {
+            Some(found) => {
+                Logbook::go_on(files.clone(), &found, seat).map(|logbook| (found.epoch, Some(found.going), logbook))
+            }
+            None => {
+                let epoch = self.begin_epoch();
+                Logbook::begin(files.clone(), &epoch, kind, seat).map(|logbook| (epoch, None, logbook))
+            }
+        };
+        match begun {
+            Ok((epoch, going, logbook)) => Begun { epoch, going, logbook: Some(logbook) },
+            Err(error) => {
+                warn!(%path, %error, "nothing can be written beside the key: after a crash another broadcast begins");
+                let _ = files.remove();
+                without(self.begin_epoch())
+            }
+        }
+    }
+
+    /// The broadcast that was cut short, if it can be gone on with.
+    fn find(&self, files: &Files, kind: Kind, within: Duration) -> Option<Found> {
+        let last = self.file.as_ref().and_then(|file| read_number(&epoch_path(&file.path), "epoch"));
+        let found = files.find(&self.public(), kind, within, clock::wall());
+        let found = found.and_then(|found| match last == Some(found.epoch.cert.epoch.0) {
+            true => Ok(found),
+            false => Err(Some("another one has begun since".to_owned())),
+        });
+        if let Err(Some(why)) = &found {
+            info!("the last broadcast was cut short; another one begins: {why}");
+        }
+        found.ok()
+    }
+
     /// Begins an epoch: its number is the wall clock, or one more than the last one when the clock was set back.
     pub fn begin_epoch(&self) -> EpochKey {
         let wall = clock::wall();
         let epoch = self.next_epoch(wall.as_millis() as u64);
-        let key = SecretKey::from_seed(&crate::random_seed());
+        let seed = crate::random_seed();
+        let key = SecretKey::from_seed(&seed);
         let cert = EpochCert::issue(&self.secret, epoch, key.public(), (wall + CERT_VALIDITY).as_secs());
-        EpochKey { key, cert }
+        EpochKey { key, cert, seed }
     }
 
     /// Begins a coordinator's reign: quarters of a second since the start of 2026, so that it fits 32 bits until 2060, or
@@ -241,7 +317,7 @@ fn text(seed: &[u8; 32], public: &PublicKey) -> String {
     )
 }
 
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -302,7 +378,7 @@ fn epoch_path(key: &Path) -> PathBuf {
     with_suffix(key, ".epoch")
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

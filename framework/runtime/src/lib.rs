@@ -38,6 +38,7 @@ pub mod ice;
 mod intake;
 pub mod key;
 mod links;
+mod logbook;
 pub mod output;
 pub mod peer;
 pub mod plugins;

@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::control::{self, Control, Endpoint};
 use crate::ice;
 use crate::links::Links;
+use crate::logbook::Logbook;
 use crate::output::{self, Cause, Delivery, Reader, Writer};
 use crate::plugins::archive::Archives;
 use crate::recent::Recent;
@@ -77,6 +78,8 @@ pub struct Counters {
     pub control_overflows: u64,
     /// Segments dropped because whoever reads the deliveries was too slow.
     pub output_dropped: u64,
+    /// Segments of a source dropped because the disk beside its key was too slow to reserve their numbers.
+    pub unreserved: u64,
 }
 
 /// A peer as people want to see it.
@@ -123,15 +126,9 @@ pub fn spawn(config: Config) -> (Peer, Reader) {
     spawn_with(config, None, Clock::start())
 }
 
-/// Starts a source, whose segments are kept in these archives.
-pub(crate) fn spawn_source(
-    config: Config,
-    source: node::Source,
-    clock: Clock,
-    archives: Option<Archives>,
-    recent: Recent,
-) -> (Peer, Reader) {
-    spawn_any(config, Some(source), clock, Keepers { archives, recent: Some(recent) })
+/// Starts a source, whose segments these keep.
+pub(crate) fn spawn_source(config: Config, source: node::Source, clock: Clock, keepers: Keepers) -> (Peer, Reader) {
+    spawn_any(config, Some(source), clock, keepers)
 }
 
 /// Starts a node with everything settable; a source has its own key and the clock its coordinator uses.
@@ -141,9 +138,10 @@ pub fn spawn_with(config: Config, source: Option<node::Source>, clock: Clock) ->
 
 /// Who is handed what a source produces.
 #[derive(Default)]
-struct Keepers {
-    archives: Option<Archives>,
-    recent: Option<Recent>,
+pub(crate) struct Keepers {
+    pub(crate) archives: Option<Archives>,
+    pub(crate) recent: Option<Recent>,
+    pub(crate) logbook: Option<Logbook>,
 }
 
 impl Drop for Keepers {
@@ -334,6 +332,27 @@ impl Driver {
     }
 
     fn produce(&mut self, production: Production) {
+        let is_init = matches!(production, Production::Init(_));
+        let is_end = matches!(production, Production::End);
+        if is_init || self.reserve() {
+            self.produce_reserved(production);
+        } else {
+            self.counters.unreserved += 1;
+        }
+        if let Some(logbook) = self.keepers.logbook.as_ref().filter(|_| is_end) {
+            logbook.end();
+        }
+    }
+
+    /// Whether the next segment may be signed.
+    fn reserve(&self) -> bool {
+        match (&self.keepers.logbook, self.node.produces_next()) {
+            (Some(logbook), Some((seq, _))) => logbook.reserve(seq),
+            _ => true,
+        }
+    }
+
+    fn produce_reserved(&mut self, production: Production) {
         let before = self.produced();
         match production {
             Production::Init(init) => {
@@ -365,6 +384,9 @@ impl Driver {
     /// Hands on what was just produced, if anything was.
     fn keep(&self, before: Option<Seq>, payload: &Bytes) {
         let Some(header) = self.node.produced_header().filter(|header| before != Some(header.core.seq)) else { return };
+        if let (Some(logbook), Some((_, chain))) = (&self.keepers.logbook, self.node.produces_next()) {
+            logbook.signed(&header.core, chain);
+        }
         self.keepers.archives.iter().for_each(|archives| archives.segment(header, payload));
         if let Some(recent) = &self.keepers.recent {
             let core = &header.core;

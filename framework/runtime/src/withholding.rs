@@ -4,6 +4,7 @@ use peerstream_protocol::id::Seq;
 use peerstream_protocol::withheld::TooMany;
 
 use crate::hub::{Hub, Withholding};
+use crate::logbook::Logbook;
 use crate::recent::Recent;
 
 /// Why a part of a broadcast was not withheld, or not given out again.
@@ -22,11 +23,20 @@ pub enum WithholdError {
 pub(crate) struct Withholder {
     hub: Hub,
     recent: Recent,
+    logbook: Option<Logbook>,
 }
 
 impl Withholder {
-    pub(crate) fn new(hub: Hub, recent: Recent) -> Self {
-        Self { hub, recent }
+    pub(crate) fn new(hub: Hub, recent: Recent, logbook: Option<Logbook>) -> Self {
+        Self { hub, recent, logbook }
+    }
+
+    /// Withholds again what was withheld before the broadcast was cut short.
+    pub(crate) async fn go_on(&self, withheld: Vec<(Seq, Seq)>) {
+        for (first, end) in withheld {
+            // It cannot be too many: they were no more before.
+            let _ = self.withhold(first, end).await;
+        }
     }
 
     /// Nobody plays or gives out the segments from `first` up to, not including, `end` from now on, nor do those that come later.
@@ -41,6 +51,7 @@ impl Withholder {
 
     async fn change(&self, what: Withholding) -> Result<(), WithholdError> {
         let withheld = self.hub.withhold(what).await.ok_or(WithholdError::Stopped)??;
+        self.logbook.iter().for_each(|logbook| logbook.withhold(&withheld));
         self.recent.withhold(withheld);
         Ok(())
     }

@@ -74,7 +74,7 @@ impl ArchiveBackend for Fake {
     }
 
     async fn list(&self) -> Result<Vec<Recording>, PluginError> {
-        let manifest = Manifest { first: Seq(0), end: Seq(9), gaps: vec![], ended: false };
+        let manifest = Manifest { first: Seq(0), end: Seq(9), gaps: vec![], ended: false, resumed: vec![] };
         Ok(vec![Recording { id: RecordingId(meta().epoch.0.to_string()), meta: meta(), manifest }])
     }
 
@@ -155,7 +155,7 @@ async fn segments_are_kept_in_order_behind_their_init_and_the_manifest_says_so()
     offer(&running, 3..5);
     running.archives().end(true).await;
     assert_eq!(*fake.kept.lock().unwrap(), ["one", "0", "1", "2", "two", "3", "4"]);
-    assert_eq!(fake.manifest(), Manifest { first: Seq(0), end: Seq(5), gaps: vec![], ended: true });
+    assert_eq!(fake.manifest(), Manifest { first: Seq(0), end: Seq(5), gaps: vec![], ended: true, resumed: vec![] });
     running.stop().await;
     assert_eq!(fake.manifests.lock().unwrap().len(), 1);
     check_accounts(&running);

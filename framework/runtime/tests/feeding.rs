@@ -102,7 +102,7 @@ async fn a_recording_holds_every_segment_from_the_first_to_the_end_with_its_proo
     check_proof(&meta, &segments);
     assert_eq!(segments.len(), 31);
     assert!(segments[30].header.core.flags.has(Flags::END));
-    let whole = Manifest { first: Seq(0), end: Seq(31), gaps: vec![], ended: true };
+    let whole = Manifest { first: Seq(0), end: Seq(31), gaps: vec![], ended: true, resumed: vec![] };
     assert_eq!(*tape.manifests.lock().unwrap(), [whole]);
 }
 

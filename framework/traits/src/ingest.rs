@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 pub use peerstream_protocol::segment::{INIT_BYTES_MAX, Kind, PAYLOAD_BYTES_MAX as UNIT_BYTES_MAX, TITLE_BYTES_MAX};
 
-pub use crate::stage::{Billing, OffAir, OnAir, Programme, Publication, Stage, stage};
+pub use crate::stage::{Billing, OffAir, OnAir, Programme, Publication, Stage, stage, stage_at};
 use crate::{Lifecycle, Secret};
 
 /// Units that wait for the source; an ingest that is faster waits (a pipe stops being read).

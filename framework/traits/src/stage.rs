@@ -58,8 +58,10 @@ pub struct Billing {
 
 #[derive(Debug)]
 struct State {
-    /// When the first publication went on air.
+    /// When the first publication went on air, or the broadcast went on.
     zero: Option<Instant>,
+    /// The broadcast's clock at that time, in microseconds.
+    zero_us: u64,
     /// The end of the latest unit on the broadcast's clock, in microseconds.
     end_us: u64,
     /// Ends the publication that is on air.
@@ -97,9 +99,15 @@ pub struct Programme {
 
 /// A stage with the stream key that streamers show, and what is read from it.
 pub fn stage(key: Secret) -> (Stage, Programme) {
+    stage_at(key, None)
+}
+
+/// The same for a broadcast that goes on: its clock, in microseconds, runs on from here.
+pub fn stage_at(key: Secret, now_us: Option<u64>) -> (Stage, Programme) {
     let (events, receiver) = mpsc::channel(UNIT_QUEUE_MAX);
     let (billing, watched) = watch::channel(Billing::default());
-    let state = State { zero: None, end_us: 0, current: None, turn: 0 };
+    let zero = now_us.map(|_| Instant::now());
+    let state = State { zero, zero_us: now_us.unwrap_or(0), end_us: 0, current: None, turn: 0 };
     let shared = Arc::new(Shared { state: Mutex::new(state), billing });
     (Stage { shared, key, events }, Programme { events: receiver, billing: watched })
 }
@@ -137,7 +145,8 @@ impl Stage {
             current.send_replace(Some(OffAir::Replaced(publication.name.clone())));
         }
         let zero = *state.zero.get_or_insert_with(Instant::now);
-        let start_us = state.end_us.max(u64::try_from(zero.elapsed().as_micros()).unwrap_or(u64::MAX));
+        let elapsed_us = u64::try_from(zero.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let start_us = state.end_us.max(state.zero_us.saturating_add(elapsed_us));
         let (end, ended) = watch::channel(None);
         state.current = Some(end);
         state.turn += 1;
@@ -184,7 +193,7 @@ pub struct OnAir {
 
 impl OnAir {
     /// Where this publication begins on the broadcast's clock, in microseconds: behind all that was sent before, and as much later
-    /// as the pause has lasted. The first publication begins at zero.
+    /// as the pause has lasted. The first publication begins at zero, unless the broadcast was there before this process.
     pub fn start_us(&self) -> u64 {
         self.start_us
     }
@@ -305,6 +314,13 @@ mod tests {
         assert_eq!(stage.go_on_air(named("ahead of time", false)).unwrap().start_us(), 7_100_000);
         tokio::time::advance(Duration::from_secs(30)).await;
         assert_eq!(stage.go_on_air(named("after a pause", false)).unwrap().start_us(), 30_000_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_clock_of_a_broadcast_that_goes_on_runs_on_while_it_waits_for_its_first_publication() {
+        let (stage, _programme) = stage_at(Secret::default(), Some(90_000_000));
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(stage.go_on_air(named("one", false)).unwrap().start_us(), 95_000_000);
     }
 
     #[tokio::test(start_paused = true)]

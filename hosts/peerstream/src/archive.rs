@@ -180,9 +180,13 @@ async fn described(archive: &SharedArchive, it: &Recording) -> Result<String, Fa
         1 => format!(", 1 gap of {missing}"),
         many => format!(", {many} gaps of {missing} together"),
     };
+    let cut = match manifest.resumed.len() {
+        0 => String::new(),
+        many => format!(", cut short and gone on {many} times"),
+    };
     let title = it.meta.title.as_deref().map(|title| format!("  {}", plain(title))).unwrap_or_default();
     let began = Moment(it.meta.epoch.0.saturating_mul(1_000));
-    Ok(format!("{}  {began}  {h}:{m:02}:{s:02}  {kept} segments{gaps}, {state}{title}", it.id.0))
+    Ok(format!("{}  {began}  {h}:{m:02}:{s:02}  {kept} segments{gaps}{cut}, {state}{title}", it.id.0))
 }
 
 /// A title without what a terminal would obey.

@@ -59,11 +59,15 @@ pub struct Serve {
     pub title: Option<String>,
     /// Seconds to go on serving after the input has ended.
     pub linger_s: u64,
+    /// A broadcast that was cut short, by a crash or a kill, goes on at the next start if that is within so many seconds: the same
+    /// recording, the same viewers. 0: another one begins. `demo` needs a key for that.
+    #[schemars(range(max = 86400))]
+    pub resume_s: u64,
 }
 
 impl Default for Serve {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([0, 0, 0, 0], 8080)), key: None, title: None, linger_s: 60 }
+        Self { listen: SocketAddr::from(([0, 0, 0, 0], 8080)), key: None, title: None, linger_s: 60, resume_s: 300 }
     }
 }
 

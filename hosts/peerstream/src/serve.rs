@@ -245,12 +245,14 @@ impl Stand<'_> {
         counters: Arc<metrics::Counters>,
     ) -> Broadcast {
         let Assembly { strategy, fallback, ladder, transport, ingests, .. } = assembly;
+        let serve = config.section::<Serve>("serve");
         let mut limits = config.section::<Limits>("limits").coordinator();
         limits.source_bits_per_second = u64::from(config.section::<Source>("source").budget_mbps) * 1_000_000;
         let extras = broadcast::Extras {
             plugins: Some(plugins.clone()),
-            title: config.section::<Serve>("serve").title,
+            title: serve.title,
             more_figures: Some(Arc::new(move || counters.figures())),
+            resume: Duration::from_secs(serve.resume_s),
         };
         let broadcast = broadcast::Config {
             publisher: self.publisher.clone(),

@@ -77,7 +77,7 @@ impl ArchiveBackend for Memory {
         let kept = self.kept.lock().unwrap();
         let Some(meta) = kept.meta.clone() else { return Ok(Vec::new()) };
         let end = kept.segments.last().map_or(Seq(0), |segment| segment.header.core.seq.next());
-        let manifest = Manifest { first: Seq(0), end, gaps: Vec::new(), ended: kept.ended };
+        let manifest = Manifest { first: Seq(0), end, gaps: Vec::new(), ended: kept.ended, resumed: vec![] };
         Ok(vec![Recording { id: RecordingId(format!("r{}", meta.epoch.0)), meta, manifest }])
     }
 

@@ -66,7 +66,8 @@ impl Host {
         let counters = Arc::new(metrics::Counters::new(Fallback::default().budget(), TimeShift::default().egress()));
         let counted = counters.clone();
         let more_figures: peerstream::MoreFigures = Arc::new(move || counted.figures());
-        let extras = broadcast::Extras { plugins: Some(plugins), title: None, more_figures: Some(more_figures) };
+        let extras =
+            broadcast::Extras { plugins: Some(plugins), more_figures: Some(more_figures), ..Default::default() };
         let broadcast = Broadcast::start_with(broadcast, extras);
         let shared = Arc::new(Shared::new(Parts {
             broadcast,

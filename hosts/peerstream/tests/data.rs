@@ -37,6 +37,28 @@ fn three_watchers_get_each_byte() {
 }
 
 #[test]
+fn watchers_read_on_when_a_host_that_was_killed_goes_on() {
+    let mut server = Server::data(&[]);
+    let mut watchers: Vec<Process> = (0..2).map(|_| server.watch(&["-o", "-"])).collect();
+    let outputs: Vec<_> = watchers.iter_mut().map(Process::collect).collect();
+    server.wait_for_fed(2);
+    let bytes = noise(8, 400_000);
+    feed(&mut server, &bytes[..200_000], 400_000);
+    // All of it has been given out.
+    sleep(Duration::from_secs(1));
+    server.crash();
+    server.wait_for_fed(2);
+    feed(&mut server, &bytes[200_000..], 400_000);
+    server.input = None;
+    for (watcher, output) in watchers.iter_mut().zip(outputs) {
+        assert_eq!(watcher.wait().code(), Some(0), "{}", watcher.log());
+        let got = output.join().unwrap();
+        assert!(got == bytes, "{} of {} bytes; {}", got.len(), bytes.len(), watcher.log());
+        assert!(!watcher.log().contains("a new broadcast"), "{}", watcher.log());
+    }
+}
+
+#[test]
 fn reader_that_has_enough_is_no_failure() {
     let mut server = Server::data(&[]);
     let mut watcher = server.watch(&["-o", "-"]);

@@ -17,7 +17,7 @@ export const binary = [process.env.PEERSTREAM_BIN, ...places].find((path) => pat
 
 /**
  * Starts the demo with this config. `url` is the host; `key` its publisher; `restart()` ends it and starts it anew on the same port with
- * the same key, as a new broadcast; `dashboard()` is the streamer's link; `configure(text)` gives it another config while it runs. With an `input` it serves that file instead.
+ * the same key, as a new broadcast; `crash()` kills it instead, so that it goes on with the broadcast; `dashboard()` is the streamer's link; `configure(text)` gives it another config while it runs. With an `input` it serves that file instead.
  */
 export const startDemo = (config = "", input = undefined) => startHost(config, input ? ["serve", "--input", input, "--loop"] : ["demo"]);
 
@@ -45,19 +45,21 @@ async function startHost(config, command) {
     const shown = await said(child, /watch at (\S+)[^]*dashboard (\S+)\s/);
     [, url, dashboard] = shown;
   };
-  const stop = () =>
+  const stop = (signal = "SIGKILL") =>
     new Promise((done) => {
       if (child.exitCode !== null) return done();
       child.once("exit", done);
-      child.kill("SIGKILL");
+      child.kill(signal);
     });
   process.once("exit", () => child?.kill("SIGKILL"));
   await start(0);
   const { publisher } = await (await fetch(`${url}api/v1/stream`)).json();
-  const restart = async () => {
-    await stop();
+  const again = async (signal) => {
+    await stop(signal);
     await start(new URL(url).port);
   };
+  const restart = () => again("SIGTERM");
+  const crash = () => again("SIGKILL");
   const configure = async (text) => {
     await writeFile(file, text);
     child.kill("SIGHUP");
@@ -66,7 +68,7 @@ async function startHost(config, command) {
     await stop();
     await rm(folder, { recursive: true, force: true });
   };
-  return { url, key: publisher, dashboard: () => dashboard, pid: () => child.pid, restart, stop, configure, close };
+  return { url, key: publisher, dashboard: () => dashboard, pid: () => child.pid, restart, crash, stop, configure, close };
 }
 
 /** Waits until a host says what matches, and returns the match; fails when the host ends first. */

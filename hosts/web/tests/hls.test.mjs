@@ -143,6 +143,32 @@ test("a page alone is given by the host what nobody keeps", options, async () =>
   assert.deepEqual(page.errors, []);
 });
 
+test("a recording goes on after the host was killed, and plays over the gap", options, async () => {
+  const { live } = await onAir(3);
+  await demo.crash();
+  let text = "";
+  for (let tries = 0; tries < 300 && !/#EXT-X-DISCONTINUITY\n[^]*\.m4s\n[^]*\.m4s\n/.test(text); tries += 1) {
+    await new Promise((done) => setTimeout(done, 200));
+    text = await (await fetch(`${demo.url}${live.hls}`)).text();
+  }
+  const [earlier, later] = text.split("#EXT-X-DISCONTINUITY\n");
+  assert.ok(later, text);
+  assert.equal((await recordings()).find((one) => one.live).id, live.id);
+  await demo.restart();
+  const gap = [...earlier.matchAll(/#EXTINF:([\d.]+)/g)].reduce((sum, [, seconds]) => sum + Number(seconds), 0);
+  const [front] = await openPages(browser.context, demo.url, 1);
+  const link = front.locator(`.recordings a[href*="${live.id}"]`);
+  await link.waitFor({ timeout: 20_000 });
+  await front.goto(await link.evaluate(({ href }) => href));
+  for (const page of [front, await withHls(`${demo.url}${live.hls}`)]) {
+    await page.bringToFront();
+    await page.evaluate(() => document.querySelector("video").play());
+    await untilRuns(page, 1);
+    await page.evaluate((at) => (document.querySelector("video").currentTime = at), gap - 1.5);
+    await untilRuns(page, 4);
+  }
+});
+
 test("a broadcast that is over is on the host's page, and its own page plays it", options, async () => {
   const { live } = await onAir(3);
   await demo.restart();

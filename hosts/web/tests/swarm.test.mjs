@@ -117,6 +117,19 @@ test("a new broadcast of the same publisher goes on in the same page", options, 
   await untilPlaying(page, { sound: false });
 });
 
+test("a host that was killed goes on with the same broadcast in the same page", options, async () => {
+  const pages = await openPages(browser.context, site.url, 2);
+  await untilLive(pages);
+  const before = await Promise.all(pages.map(status));
+  await demo.crash();
+  const goesOn = (page, { epoch, figures }) => {
+    const fed = (now) => now.state === "live" && now.figures.delivered > figures.delivered + 20;
+    return until(page, "fed again", (now) => fed(now) && now.epoch === epoch, { timeout_ms: 40_000 });
+  };
+  await Promise.all(pages.map((page, at) => goesOn(page, before[at])));
+  for (const page of pages) await untilPlaying(page, { sound: false });
+});
+
 test("a page that is turned away says so until it is let in", options, async (t) => {
   const small = await startDemo("[limits]\nnodes = 1\n");
   t.after(small.close);

@@ -44,7 +44,7 @@ impl Inner {
     fn open(&mut self, meta: &StreamMeta) -> RecordingId {
         let id = RecordingId(format!("{}-{}", meta.stream, meta.epoch.0));
         if self.recording.as_ref() != Some(&id) {
-            self.tape.begin();
+            self.tape.go_on_with(&id.0);
             self.recent.clear();
             self.recording = Some(id.clone());
         }

@@ -1,7 +1,7 @@
 //! The file that is written.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read as _, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::config::Sync;
@@ -18,6 +18,8 @@ const FREE: &[u8; 4] = b"free";
 pub struct Tape {
     path: PathBuf,
     sync: Sync,
+    /// Names the recording in its MP4 files, so that a later process goes on with them.
+    recording: Option<String>,
     /// The codec header of what comes next, and whether it is MP4.
     init: Option<(Vec<u8>, bool)>,
     open: Option<Open>,
@@ -36,12 +38,18 @@ struct Open {
 impl Tape {
     /// Nothing is created before there is something to write.
     pub fn new(path: impl Into<PathBuf>, sync: Sync) -> Self {
-        Self { path: path.into(), sync, init: None, open: None }
+        Self { path: path.into(), sync, recording: None, init: None, open: None }
     }
 
     /// What comes next does not continue what came before: it goes to the next file.
     pub fn begin(&mut self) {
-        (self.init, self.open) = (None, None);
+        (self.recording, self.init, self.open) = (None, None, None);
+    }
+
+    /// The same, or it goes on in the last file, if that is an MP4 of this recording and codec that an earlier process has left.
+    pub fn go_on_with(&mut self, recording: &str) {
+        self.begin();
+        self.recording = Some(recording.to_owned());
     }
 
     /// The codec header of what follows. Another one than before means the next file; whether it is.
@@ -59,7 +67,13 @@ impl Tape {
         let is_new = self.open.is_none();
         if is_new {
             let (init, is_mp4) = self.init.as_ref().map_or((&[][..], false), |(init, is_mp4)| (init, *is_mp4));
-            self.open = Some(Open::create(&self.path, init, is_mp4)?);
+            let mark = self.recording.as_ref().filter(|_| is_mp4).map(|recording| mark(recording));
+            let begins = [init, mark.as_deref().unwrap_or_default()].concat();
+            let left = if mark.is_some() { Open::resume(&self.path, &begins)? } else { None };
+            self.open = Some(match left {
+                Some(open) => open,
+                None => Open::create(&self.path, &begins, is_mp4)?,
+            });
         }
         let Some(open) = &mut self.open else { return Ok(None) };
         open.append(bytes)?;
@@ -76,6 +90,19 @@ impl Tape {
 }
 
 impl Open {
+    /// The last file that is there, if it begins like this; what was cut short at its end goes.
+    fn resume(path: &Path, begins: &[u8]) -> io::Result<Option<Self>> {
+        let Some(path) = last_of(path) else { return Ok(None) };
+        let mut file = OpenOptions::new().read(true).write(true).open(&path)?;
+        let mut found = vec![0; begins.len()];
+        if file.read_exact(&mut found).is_err() || found != begins {
+            return Ok(None);
+        }
+        let end = clean_end(&mut file, begins.len() as u64)?;
+        file.set_len(end)?;
+        Ok(Some(Self { file, path, end, is_mp4: true }))
+    }
+
     fn create(path: &Path, init: &[u8], is_mp4: bool) -> io::Result<Self> {
         let (mut file, path) = create_new(path)?;
         if let Err(error) = file.write_all(init) {
@@ -131,6 +158,41 @@ fn create_new(path: &Path) -> io::Result<(File, PathBuf)> {
         }
     }
     Err(io::Error::other(format!("{} and {NUMBER_MAX} more are there already", path.display())))
+}
+
+/// The last one of the files of this name that are there.
+fn last_of(path: &Path) -> Option<PathBuf> {
+    let named = |number| if number == 1 { path.to_owned() } else { numbered(path, number) };
+    (1..=NUMBER_MAX).map(named).take_while(|path| path.is_file()).last()
+}
+
+/// A box that says of which recording a file is.
+fn mark(recording: &str) -> Vec<u8> {
+    let text = format!("PeerStream recording {recording}");
+    let length = BOX_HEADER as u32 + text.len() as u32;
+    [&length.to_be_bytes(), &FREE[..], text.as_bytes()].concat()
+}
+
+/// Where the last segment ends that is whole. Each begins with an empty box, which holds all of the segment while that is written.
+fn clean_end(file: &mut File, from: u64) -> io::Result<u64> {
+    let len = file.metadata()?.len();
+    let (mut at, mut segment) = (from, from);
+    while at + BOX_HEADER <= len {
+        let mut header = [0; BOX_HEADER as usize];
+        file.seek(SeekFrom::Start(at))?;
+        file.read_exact(&mut header)?;
+        let [a, b, c, d, name @ ..] = header;
+        let length = u64::from(u32::from_be_bytes([a, b, c, d]));
+        if &name == FREE {
+            segment = at;
+        }
+        let is_half = &name == FREE && length != BOX_HEADER;
+        if is_half || length < BOX_HEADER || at + length > len {
+            return Ok(segment);
+        }
+        at += length;
+    }
+    Ok(if at == len { at } else { segment })
 }
 
 fn numbered(path: &Path, number: u32) -> PathBuf {
@@ -208,6 +270,33 @@ mod tests {
         assert_eq!(names(&path("show.mp4")), "moov free moof mdat free moof mdat");
         assert_eq!(names(&path("show-2.mp4")), "moov free moof mdat");
         assert_eq!(names(&path("show-3.mp4")), "moov free moof mdat");
+    }
+
+    #[test]
+    fn a_recording_goes_on_in_its_file_wherever_its_process_was_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("show.mp4");
+        let start = |codec: &[u8]| {
+            let mut tape = Tape::new(&path, Sync::System);
+            tape.go_on_with("one");
+            tape.init(&boxed(b"moov", codec), MP4);
+            tape
+        };
+        let mut tape = start(b"codec");
+        (1..3).for_each(|fill| drop(tape.segment(&fragment(fill)).unwrap().map(PathBuf::from)));
+        let (whole, framed) = (std::fs::read(&path).unwrap(), boxed(b"free", &fragment(3)));
+        for cut in [0, 1, 7, 8, 9, 60, framed.len() - 1, framed.len()] {
+            std::fs::write(&path, [&whole[..], &framed[..cut]].concat()).unwrap();
+            start(b"codec").segment(&fragment(4)).unwrap();
+            assert_eq!(names(&path), "moov free free moof mdat free moof mdat free moof mdat", "{cut}");
+            assert_eq!(std::fs::read(&path).unwrap()[..whole.len()], whole);
+        }
+        // What a power failure has cut off of a whole segment goes as well.
+        std::fs::write(&path, &whole[..whole.len() - 5]).unwrap();
+        start(b"codec").segment(&fragment(4)).unwrap();
+        assert_eq!(names(&path), "moov free free moof mdat free moof mdat");
+        start(b"other").segment(&fragment(5)).unwrap();
+        assert_eq!(names(&folder.path().join("show-2.mp4")), "moov free free moof mdat");
     }
 
     #[test]

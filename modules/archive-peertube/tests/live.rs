@@ -26,7 +26,7 @@ async fn broadcast(archive: &PeerTube, epoch: u64) {
         }
         archive.put(&id, item).await.unwrap();
     }
-    let manifest = Manifest { first: Seq(100), end: Seq(200), gaps: Vec::new(), ended: true };
+    let manifest = Manifest { first: Seq(100), end: Seq(200), gaps: Vec::new(), ended: true, resumed: vec![] };
     archive.finalize(&id, &manifest).await.unwrap();
 }
 

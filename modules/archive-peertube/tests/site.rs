@@ -43,7 +43,10 @@ async fn kept(archive: &PeerTube, epoch: u64) -> (RecordingId, Seq) {
     }
     let Some(Item::Segment(last)) = items.last() else { panic!() };
     let end = last.header.core.seq.next();
-    archive.finalize(&id, &Manifest { first: Seq(100), end, gaps: Vec::new(), ended: true }).await.unwrap();
+    archive
+        .finalize(&id, &Manifest { first: Seq(100), end, gaps: Vec::new(), ended: true, resumed: vec![] })
+        .await
+        .unwrap();
     (id, end)
 }
 

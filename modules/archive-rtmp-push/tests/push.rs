@@ -93,7 +93,7 @@ async fn offer(push: &RtmpPush, id: &RecordingId, (mime, bytes, units): &(String
 }
 
 async fn end(push: &RtmpPush, id: &RecordingId) {
-    let manifest = Manifest { first: Seq(0), end: Seq(0), gaps: Vec::new(), ended: true };
+    let manifest = Manifest { first: Seq(0), end: Seq(0), gaps: Vec::new(), ended: true, resumed: vec![] };
     push.finalize(id, &manifest).await.unwrap();
 }
 

@@ -4,6 +4,7 @@ use std::io;
 
 use peerstream_recording::GAPS_MAX;
 use peerstream_sdk::prelude::*;
+use peerstream_sdk::protocol::header::Flags;
 use peerstream_sdk::traits::archive::Manifest;
 
 use crate::index::{Index, Record};
@@ -26,8 +27,7 @@ pub(crate) struct Summary {
 
 impl Default for Summary {
     fn default() -> Self {
-        let manifest = Manifest { first: Seq(0), end: Seq(0), gaps: Vec::new(), ended: false };
-        Self { manifest, kept_from: 0, bytes: 0, counted: 0 }
+        Self { manifest: Manifest::default(), kept_from: 0, bytes: 0, counted: 0 }
     }
 }
 
@@ -45,6 +45,9 @@ impl Summary {
         } else if record.follows_gap && seq > manifest.end {
             manifest.gaps.push((manifest.end, seq));
             bound(&mut manifest.gaps);
+        }
+        if record.line.flags.has(Flags::RESUMED) {
+            manifest.resume(seq);
         }
         manifest.end = seq.next();
         manifest.ended = false;
@@ -101,6 +104,7 @@ impl Summary {
             *from = (*from).max(first);
             *from < *to
         });
+        manifest.resumed.retain(|seq| *seq >= first);
     }
 }
 
@@ -117,7 +121,6 @@ fn bound(gaps: &mut Vec<(Seq, Seq)>) {
 
 #[cfg(test)]
 mod tests {
-    use peerstream_sdk::protocol::header::Flags;
     use peerstream_sdk::traits::archive::{InitId, Line};
 
     use super::*;
@@ -137,7 +140,7 @@ mod tests {
     }
 
     fn told(first: u64, end: u64) -> Manifest {
-        Manifest { first: Seq(first), end: Seq(end), gaps: vec![], ended: true }
+        Manifest { first: Seq(first), end: Seq(end), gaps: vec![], ended: true, resumed: vec![] }
     }
 
     #[test]
@@ -166,6 +169,20 @@ mod tests {
         assert_eq!((summary.manifest.first, &summary.manifest.gaps[..]), (Seq(7), &[(Seq(7), Seq(9))][..]));
         summary.close(&told(0, 10));
         assert_eq!((summary.manifest.first, summary.manifest.gaps.len()), (Seq(7), 1));
+    }
+
+    #[test]
+    fn where_a_broadcast_goes_on_after_its_host_was_cut_short_is_named_with_or_without_a_gap() {
+        let mut summary = Summary::default();
+        for (seq, gap, resumed) in [(0, false, false), (1, false, true), (5, true, true), (7, true, false)] {
+            let mut record = record(seq, gap);
+            record.line.flags = if resumed { Flags::RESUMED } else { Flags::default() };
+            summary.add(&record);
+        }
+        assert_eq!(summary.manifest.resumed, [Seq(1), Seq(5)]);
+        assert_eq!(summary.manifest.gaps, [(Seq(2), Seq(5)), (Seq(6), Seq(7))]);
+        summary.forget(4, 10);
+        assert_eq!(summary.manifest.resumed, [Seq(5)]);
     }
 
     #[test]

@@ -63,8 +63,17 @@ async fn a_recording_is_listed_with_its_gaps_while_it_goes_on_and_afterwards() {
     let recording = filled(&archive, [2, 3, 6]).await;
     let listed = &archive.list().await.unwrap()[0];
     let gaps = vec![(Seq(4), Seq(6))];
-    assert_eq!(listed.manifest, Manifest { first: Seq(2), end: Seq(7), gaps: gaps.clone(), ended: false });
-    let manifest = Manifest { first: Seq(0), end: Seq(7), gaps: [vec![(Seq(0), Seq(2))], gaps].concat(), ended: true };
+    assert_eq!(
+        listed.manifest,
+        Manifest { first: Seq(2), end: Seq(7), gaps: gaps.clone(), ended: false, resumed: vec![] }
+    );
+    let manifest = Manifest {
+        first: Seq(0),
+        end: Seq(7),
+        gaps: [vec![(Seq(0), Seq(2))], gaps].concat(),
+        ended: true,
+        resumed: vec![],
+    };
     for _ in 0..2 {
         archive.finalize(&recording, &manifest).await.unwrap();
     }
@@ -135,7 +144,8 @@ async fn objects_alone_are_enough_to_read_and_to_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let first = started(config(folder.path())).await;
     let recording = filled(&first, 0..20).await;
-    let manifest = Manifest { first: Seq(0), end: Seq(22), gaps: vec![(Seq(20), Seq(22))], ended: true };
+    let manifest =
+        Manifest { first: Seq(0), end: Seq(22), gaps: vec![(Seq(20), Seq(22))], ended: true, resumed: vec![] };
     first.finalize(&recording, &manifest).await.unwrap();
     first.restrict(&recording, &restriction(3, 4, RestrictMode::Hide)).await.unwrap();
     first.stop(Duration::from_secs(20)).await.unwrap();
@@ -192,7 +202,7 @@ async fn a_backend_that_is_away_costs_room_in_the_spool_and_nothing_is_lost_or_d
     assert!(matches!(archive.health(), Health::Degraded { .. }));
     assert_eq!(archive.read(&recording, Seq(7)).await.unwrap().payload, payload(7));
     reopen(folder.path(), &recording);
-    let manifest = Manifest { first: Seq(0), end: Seq(40), gaps: vec![], ended: true };
+    let manifest = Manifest { first: Seq(0), end: Seq(40), gaps: vec![], ended: true, resumed: vec![] };
     archive.finalize(&recording, &manifest).await.unwrap();
     drained(&archive, folder.path()).await;
     archive.stop(Duration::from_secs(20)).await.unwrap();
@@ -236,7 +246,7 @@ async fn the_oldest_goes_when_all_together_is_too_much() {
     let config = Config { bytes_max: 60_000, ..config(folder.path()) };
     let archive = started(config.clone()).await;
     let recording = filled(&archive, 0..60).await;
-    let manifest = Manifest { first: Seq(0), end: Seq(60), gaps: vec![], ended: true };
+    let manifest = Manifest { first: Seq(0), end: Seq(60), gaps: vec![], ended: true, resumed: vec![] };
     archive.finalize(&recording, &manifest).await.unwrap();
     archive.stop(Duration::from_secs(20)).await.unwrap();
     // It is looked after at the start.
@@ -267,7 +277,7 @@ async fn what_is_too_old_goes_and_the_whole_recording_with_the_last_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let archive = started(config(folder.path())).await;
     let recording = filled(&archive, 0..20).await;
-    let manifest = Manifest { first: Seq(0), end: Seq(20), gaps: vec![], ended: true };
+    let manifest = Manifest { first: Seq(0), end: Seq(20), gaps: vec![], ended: true, resumed: vec![] };
     archive.finalize(&recording, &manifest).await.unwrap();
     archive.stop(Duration::from_secs(20)).await.unwrap();
     // Its segments say that they were made in 1970.

@@ -86,7 +86,7 @@ async fn a_server_that_is_away_for_a_while_costs_nothing_and_its_objects_alone_c
     until("the trouble is told", &archive, || archive.health() != Health::Ok).await;
     assert!(!is_anywhere(objects.path(), 40));
     assert_eq!(archive.read(&recording, Seq(40)).await.unwrap().payload, payload(40));
-    let manifest = Manifest { first: Seq(0), end: Seq(60), gaps: vec![], ended: true };
+    let manifest = Manifest { first: Seq(0), end: Seq(60), gaps: vec![], ended: true, resumed: vec![] };
     archive.finalize(&recording, &manifest).await.unwrap();
     let _server = Server::start(&binary, objects.path(), port);
     until("the spool drains", &archive, || (0..60).all(|seq| is_anywhere(objects.path(), seq))).await;

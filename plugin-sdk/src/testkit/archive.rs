@@ -180,7 +180,7 @@ fn gaps(make: &Make) -> Result<(), String> {
 }
 
 fn manifest() -> Manifest {
-    Manifest { first: Seq(0), end: Seq(3), gaps: Vec::new(), ended: true }
+    Manifest { first: Seq(0), end: Seq(3), gaps: Vec::new(), ended: true, resumed: vec![] }
 }
 
 fn ends(make: &Make) -> Result<(), String> {

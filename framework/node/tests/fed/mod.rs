@@ -48,6 +48,14 @@ impl Maker {
         }
     }
 
+    /// Is cut short, and goes on with this number; what was before it is known if it was the last one that was made.
+    pub fn resume(&mut self, next: Seq) {
+        if self.next != next {
+            (self.next, self.prev) = (next, [0; 32]);
+        }
+        self.flags = Flags::JOIN_POINT.with(Flags::DISCONTINUITY).with(Flags::RESUMED);
+    }
+
     /// The number of the next segment.
     pub fn next(&self) -> Seq {
         self.next

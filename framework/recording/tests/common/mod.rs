@@ -19,6 +19,11 @@ pub struct Broadcast {
 }
 
 pub fn broadcast(publisher: u8, epoch: u64, segments: u64) -> Broadcast {
+    cut_short(publisher, epoch, segments, &[])
+}
+
+/// The same, cut short before these numbers; before one that is even nothing is known of what was there.
+pub fn cut_short(publisher: u8, epoch: u64, segments: u64, resumed: &[u64]) -> Broadcast {
     let publisher = SecretKey::from_seed(&[publisher; 32]);
     let key = SecretKey::from_seed(&[epoch as u8 + 100; 32]);
     let cert = EpochCert::issue(&publisher, Epoch(epoch), key.public(), 4_000_000_000);
@@ -33,12 +38,16 @@ pub fn broadcast(publisher: u8, epoch: u64, segments: u64) -> Broadcast {
             items.push(Item::Init { id: init, encoded: encoded.into() });
         }
         let end = seq + 1 == segments;
+        let flags = if end { Flags::END } else { Flags::JOIN_POINT };
+        if resumed.contains(&seq) && seq % 2 == 0 {
+            prev = [0; 32];
+        }
         let len = if end { 0 } else { 1 + (seq as usize * 977 + epoch as usize * 13) % 9_000 };
         let payload: Vec<u8> = (0..len).map(|at| (at as u64 * 31 + seq * 7 + epoch) as u8).collect();
         let core = Core {
             seq: Seq(seq),
             kind: Kind::Media,
-            flags: if end { Flags::END } else { Flags::JOIN_POINT },
+            flags: flags.with(if resumed.contains(&seq) { Flags::RESUMED } else { Flags::default() }),
             pts_us: seq * 200_000,
             duration_us: 200_000,
             wall_us: WALL_US + seq * 200_000,
@@ -58,7 +67,7 @@ pub fn broadcast(publisher: u8, epoch: u64, segments: u64) -> Broadcast {
 
 pub fn manifest(first: u64, end: u64, gaps: &[(u64, u64)]) -> Manifest {
     let gaps = gaps.iter().map(|(first, end)| (Seq(*first), Seq(*end))).collect();
-    Manifest { first: Seq(first), end: Seq(end), gaps, ended: true }
+    Manifest { first: Seq(first), end: Seq(end), gaps, ended: true, resumed: vec![] }
 }
 
 pub fn verified(meta: &StreamMeta, manifest: Option<Manifest>, items: &[Item]) -> Report {

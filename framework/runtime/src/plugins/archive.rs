@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use peerstream_protocol::header::Flags;
 use peerstream_traits::archive::{
     Capabilities, Header, Init, InitId, Item, RecordingId, RestrictMode, Restriction, Segment, Seq, SharedArchive,
     StreamMeta,
@@ -49,7 +50,7 @@ struct LayerState {
 }
 
 enum Entry {
-    Begin(Box<StreamMeta>),
+    Begin { meta: Box<StreamMeta>, goes_on: bool },
     Item(Item),
     End { ended: bool, told: Option<oneshot::Sender<()>> },
 }
@@ -66,7 +67,12 @@ impl Archives {
 
     /// A broadcast begins. Never waits, like all that follows.
     pub fn begin(&self, meta: &StreamMeta) {
-        self.0.iter().for_each(|layer| layer.begin(meta.clone()));
+        self.0.iter().for_each(|layer| layer.begin(meta.clone(), Timeline::default(), false));
+    }
+
+    /// A broadcast goes on that was cut short; `began_us` is the source's clock at its beginning.
+    pub(crate) fn go_on(&self, meta: &StreamMeta, began_us: Option<u64>) {
+        self.0.iter().for_each(|layer| layer.begin(meta.clone(), Timeline::since(began_us), true));
     }
 
     /// The codec header of the segments that follow.
@@ -129,9 +135,9 @@ impl Layer {
         Self { plugin, queue, options, supervisor, state: Mutex::default(), desk: ReadingDesk::default() }
     }
 
-    fn begin(&self, meta: StreamMeta) {
-        *self.state() = LayerState::default();
-        self.push(Entry::Begin(Box::new(meta)), ITEM_BYTES);
+    fn begin(&self, meta: StreamMeta, timeline: Timeline, goes_on: bool) {
+        *self.state() = LayerState { timeline, ..LayerState::default() };
+        self.push(Entry::Begin { meta: Box::new(meta), goes_on }, ITEM_BYTES);
     }
 
     fn init(&self, item: Item) {
@@ -330,7 +336,12 @@ struct Recorder<'a> {
 impl Recorder<'_> {
     async fn take(&mut self, entry: Entry) {
         match entry {
-            Entry::Begin(meta) => self.begin(*meta).await,
+            Entry::Begin { meta, goes_on } => {
+                self.begin(*meta).await;
+                if goes_on {
+                    self.go_on().await;
+                }
+            }
             Entry::Item(item) => self.keep(item).await,
             Entry::End { ended, told } => {
                 self.finish(ended).await;
@@ -362,11 +373,28 @@ impl Recorder<'_> {
         }
     }
 
+    /// What the recording holds already, if the archive can tell: it is not missing.
+    async fn go_on(&mut self) {
+        let Some(recording) = self.recording.clone().filter(|_| self.layer.capabilities().list) else { return };
+        match self.layer.ask(|plugin| async move { plugin.list().await }).await {
+            Ok(all) => {
+                let held = all.into_iter().find(|it| it.id == recording);
+                self.coverage = held.map(|held| Coverage::of(held.manifest)).unwrap_or_default();
+            }
+            Err(error) => self.layer.supervisor.blame(&error),
+        }
+    }
+
     async fn keep(&mut self, item: Item) {
         let seq = match &item {
             Item::Segment(segment) => Some(segment.header.core.seq),
             Item::Init { .. } => None,
         };
+        if let Item::Segment(segment) = &item
+            && segment.header.core.flags.has(Flags::RESUMED)
+        {
+            self.coverage.resumed(segment.header.core.seq);
+        }
         let counter = if seq.is_some() { "kept" } else { "inits" };
         let result = match self.recording.clone() {
             Some(recording) => {

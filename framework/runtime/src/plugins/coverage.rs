@@ -12,9 +12,24 @@ pub(crate) struct Coverage {
     end: Seq,
     gaps: Vec<(Seq, Seq)>,
     ended: bool,
+    resumed: Vec<Seq>,
 }
 
 impl Coverage {
+    /// Of a recording that holds this and goes on.
+    pub(crate) fn of(manifest: Manifest) -> Self {
+        let Manifest { first, end, gaps, resumed, .. } = manifest;
+        let first = (first < end).then_some(first);
+        Self { first, end, gaps, ended: false, resumed }
+    }
+
+    /// The broadcast went on with this number after the host had been cut short.
+    pub(crate) fn resumed(&mut self, seq: Seq) {
+        if self.resumed.len() < GAPS_MAX {
+            self.resumed.push(seq);
+        }
+    }
+
     pub(crate) fn kept(&mut self, seq: Seq) {
         self.first.get_or_insert(seq);
         self.missing_up_to(seq);
@@ -43,7 +58,8 @@ impl Coverage {
 
     pub(crate) fn manifest(&self) -> Manifest {
         let first = self.first.unwrap_or_default();
-        Manifest { first, end: self.end.max(first), gaps: self.gaps.clone(), ended: self.ended }
+        let (gaps, resumed) = (self.gaps.clone(), self.resumed.clone());
+        Manifest { first, end: self.end.max(first), gaps, ended: self.ended, resumed }
     }
 
     /// All before this number that is not known to be kept is missing.
@@ -86,7 +102,7 @@ mod tests {
         coverage.lost(Seq(9));
         coverage.end();
         let gaps = vec![(Seq(5), Seq(7)), (Seq(8), Seq(10))];
-        assert_eq!(coverage.manifest(), Manifest { first: Seq(3), end: Seq(10), gaps, ended: true });
+        assert_eq!(coverage.manifest(), Manifest { first: Seq(3), end: Seq(10), gaps, ended: true, resumed: vec![] });
     }
 
     #[test]
@@ -98,6 +114,20 @@ mod tests {
         let mut nothing = Coverage::default();
         nothing.produced(Seq(2), Seq(9));
         assert_eq!(nothing.manifest().gaps, [(Seq(2), Seq(9))]);
+    }
+
+    #[test]
+    fn a_recording_that_goes_on_keeps_what_it_held_and_names_where_it_was_cut_short() {
+        let held =
+            Manifest { first: Seq(2), end: Seq(6), gaps: vec![(Seq(3), Seq(4))], ended: false, resumed: vec![Seq(4)] };
+        let mut coverage = Coverage::of(held);
+        coverage.resumed(Seq(8));
+        coverage.kept(Seq(8));
+        coverage.produced(Seq(8), Seq(9));
+        let gaps = vec![(Seq(3), Seq(4)), (Seq(6), Seq(8))];
+        let expected = Manifest { first: Seq(2), end: Seq(9), gaps, ended: false, resumed: vec![Seq(4), Seq(8)] };
+        assert_eq!(coverage.manifest(), expected);
+        assert_eq!(Coverage::of(Manifest::default()).manifest(), Manifest::default());
     }
 
     #[test]

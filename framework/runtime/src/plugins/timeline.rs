@@ -11,15 +11,22 @@ pub(crate) struct Timeline {
     marks: Vec<(u64, Seq)>,
     spacing_us: u64,
     end: Seq,
+    /// When the broadcast began, if that was before the first mark.
+    began_us: Option<u64>,
 }
 
 impl Default for Timeline {
     fn default() -> Self {
-        Self { marks: Vec::new(), spacing_us: 1_000_000, end: Seq(0) }
+        Self { marks: Vec::new(), spacing_us: 1_000_000, end: Seq(0), began_us: None }
     }
 }
 
 impl Timeline {
+    /// Of a broadcast that began at this time of the source's clock and goes on; what was before is known in one piece only.
+    pub(crate) fn since(began_us: Option<u64>) -> Self {
+        Self { began_us, ..Self::default() }
+    }
+
     /// A segment that was complete at this time of the source's clock.
     pub(crate) fn add(&mut self, seq: Seq, wall_us: u64) {
         self.end = seq.next();
@@ -44,13 +51,15 @@ impl Timeline {
 
     /// The numbers from one second of the broadcast to another, rather a few too many than one too few.
     pub(crate) fn range(&self, from_s: f64, to_s: f64) -> Option<(Seq, Seq)> {
-        let (start, _) = self.marks.first()?;
+        let (known_us, _) = *self.marks.first()?;
+        let start = self.began_us.unwrap_or(known_us);
         let at = |seconds: f64| start.saturating_add((seconds.max(0.0) * 1e6) as u64);
         // A segment is complete after what it shows, so the mark before is where to begin and the second one after to end.
         let before = self.marks.partition_point(|(wall, _)| *wall <= at(from_s)).saturating_sub(1);
         let after = self.marks.partition_point(|(wall, _)| *wall <= at(to_s)) + 1;
         let end = self.marks.get(after).map_or(self.end, |(_, seq)| *seq);
-        Some((self.marks[before].1, end))
+        let first = if self.began_us.is_some() && at(from_s) < known_us { Seq(0) } else { self.marks[before].1 };
+        Some((first, end))
     }
 }
 
@@ -71,6 +80,15 @@ mod tests {
         assert!(end >= Seq(41) && end <= Seq(45), "{end:?}");
         assert_eq!(timeline(100).range(40.0, 1e9).unwrap().1, Seq(100));
         assert_eq!(Timeline::default().range(0.0, 1.0), None);
+    }
+
+    #[test]
+    fn what_was_before_a_broadcast_went_on_is_covered_whole() {
+        let mut timeline = Timeline::since(Some(5_000_000));
+        (200..300).for_each(|seq| timeline.add(Seq(seq), 5_000_000 + seq * 500_000));
+        assert_eq!(timeline.range(10.0, 20.0), Some((Seq(0), Seq(202))));
+        assert_eq!(timeline.range(110.0, 120.0).unwrap().0, Seq(220));
+        assert_eq!(timeline.span(), Some((Seq(200), Seq(300))));
     }
 
     #[test]

@@ -100,6 +100,6 @@ pub async fn broadcast(units: Units, plugins: Plugins) -> (Broadcast, Arc<Runnin
         ice: vec![],
         limits: Limits::default(),
     };
-    let extras = Extras { plugins: Some(running.clone()), title: Some("talk".into()), more_figures: None };
+    let extras = Extras { plugins: Some(running.clone()), title: Some("talk".into()), ..Extras::default() };
     (Broadcast::start_with(config, extras), running)
 }

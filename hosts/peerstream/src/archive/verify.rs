@@ -116,7 +116,17 @@ fn tell(recording: &Recording, report: &Report) {
         banner::line(&format!("{id}: and {} more", report.findings_dropped));
     }
     for (first, end) in &report.gaps {
-        banner::line(&format!("{id}: gap, as the manifest says: segments {} to {}", first.0, end.0.saturating_sub(1)));
+        let why = if report.resumed.iter().any(|it| it.seq == *end) { "; the host was cut short there" } else { "" };
+        let last = end.0.saturating_sub(1);
+        banner::line(&format!("{id}: gap, as the manifest says: segments {} to {last}{why}", first.0));
+    }
+    for it in &report.resumed {
+        let (moment, seconds) = (Moment(it.at_us), it.pause_us as f64 / 1e6);
+        let missing = if it.missing_from < it.seq { "" } else { ", no segment is missing" };
+        banner::line(&format!(
+            "{id}: {moment}: segment {}: the broadcast goes on here, {seconds:.1} s after its host was cut short{missing}",
+            it.seq.0
+        ));
     }
     let span = report.wall_us.map(|(first, last)| format!("{} to {}", Moment(first), Moment(last)));
     let end = match (report.ended, recording.manifest.ended) {

@@ -86,7 +86,7 @@ impl ArchiveBackend for Memory {
     async fn list(&self) -> Result<Vec<Recording>, PluginError> {
         let kept = self.0.lock().unwrap();
         let end = kept.segments.keys().last().map_or(0, |last| last + 1);
-        let manifest = Manifest { first: Seq(0), end: Seq(end), gaps: vec![], ended: false };
+        let manifest = Manifest { first: Seq(0), end: Seq(end), gaps: vec![], ended: false, resumed: vec![] };
         let one = |meta: &StreamMeta| Recording { id: RecordingId("now".into()), meta: meta.clone(), manifest };
         Ok(kept.meta.as_ref().map(one).into_iter().collect())
     }

@@ -114,14 +114,19 @@ impl Server {
         if !flags.contains(&"--config") {
             serve.arg("--config").arg(free_stun_port(folder.path()));
         }
-        let mut process = Process::start(serve.args(flags).stdin(Stdio::piped()));
-        let mut lines = BufReader::new(process.child.stdout.take().unwrap()).lines();
-        let first = lines.next().and_then(Result::ok);
-        let Some(first) = first else { panic!("no address is shown; log:\n{}", process.log()) };
-        spawn(move || lines.for_each(drop));
-        let url = first.strip_prefix("watch at ").unwrap_or_else(|| panic!("`{first}` has no address")).to_owned();
-        let input = process.child.stdin.take();
+        let (process, url, input) = launch(serve.args(flags));
         Self { process, url, input, folder }
+    }
+
+    /// Kills a data broadcast and starts it again in the same place; what it is given from now on is a new input.
+    pub fn crash(&mut self) {
+        self.process.child.kill().unwrap();
+        self.process.wait();
+        let address = self.url.trim_start_matches("http://").trim_end_matches('/');
+        let mut serve = command();
+        serve.args(["serve", "--kind", "data", "--listen", address, "--key"]).arg(self.folder.path().join("key"));
+        serve.arg("--config").arg(free_stun_port(self.folder.path()));
+        (self.process, self.url, self.input) = launch(&mut serve);
     }
 
     /// A demo on free ports.
@@ -130,10 +135,20 @@ impl Server {
     }
 
     /// The same, started by this command.
-    pub fn demo_by(mut demo: Command, flags: &[&str]) -> Self {
+    pub fn demo_by(demo: Command, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("key");
+        Self::demo_of(demo, folder, &key, flags)
+    }
+
+    /// A demo on free ports of the publisher whose key is here.
+    pub fn demo_with(key: &Path, flags: &[&str]) -> Self {
+        Self::demo_of(command(), tempfile::tempdir().unwrap(), key, flags)
+    }
+
+    fn demo_of(mut demo: Command, folder: tempfile::TempDir, key: &Path, flags: &[&str]) -> Self {
         demo.args(["demo", "--listen", "127.0.0.1:0", "--set", "stun.listen=\"127.0.0.1:0\"", "--key"]);
-        let mut process = Process::start(demo.arg(folder.path().join("key")).args(flags));
+        let mut process = Process::start(demo.arg(key).args(flags));
         let mut lines = BufReader::new(process.child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let first = lines.find_map(|line| line.strip_prefix("watch at ").map(str::to_owned));
         let url = first.unwrap_or_else(|| panic!("no address is shown; log:\n{}", process.log()));
@@ -171,6 +186,18 @@ impl Server {
             nodes.filter(|node| node["role"] != "Source").filter(open).count() >= count
         });
     }
+}
+
+/// A broadcast whose input is the test's: the process, its address and the input.
+fn launch(serve: &mut Command) -> (Process, String, Option<ChildStdin>) {
+    let mut process = Process::start(serve.stdin(Stdio::piped()));
+    let mut lines = BufReader::new(process.child.stdout.take().unwrap()).lines();
+    let first = lines.next().and_then(Result::ok);
+    let Some(first) = first else { panic!("no address is shown; log:\n{}", process.log()) };
+    spawn(move || lines.for_each(drop));
+    let url = first.strip_prefix("watch at ").unwrap_or_else(|| panic!("`{first}` has no address")).to_owned();
+    let input = process.child.stdin.take();
+    (process, url, input)
 }
 
 /// A config with which no two tests want the same STUN port.

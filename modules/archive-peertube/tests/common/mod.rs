@@ -89,7 +89,7 @@ impl Broadcast {
     }
 
     pub async fn end(&self, archive: &PeerTube) {
-        let manifest = Manifest { first: Seq(0), end: Seq(0), gaps: Vec::new(), ended: true };
+        let manifest = Manifest { first: Seq(0), end: Seq(0), gaps: Vec::new(), ended: true, resumed: vec![] };
         archive.finalize(&self.id, &manifest).await.unwrap();
     }
 
