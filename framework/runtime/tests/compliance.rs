@@ -86,7 +86,7 @@ struct Letterbox(Mutex<Vec<Letter>>);
 
 #[async_trait]
 impl Courier for Letterbox {
-    async fn send(&self, letter: &Letter) -> Result<(), PluginError> {
+    async fn send(&self, letter: &Letter, _: &str) -> Result<(), PluginError> {
         self.0.lock().unwrap().push(letter.clone());
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Runs the real command.
 #![allow(dead_code)] // each test file uses its own part
 
+pub mod cases;
 #[cfg(target_os = "linux")]
 pub mod wires;
 
@@ -130,8 +131,12 @@ impl Server {
     }
 
     /// The same, started by this command.
-    pub fn demo_by(mut demo: Command, flags: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    pub fn demo_by(demo: Command, flags: &[&str]) -> Self {
+        Self::demo_in(tempfile::tempdir().unwrap(), demo, flags)
+    }
+
+    /// The same with the key that is in this folder, or will be.
+    pub fn demo_in(folder: tempfile::TempDir, mut demo: Command, flags: &[&str]) -> Self {
         demo.args(["demo", "--listen", "127.0.0.1:0", "--set", "stun.listen=\"127.0.0.1:0\"", "--key"]);
         let mut process = Process::start(demo.arg(folder.path().join("key")).args(flags));
         let mut lines = BufReader::new(process.child.stdout.take().unwrap()).lines().map_while(Result::ok);
