@@ -324,6 +324,10 @@ impl Desk {
             let draft = books.book().draft_of_confirmation(&confirm)?.filter(|draft| draft.expires_us > now_us());
             let draft = draft.ok_or(Refused::Expired)?;
             room(books)?;
+            // Several may have been sent in before the first one was confirmed.
+            if let Some(twin) = books.twin(&draft.notice, None)? {
+                return Err(Refused::Duplicate(twin));
+            }
             let how =
                 How { step: Step::Confirm, by: Actor::Claimant, channel: "web", stream: &stream, confirmed: true };
             begin(books, &draft, how)
@@ -344,10 +348,15 @@ impl Desk {
 
     /// A claimant sends a notice again that lacked something.
     pub async fn complete(&self, case: u64, by: Actor, notice: Notice) -> Result<Docket, Refused> {
-        self.write(case, None, by, move |_, docket| {
+        self.write(case, None, by.clone(), move |books, docket| {
             let mut notice = notice.tidied(today())?;
             if notice.profile != docket.profile {
                 return Err(Invalid::new("profile", "is another one than before").into());
+            }
+            // Mails go there from now on, and nobody has confirmed another one.
+            let confirmed = books.notice(docket)?.claimant.email;
+            if docket.confirmed && by == Actor::Claimant && confirmed != notice.claimant.email {
+                return Err(Invalid::new("claimant.email", "is another one than was confirmed").into());
             }
             notice.material.epoch.get_or_insert(docket.epoch);
             let records = Record::of_notice([salt(), salt()], &notice);
