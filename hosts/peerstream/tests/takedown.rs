@@ -146,14 +146,14 @@ fn what_cannot_be_is_said_with_its_reason() {
     let large = format!("\"{}\"", "x".repeat(200_000));
     refuses(&house, &["enter", &file(&large)], &["larger than 131072 bytes"]);
     refuses(&house, &["enter", house.folder().join("nothing").to_str().unwrap()], &["cannot be read"]);
-    let fine = file(&house.notice("dsa", "").to_string());
+    let fine = file(&house.notice("dmca", "").to_string());
     refuses(&house, &["enter", &fine, "--channel", &"x".repeat(50)], &["channel: has 50 characters"]);
     assert_eq!(house.desk("cases")["cases"], json!([]));
 
     let mut stdin = command();
     stdin.args(["takedown", "enter", "-", "--token", PASSWORD, "--url", house.url()]);
     let mut child = stdin.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(house.notice("dsa", "").to_string().as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(house.notice("dmca", "").to_string().as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "case 1\n");
     refuses(&house, &["export", "1", "-o", "/nowhere/at/all"], &["/nowhere/at/all cannot be written"]);
