@@ -7,7 +7,7 @@ CHECKED := --workspace --all-targets
 
 test: tools check unit web browser licences
 
-# What the tests need beside Rust and Node: Debian's chromium, ffmpeg, firefox-esr and prometheus.
+# What the tests need beside Rust and Node: Debian's chromium, ffmpeg, firefox-esr, prometheus and aiosmtpd.
 tools:
 	.ci/tools
 

@@ -11,6 +11,7 @@
 
 pub mod admission;
 pub mod archive;
+pub mod casebook;
 pub mod chance;
 pub mod compliance;
 pub mod config;
@@ -193,6 +194,28 @@ macro_rules! archive_suite {
                 gaps_are_no_reason_to_fail,
                 a_recording_can_end_twice,
                 what_it_can_do_it_does_and_nothing_else,
+            ]
+        );
+    };
+}
+
+/// The tests of a casebook. The expression makes a place each time it is called: a function that opens it, again and again.
+#[macro_export]
+macro_rules! casebook_suite {
+    ($make:expr) => {
+        $crate::suite!(
+            casebook,
+            $crate::testkit::casebook::of($make),
+            [
+                what_was_kept_is_there_when_it_is_opened_again,
+                an_entry_out_of_turn_is_refused_and_nothing_of_it_stays,
+                one_host_at_a_time_has_it_open,
+                drafts_are_found_by_their_mail_and_expire_with_their_letters,
+                cases_come_by_lane_and_by_what_is_asked_for,
+                what_is_erased_is_gone_and_the_log_stays,
+                letters_wait_with_what_causes_them_until_they_are_taken,
+                letters_that_were_given_up_are_remembered_up_to_a_bound,
+                what_no_column_can_hold_is_nobodys,
             ]
         );
     };

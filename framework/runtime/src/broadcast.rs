@@ -248,6 +248,7 @@ impl Broadcast {
             state: state.clone(),
             input: watched.input.clone(),
             statuses: plugins.as_ref().map(|plugins| plugins.statuses().clone()).unwrap_or_default(),
+            desk: plugins.as_ref().and_then(|plugins| plugins.desk().cloned()),
             more: more_figures,
         };
         let feed = plugins.clone().map(|plugins| {

@@ -17,6 +17,7 @@ use crate::hub::Hub;
 use crate::peer::Peer;
 use crate::plugins::telemetry::Telemetry;
 use crate::plugins::{Running, Statuses};
+use crate::takedown::Desk;
 
 /// Makes figures that a host adds to those of the broadcast. Called every few seconds; must not wait.
 pub type MoreFigures = Arc<dyn Fn() -> Vec<Figure> + Send + Sync>;
@@ -29,6 +30,7 @@ pub(crate) struct Figures {
     pub(crate) state: watch::Receiver<State>,
     pub(crate) input: watch::Receiver<Input>,
     pub(crate) statuses: Statuses,
+    pub(crate) desk: Option<Desk>,
     pub(crate) more: Option<MoreFigures>,
 }
 
@@ -45,6 +47,7 @@ impl Figures {
         if let Ok(snapshot) = self.source.snapshot().await {
             all.extend(figures::source(&snapshot));
         }
+        all.extend(self.desk.iter().flat_map(Desk::figures));
         all.extend(self.statuses.figures());
         (all, overview)
     }

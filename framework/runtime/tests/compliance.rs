@@ -86,7 +86,7 @@ struct Letterbox(Mutex<Vec<Letter>>);
 
 #[async_trait]
 impl Courier for Letterbox {
-    async fn send(&self, letter: &Letter) -> Result<(), PluginError> {
+    async fn send(&self, letter: &Letter, _: &str) -> Result<(), PluginError> {
         self.0.lock().unwrap().push(letter.clone());
         Ok(())
     }
@@ -553,4 +553,53 @@ async fn one_host_at_a_time_writes_the_cases() {
     let _setup = world.setup();
     let second = Sqlite::open(&world.folder.path().join("cases.sqlite")).expect_err("refused");
     assert!(second.to_string().contains("another host"), "{second}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_to_the_same_notice_make_one_case_even_when_they_are_followed_at_once() {
+    let mut world = World::new();
+    world.rules.confirmation = Confirmation::Mail;
+    let running = world.queue().await;
+    let desk = desk(&running);
+    for _ in 0..3 {
+        let (draft, token) = desk.begin(notice(Profile::Dsa)).await.unwrap();
+        assert!(matches!(desk.submit(&draft.id, &token, STREAM, 3).await.unwrap(), Submitted::Pending(_)));
+    }
+    while world.mail.0.lock().unwrap().len() < 3 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let secret = |letter: &Letter| letter.body().split("/takedown/confirm#").nth(1).unwrap()[..64].to_owned();
+    let secrets: Vec<_> = world.mail.0.lock().unwrap().iter().map(secret).collect();
+    // Each of them four times, by as many tasks.
+    let followed = (0..12).map(|at| {
+        let (desk, secret) = (desk.clone(), secrets[at % 3].clone());
+        tokio::spawn(async move { desk.confirm(&secret, STREAM).await })
+    });
+    let mut taken = 0;
+    for follow in followed.collect::<Vec<_>>() {
+        match follow.await.unwrap() {
+            Ok(_) => taken += 1,
+            Err(refused) => assert!(matches!(refused, Refused::Expired | Refused::Duplicate(1)), "{refused}"),
+        }
+    }
+    assert_eq!((taken, desk.cases(Query { max: 10, ..Query::default() }).await.unwrap().len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mails_do_not_go_to_an_address_that_nobody_has_confirmed() {
+    let mut world = World::new();
+    world.rules.confirmation = Confirmation::Operator;
+    let running = world.queue().await;
+    let desk = desk(&running);
+    let mut lacking = notice(Profile::Dmca);
+    lacking.statements.clear();
+    let (draft, token) = desk.begin(lacking).await.unwrap();
+    desk.submit(&draft.id, &token, STREAM, 3).await.unwrap();
+    let case = desk.vouch(&draft.id, STREAM).await.unwrap().id;
+    until_state(&desk, case, State::Deficient).await;
+    let mut elsewhere = notice(Profile::Dmca);
+    elsewhere.claimant.email = "victim@example.org".into();
+    let refused = desk.complete(case, Actor::Claimant, elsewhere.clone()).await.unwrap_err();
+    assert!(matches!(&refused, Refused::Invalid(it) if it.field == "claimant.email"), "{refused}");
+    desk.complete(case, Actor::Operator, elsewhere).await.unwrap();
 }

@@ -1,12 +1,16 @@
 //! The mails that are sent about a case, as values. What strangers wrote stands in bodies only, never in a subject or an address.
 
+use serde::{Deserialize, Serialize};
+
+use crate::action::Action;
 use crate::calendar::Date;
 use crate::docket::Docket;
 use crate::notice::{Notice, Profile};
 use crate::text::is_mail;
 
 /// A mail.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Letter {
     /// To this address.
     to: String,
@@ -104,7 +108,8 @@ impl Sender {
             .map(|(from, to)| format!("From {} s to {} s of it.", from / 1000, to.div_ceil(1000)));
         let work = format!("What it is about:\n{}", quoted(&notice.work.title));
         let explanation = format!("In the claimant's words:\n{}", quoted(&notice.explanation));
-        let done: Vec<_> = docket.done.iter().filter(|it| it.error.is_none()).map(|it| it.action.word()).collect();
+        let done = docket.done.iter().filter(|it| it.error.is_none() && it.action != Action::NotifyPublisher);
+        let done: Vec<_> = done.map(|it| it.action.word()).collect();
         let done = if done.is_empty() { String::new() } else { format!("What was done: {}.", done.join(", ")) };
         let reason = docket.ruling.as_ref().map(|ruling| format!("Reason:\n{}", quoted(&ruling.reason)));
         let page = format!("You can see it, and object to it, on your dashboard: {}/dashboard", self.url);

@@ -1,8 +1,10 @@
-//! Where cases are kept: the log, what it tells of each case, records, drafts. Files are kept beside it.
+//! Where cases are kept: the log, what it tells of each case, records, drafts, letters that wait. Files are kept beside it.
 
 use peerstream_takedown::hex::Digest;
 use peerstream_takedown::ledger::Head;
-use peerstream_takedown::{Docket, Draft, Lane, Profile, Record, Signed, State};
+use peerstream_takedown::{Docket, Draft, Lane, Posted, Profile, Record, Signed, State};
+
+pub use peerstream_takedown::outbox::{GIVEN_UP_MAX, LETTERS_MAX};
 
 use crate::PluginError;
 
@@ -10,6 +12,8 @@ use crate::PluginError;
 pub const CASES_MAX: usize = 500;
 /// Entries of the log that are given at a time.
 pub const ENTRIES_MAX: usize = 1_000;
+/// Letters that are given at a time.
+pub const LETTERS_GIVEN_MAX: usize = 500;
 
 /// An entry and all that changes with it: kept together or not at all.
 #[derive(Debug)]
@@ -20,10 +24,21 @@ pub struct Change<'a> {
     pub docket: &'a Docket,
     /// Records that are new.
     pub records: &'a [Record],
-    /// The draft that has become the case; it is deleted, and its token is the case's.
+    /// The draft that has become the case; it is deleted with its letters, and its token is the case's.
     pub draft: Option<&'a Draft>,
-    /// Whether the personal records of the case go.
+    /// Letters that it causes.
+    pub letters: &'a [Posted],
+    /// Whether the personal records of the case go, and all letters about it.
     pub erase: bool,
+}
+
+/// How many letters there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LetterCounts {
+    /// They wait to be sent.
+    pub waiting: u64,
+    /// They were given up.
+    pub given_up: u64,
 }
 
 /// Which cases are wanted. What is not said does not matter.
@@ -49,10 +64,10 @@ pub struct Query {
 
 /// Keeps cases. What it has said it keeps is there after a crash. Calls block; there is one at a time.
 pub trait Casebook: Send {
-    /// The end of the log.
+    /// The end of the log, as it is kept.
     fn head(&mut self) -> Result<Head, PluginError>;
 
-    /// Keeps an entry and what changes with it.
+    /// Keeps an entry and what changes with it. Fails, and keeps nothing, if the entry's number is not the next one.
     fn commit(&mut self, change: &Change<'_>) -> Result<(), PluginError>;
 
     /// The number of the next case.
@@ -88,8 +103,8 @@ pub trait Casebook: Send {
     /// The case of a token, by the hash under which it is kept.
     fn case_of(&mut self, token: &Digest) -> Result<Option<u64>, PluginError>;
 
-    /// Keeps a draft, or what has changed of it.
-    fn put_draft(&mut self, draft: &Draft) -> Result<(), PluginError>;
+    /// Keeps a draft, or what has changed of it, and a letter that it causes.
+    fn put_draft(&mut self, draft: &Draft, letter: Option<&Posted>) -> Result<(), PluginError>;
 
     /// A draft.
     fn draft(&mut self, id: &str) -> Result<Option<Draft>, PluginError>;
@@ -100,11 +115,31 @@ pub trait Casebook: Send {
     /// Drafts that wait for their mail address to be confirmed, at most [`CASES_MAX`].
     fn drafts_pending(&mut self) -> Result<Vec<Draft>, PluginError>;
 
-    /// Deletes drafts that have expired, and gives their names.
+    /// Deletes drafts that have expired, with their letters, and gives their names.
     fn expire_drafts(&mut self, now_us: u64) -> Result<Vec<String>, PluginError>;
 
     /// How many drafts there are.
     fn drafts(&mut self) -> Result<usize, PluginError>;
+
+    /// Letters that can be sent at this time, those that have waited longest first.
+    fn letters_due(&mut self, now_us: u64, max: usize) -> Result<Vec<Posted>, PluginError>;
+
+    /// Keeps what has become of a letter, if it is still there. Of those given up the last [`GIVEN_UP_MAX`] are kept.
+    fn update_letter(&mut self, letter: &Posted) -> Result<(), PluginError>;
+
+    /// Deletes a letter: a mail server has taken it.
+    fn remove_letter(&mut self, id: &str) -> Result<(), PluginError>;
+
+    /// Letters that wait or were given up, about one case or all of them, the latest first, at most `max`
+    /// and [`LETTERS_GIVEN_MAX`].
+    fn letters(&mut self, case: Option<u64>, max: usize) -> Result<Vec<Posted>, PluginError>;
+
+    /// How many letters there are.
+    fn letter_counts(&mut self) -> Result<LetterCounts, PluginError>;
+
+    /// Has what was erased vanish from the files as well, as far as that can be done. Called after something was erased, at the start, and now and
+    /// then; there may be nothing to do.
+    fn scrub(&mut self) -> Result<(), PluginError>;
 }
 
 /// A casebook as the runtime holds it.

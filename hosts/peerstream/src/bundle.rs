@@ -28,6 +28,9 @@ pub use peerstream_admission::{Work, WorkConfig};
 
 /// Writes a file that can be played at any moment, for [`crate::recording`].
 pub use peerstream_archive_file::{Sync, Tape};
+/// Keeps cases in a database, for [`crate::takedown`].
+#[cfg(feature = "postgres")]
+pub use peerstream_casebook_postgres::Postgres;
 /// Keeps cases, for [`crate::takedown`].
 pub use peerstream_casebook_sqlite::Sqlite;
 /// Compares a copy of a work with an excerpt, in a process that can do little else, for [`crate::comparison`].

@@ -35,8 +35,8 @@ fn fixed(before: &Config, after: &Config, changes: &[Change]) -> Vec<String> {
     // Secrets look alike when they are written.
     let password = |config: &Config| config.section::<Dashboard>("dashboard").password;
     let secrets = |config: &Config| {
-        let Takedown { password, smtp, .. } = config.section("takedown");
-        (password, smtp)
+        let Takedown { database, password, smtp, .. } = config.section("takedown");
+        (database, password, smtp)
     };
     let sections = [
         differs::<Dashboard>(before, after, "dashboard")

@@ -10,10 +10,12 @@ import { fileURLToPath } from "node:url";
 
 import { hasChromium, launch, openPages, untilLive } from "./browser.mjs";
 import { archive, binary, readsBack, said, startDemo } from "./demo.mjs";
+import { hasMailbox, startMailbox } from "./mailbox.mjs";
 
 const missing = !binary ? "the host is not built: cargo build -p peerstream-host" : !hasChromium() && "no Chromium here";
 const options = { skip: missing || false, timeout: 240_000 };
 const withEvidence = { ...options, skip: missing || (!readsBack() && "no archive of this host can be read back") };
+const withMail = { ...options, skip: missing || (!hasMailbox() && !process.env.PEERSTREAM_REQUIRE_TOOLS && "no python3-aiosmtpd here") };
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const CLIP = fileURLToPath(new URL("../../peerstream/assets/demo.mp4", import.meta.url));
 const PLATFORM = fileURLToPath(new URL("../../../examples/takedown-webhook/platform.mjs", import.meta.url));
@@ -247,4 +249,103 @@ test("a platform's own workflow acts by itself on a notice of somebody it trusts
   const decided = log.find(({ delivery }) => delivery?.startsWith(`case-${receipt.number}-`));
   assert.equal(decided.decision.decision, "act");
   assert.ok(log.some(({ news }) => news?.case.id === receipt.number && news.transition.to === "actioned"), "the platform heard of it");
+});
+
+/** A host that confirms addresses by mail, whose links lead to itself. */
+async function startWithMail(mailbox) {
+  const config = (url) => `
+[compliance.queue]
+use = "queue"
+[takedown]
+folder = "${join(folder, "mailed")}"
+password = "${DESK}"
+puzzle_bits = 4
+confirmation = "mail"
+smtp = "smtp://127.0.0.1:${mailbox.port}"
+mail_from = "PeerStream <live@example.org>"
+url = "${url}"
+`;
+  const host = await startDemo(config("http://127.0.0.1"));
+  await host.configure(config(new URL(host.url).origin));
+  await host.restart();
+  const cases = async () => {
+    const answer = await fetch(`${host.url}api/v1/takedown/desk/cases`, { headers: { authorization: `Bearer ${DESK}` } });
+    return (await answer.json()).cases.map(({ case: number, state }) => [number, state]);
+  };
+  return { ...host, cases };
+}
+
+/** Fills in and sends a report; the page asks to look into the mail. */
+async function report(context, host, email) {
+  const [form] = await openPages(context, `${host.url}takedown`, 1);
+  await form.getByLabel(/My copyright/).check();
+  await form.getByLabel("From", { exact: true }).fill("0:01");
+  await form.getByLabel("Until", { exact: true }).fill("0:03");
+  await sign(form, { email });
+  await form.getByRole("button", { name: "Send the report" }).click();
+  await form.getByRole("heading", { name: "One more step: look into your mail" }).waitFor();
+  return form;
+}
+
+async function follow(context, link) {
+  const [page] = await openPages(context, link, 1);
+  await page.getByRole("button", { name: /confirm it/ }).waitFor();
+  return page;
+}
+
+async function confirms(page) {
+  await page.getByRole("button", { name: /confirm it/ }).click();
+  await page.getByRole("heading", { name: "The report has been received" }).waitFor();
+}
+
+async function isRefused(page) {
+  await page.getByRole("button", { name: /confirm it/ }).click();
+  await page.getByText("This link was used already, or is too old.").waitFor();
+  assert.equal(await page.getByRole("heading", { name: "The report has been received" }).isVisible(), false);
+}
+
+test("a report is received by the mail's link, once, and nobody else's link moves it", withMail, async (t) => {
+  const mailbox = await startMailbox();
+  const host = await startWithMail(mailbox);
+  const stranger = await launch();
+  t.after(async () => {
+    await stranger.close();
+    await host.close();
+    mailbox.close();
+  });
+  const linkTo = async (to) => /^http\S+\/takedown\/confirm#[0-9a-f]{64}$/m.exec((await mailbox.mail(to, "Please confirm your notice")).text)[0];
+  await report(browser.context, host, "a@author.example");
+  await report(stranger.context, host, "b@stranger.example");
+  const [link, other] = [await linkTo("a@author.example"), await linkTo("b@stranger.example")];
+  assert.ok(link.startsWith(host.url) && link !== other, `${link} ${other}`);
+
+  await isRefused(await follow(browser.context, `${host.url}takedown/confirm#${"0".repeat(64)}`));
+  const cut = await follow(browser.context, link.slice(0, -1));
+  await isRefused(cut);
+  const page = await follow(browser.context, link);
+  assert.deepEqual(await faults(page), []);
+  assert.equal(new URL(page.url()).hash, "", "the link does not stay in the history");
+  assert.deepEqual(await host.cases(), [], "opening a link confirms nothing");
+  await confirms(page);
+  assert.deepEqual((await host.cases()).map(([number]) => number), [1]);
+  assert.equal(await page.locator(".done-case").innerText(), "1");
+  await mailbox.mail("a@author.example", "Notice 1 has come in");
+
+  const again = await follow(stranger.context, link);
+  await isRefused(again);
+  assert.equal((await host.cases()).length, 1, "a link is good once");
+
+  const [kept] = await again.evaluate(() => JSON.parse(localStorage.getItem("peerstream-reports")));
+  const [status] = await openPages(stranger.context, `${host.url}takedown/status#case=1&token=${kept}`, 1);
+  await status.getByText(/there is no such case/).waitFor();
+  assert.equal(await status.locator(".claim").isVisible(), false, "the token of a report that waits shows nobody else's case");
+  await confirms(await follow(stranger.context, other));
+  await status.reload();
+  await status.getByText(/there is no such case/).waitFor();
+
+  await page.getByRole("link", { name: "Follow what becomes of it" }).click();
+  await page.getByRole("heading", { name: /^Case 1:/ }).waitFor();
+  await mailbox.mail("b@stranger.example", "Notice 2 has come in");
+  assert.deepEqual((await host.cases()).map(([number]) => number).sort(), [1, 2]);
+  assert.equal(mailbox.mails.length, 4, JSON.stringify(mailbox.mails.map(({ to, subject }) => [to, subject])));
 });

@@ -3,10 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use peerstream_sdk::traits::casebook::{CASES_MAX, Casebook, Change, ENTRIES_MAX, Query};
+use peerstream_sdk::traits::casebook::{
+    CASES_MAX, Casebook, Change, ENTRIES_MAX, GIVEN_UP_MAX, LETTERS_GIVEN_MAX, LetterCounts, Query,
+};
 use peerstream_sdk::traits::takedown::hex::Digest;
 use peerstream_sdk::traits::takedown::ledger::Head;
-use peerstream_sdk::traits::takedown::{Docket, Draft, Record, Signed, State};
+use peerstream_sdk::traits::takedown::outbox::About;
+use peerstream_sdk::traits::takedown::{Docket, Draft, Posted, Record, Signed, State};
 use peerstream_sdk::traits::{ErrorClass, PluginError};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params, params_from_iter};
@@ -67,10 +70,10 @@ impl Sqlite {
             return Err(Refused::Version(version));
         }
         let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if version == 0 {
-            begun.execute_batch(schema::TABLES)?;
-            begun.pragma_update(None, "user_version", schema::VERSION)?;
+        for step in schema::STEPS.iter().skip(version.max(0) as usize) {
+            begun.execute_batch(step)?;
         }
+        begun.pragma_update(None, "user_version", schema::VERSION)?;
         begun.commit()?;
         Ok(Self(connection))
     }
@@ -93,6 +96,11 @@ impl Sqlite {
         let mut statement = self.0.prepare_cached(sql).map_err(from)?;
         let rows = statement.query_map(with, first::<u64>).map_err(from)?;
         rows.map(|number| number.map_err(from)).collect()
+    }
+
+    /// Overwrites what was erased and still waits to be written to the file.
+    fn truncate(&self) -> Result<(), PluginError> {
+        self.0.pragma_update(None, "wal_checkpoint", "truncate").map_err(from)
     }
 
     fn count(&self, sql: &str, with: impl rusqlite::Params) -> Result<u64, PluginError> {
@@ -138,6 +146,11 @@ fn from(error: rusqlite::Error) -> PluginError {
     PluginError::new(class, message)
 }
 
+/// A number as a column holds it; larger ones are as good as the largest.
+fn column(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 fn read<T: DeserializeOwned>(text: &str) -> Result<T, PluginError> {
     serde_json::from_str(text)
         .map_err(|error| PluginError::invalid(format!("what is in the database cannot be read: {error}")))
@@ -172,6 +185,26 @@ fn put_docket(to: &Transaction<'_>, docket: &Docket, token: Option<&Digest>) -> 
     Ok(())
 }
 
+fn put_draft(to: &Transaction<'_>, draft: &Draft) -> rusqlite::Result<()> {
+    let sql = "insert or replace into drafts (id, token, confirmation, expires_us, json) values (?1, ?2, ?3, ?4, ?5)";
+    let confirmation = draft.confirmation.as_ref().map(Digest::to_string);
+    let values = params![draft.id, draft.token.to_string(), confirmation, draft.expires_us, json(draft)];
+    to.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+fn put_letter(to: &Transaction<'_>, letter: &Posted) -> rusqlite::Result<()> {
+    let (case, draft) = match &letter.about {
+        About::Case(case) => (Some(*case), None),
+        About::Draft(draft) => (None, Some(draft)),
+    };
+    to.prepare_cached(
+        "insert into letters (id, case_id, draft, put_us, next_us, json) values (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![letter.id, case, draft, letter.put_us, letter.next_us, json(letter)])?;
+    Ok(())
+}
+
 impl Casebook for Sqlite {
     fn head(&mut self) -> Result<Head, PluginError> {
         let last: Option<Signed> = self.one("select line from entries order by number desc limit 1", [])?;
@@ -179,7 +212,7 @@ impl Casebook for Sqlite {
     }
 
     fn commit(&mut self, change: &Change<'_>) -> Result<(), PluginError> {
-        let Change { entry, docket, records, draft, erase } = change;
+        let Change { entry, docket, records, draft, letters, erase } = change;
         let commit =
             |to: &Transaction<'_>| -> rusqlite::Result<()> {
                 let line = json(entry);
@@ -198,20 +231,22 @@ impl Casebook for Sqlite {
                     ])?;
                 }
                 if let Some(draft) = draft {
+                    to.prepare_cached("delete from letters where draft = ?1")?.execute([&draft.id])?;
                     to.prepare_cached("delete from drafts where id = ?1")?.execute([&draft.id])?;
                 }
                 if *erase {
                     to.prepare_cached("delete from records where case_id = ?1 and personal = 1")?
                         .execute([docket.id])?;
+                    to.prepare_cached("delete from letters where case_id = ?1")?.execute([docket.id])?;
                 }
-                Ok(())
+                letters.iter().try_for_each(|letter| put_letter(to, letter))
             };
         let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate).map_err(from)?;
         commit(&transaction).map_err(from)?;
         transaction.commit().map_err(from)?;
         if *erase || draft.is_some() {
             // What was erased must not survive in the file of what waits to be written.
-            self.0.pragma_update(None, "wal_checkpoint", "truncate").map_err(from)?;
+            self.truncate()?;
         }
         Ok(())
     }
@@ -249,7 +284,7 @@ impl Casebook for Sqlite {
         }
         sql.push_str(" order by lane, due_us is null, due_us, id limit ? offset ?");
         values.push(Value::Integer(query.max.min(CASES_MAX) as i64));
-        values.push(Value::Integer(i64::try_from(query.skip).unwrap_or(i64::MAX)));
+        values.push(Value::Integer(column(query.skip as u64)));
         self.all(&sql, params_from_iter(values))
     }
 
@@ -264,19 +299,19 @@ impl Casebook for Sqlite {
     fn pending(&mut self, now_us: u64) -> Result<Vec<u64>, PluginError> {
         self.numbers(
             "select id from dockets where work = 1 union select id from dockets where due_us <= ?1 order by 1 limit ?2",
-            params![now_us, CASES_MAX as i64],
+            [column(now_us), CASES_MAX as i64],
         )
     }
 
     fn unchanged_since(&mut self, since_us: u64) -> Result<Vec<u64>, PluginError> {
         self.numbers(
             "select id from dockets where changed_us <= ?1 and erased = 0 order by changed_us limit ?2",
-            params![since_us, CASES_MAX as i64],
+            [column(since_us), CASES_MAX as i64],
         )
     }
 
     fn entries(&mut self, case: Option<u64>, from: u64, max: usize) -> Result<Vec<Signed>, PluginError> {
-        let [case, from] = [case.unwrap_or(0), from].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+        let [case, from] = [case.unwrap_or(0), from].map(column);
         let max = max.min(ENTRIES_MAX) as i64;
         match case {
             0 => self.all("select line from entries where number >= ?1 order by number limit ?2", [from, max]),
@@ -304,13 +339,12 @@ impl Casebook for Sqlite {
         Ok(self.numbers("select id from dockets where token = ?1", [token.to_string()])?.pop())
     }
 
-    fn put_draft(&mut self, draft: &Draft) -> Result<(), PluginError> {
-        let sql =
-            "insert or replace into drafts (id, token, confirmation, expires_us, json) values (?1, ?2, ?3, ?4, ?5)";
-        let confirmation = draft.confirmation.as_ref().map(Digest::to_string);
-        let values = params![draft.id, draft.token.to_string(), confirmation, draft.expires_us, json(draft)];
-        self.0.prepare_cached(sql).and_then(|mut it| it.execute(values)).map_err(from)?;
-        Ok(())
+    fn put_draft(&mut self, draft: &Draft, letter: Option<&Posted>) -> Result<(), PluginError> {
+        let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate).map_err(from)?;
+        put_draft(&transaction, draft)
+            .and_then(|()| letter.map_or(Ok(()), |letter| put_letter(&transaction, letter)))
+            .map_err(from)?;
+        transaction.commit().map_err(from)
     }
 
     fn draft(&mut self, id: &str) -> Result<Option<Draft>, PluginError> {
@@ -327,13 +361,60 @@ impl Casebook for Sqlite {
     }
 
     fn expire_drafts(&mut self, now_us: u64) -> Result<Vec<String>, PluginError> {
-        let sql = "delete from drafts where expires_us <= ?1 returning id";
-        let mut statement = self.0.prepare_cached(sql).map_err(from)?;
-        let rows = statement.query_map([now_us], first::<String>).map_err(from)?;
-        rows.map(|id| id.map_err(from)).collect()
+        let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate).map_err(from)?;
+        let expire = |from: &Transaction<'_>| -> rusqlite::Result<Vec<String>> {
+            from.prepare_cached("delete from letters where draft in (select id from drafts where expires_us <= ?1)")?
+                .execute([column(now_us)])?;
+            let mut statement = from.prepare_cached("delete from drafts where expires_us <= ?1 returning id")?;
+            statement.query_map([column(now_us)], first::<String>)?.collect()
+        };
+        let expired = expire(&transaction).map_err(from)?;
+        transaction.commit().map_err(from)?;
+        Ok(expired)
     }
 
     fn drafts(&mut self) -> Result<usize, PluginError> {
         Ok(self.count("select count(*) from drafts", [])? as usize)
+    }
+
+    fn letters_due(&mut self, now_us: u64, max: usize) -> Result<Vec<Posted>, PluginError> {
+        let sql = "select json from letters where next_us <= ?1 order by next_us, number limit ?2";
+        self.all(sql, [column(now_us), max.min(LETTERS_GIVEN_MAX) as i64])
+    }
+
+    fn update_letter(&mut self, letter: &Posted) -> Result<(), PluginError> {
+        let sql = "update letters set next_us = ?2, json = ?3 where id = ?1";
+        let values = params![letter.id, letter.next_us, json(letter)];
+        self.0.prepare_cached(sql).and_then(|mut it| it.execute(values)).map_err(from)?;
+        if letter.is_given_up() {
+            let sql = "delete from letters where number in
+                (select number from letters where next_us is null order by number desc limit -1 offset ?1)";
+            self.0.prepare_cached(sql).and_then(|mut it| it.execute([GIVEN_UP_MAX])).map_err(from)?;
+        }
+        Ok(())
+    }
+
+    fn remove_letter(&mut self, id: &str) -> Result<(), PluginError> {
+        let sql = "delete from letters where id = ?1";
+        self.0.prepare_cached(sql).and_then(|mut it| it.execute([id])).map_err(from)?;
+        // It may have had a link in it that is its claimant's alone.
+        self.truncate()
+    }
+
+    fn letters(&mut self, case: Option<u64>, max: usize) -> Result<Vec<Posted>, PluginError> {
+        let max = max.min(LETTERS_GIVEN_MAX) as i64;
+        let Some(case) = case else { return self.all("select json from letters order by number desc limit ?1", [max]) };
+        let Ok(case) = i64::try_from(case) else { return Ok(Vec::new()) };
+        self.all("select json from letters where case_id = ?2 order by number desc limit ?1", [max, case])
+    }
+
+    fn letter_counts(&mut self) -> Result<LetterCounts, PluginError> {
+        let waiting = self.count("select count(*) from letters where next_us is not null", [])?;
+        let given_up = self.count("select count(*) from letters where next_us is null", [])?;
+        Ok(LetterCounts { waiting, given_up })
+    }
+
+    fn scrub(&mut self) -> Result<(), PluginError> {
+        self.truncate()
     }
 }

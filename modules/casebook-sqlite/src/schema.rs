@@ -1,10 +1,12 @@
 //! The tables.
 
 /// Grows whenever the tables change.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
-/// All tables. What is looked for stands in columns, the rest in `json`.
-pub const TABLES: &str = "
+/// What makes each version of the one before. What is looked for stands in columns, the rest in `json`.
+pub const STEPS: [&str; VERSION as usize] = [TABLES, LETTERS];
+
+const TABLES: &str = "
 create table entries (
     number integer primary key,
     case_id integer not null,
@@ -52,4 +54,31 @@ create table drafts (
 ) strict;
 create unique index drafts_by_confirmation on drafts (confirmation) where confirmation is not null;
 create index drafts_by_expiry on drafts (expires_us);
+";
+
+/// Letters that wait (or were given up: `next_us` is null), and a log that can only grow.
+const LETTERS: &str = "
+create table letters (
+    number integer primary key,
+    id text not null unique,
+    case_id integer,
+    draft text,
+    put_us integer not null,
+    next_us integer,
+    json text not null
+) strict;
+create index letters_due on letters (next_us) where next_us is not null;
+create index letters_of_case on letters (case_id) where case_id is not null;
+create index letters_of_draft on letters (draft) where draft is not null;
+
+create trigger entries_stay before update on entries begin
+    select raise(abort, 'entries of the log are never changed');
+end;
+create trigger entries_are_kept before delete on entries begin
+    select raise(abort, 'entries of the log are never deleted');
+end;
+create trigger entries_follow before insert on entries
+when new.number <> (select coalesce(max(number), 0) + 1 from entries) begin
+    select raise(abort, 'an entry of the log follows the last one');
+end;
 ";

@@ -38,13 +38,14 @@ impl Smtp {
         Ok(Self { transport, from })
     }
 
-    fn message(&self, letter: &Letter) -> Result<Message, PluginError> {
+    fn message(&self, letter: &Letter, id: &str) -> Result<Message, PluginError> {
         let to: Mailbox =
             letter.to().parse().map_err(|_| PluginError::invalid("the recipient's address cannot be read"))?;
         Message::builder()
             .from(self.from.clone())
             .to(to)
             .subject(letter.subject())
+            .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
             // No machine is to answer it.
             .header(AutoSubmitted)
             .header(ContentType::TEXT_PLAIN)
@@ -55,8 +56,8 @@ impl Smtp {
 
 #[async_trait]
 impl Courier for Smtp {
-    async fn send(&self, letter: &Letter) -> Result<(), PluginError> {
-        let message = self.message(letter)?;
+    async fn send(&self, letter: &Letter, id: &str) -> Result<(), PluginError> {
+        let message = self.message(letter, id)?;
         let transport = self.transport.clone();
         let sent = tokio::task::spawn_blocking(move || transport.send(&message)).await;
         let sent = sent.map_err(|error| PluginError::new(ErrorClass::Internal, error.to_string()))?;
@@ -64,9 +65,13 @@ impl Courier for Smtp {
     }
 }
 
+/// Answers that are final and say nothing of the letter: the server takes none at all, or not from us as we are set up.
+const OF_THE_SERVER: [u16; 5] = [521, 530, 534, 535, 538];
+
 /// What the server said, without addresses.
 fn refused(error: Error) -> PluginError {
-    let class = if error.is_permanent() { ErrorClass::Denied } else { ErrorClass::Unavailable };
+    let of_the_letter = error.status().is_none_or(|code| !OF_THE_SERVER.contains(&code.into()));
+    let class = if error.is_permanent() && of_the_letter { ErrorClass::Denied } else { ErrorClass::Unavailable };
     let status = error
         .status()
         .map_or_else(|| "the mail server cannot be reached".into(), |code| format!("the mail server answers {code}"));

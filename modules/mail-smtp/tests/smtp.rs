@@ -64,13 +64,18 @@ fn letter() -> Letter {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_letter_arrives_with_its_link_and_one_recipient() {
     let (url, mails) = server("250 fine");
-    Smtp::new(&url, "PeerStream <live@example.org>").unwrap().send(&letter()).await.unwrap();
+    Smtp::new(&url, "PeerStream <live@example.org>").unwrap().send(&letter(), "0a1b").await.unwrap();
     let mail = mails.recv().unwrap();
     let recipients: Vec<_> = mail.commands.iter().filter(|line| line.starts_with("RCPT")).collect();
     assert_eq!(recipients, ["RCPT TO:<a@example.org>"]);
     let text = mail.data.join("\n");
     let (head, body) = text.split_once("\n\n").unwrap();
-    for line in ["To: a@example.org", "Subject: Please confirm your notice", "Auto-Submitted: auto-generated"] {
+    for line in [
+        "To: a@example.org",
+        "Subject: Please confirm your notice",
+        "Auto-Submitted: auto-generated",
+        "Message-ID: <0a1b@example.org>",
+    ] {
         assert!(head.lines().any(|it| it == line), "{line} in {head}");
     }
     // A long line may be folded for the way.
@@ -80,9 +85,15 @@ async fn a_letter_arrives_with_its_link_and_one_recipient() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_final_or_for_the_time_being_as_the_server_says() {
-    for (answer, class) in [("550 no such user", ErrorClass::Denied), ("450 later", ErrorClass::Unavailable)] {
+    let cases = [
+        ("550 no such user", ErrorClass::Denied),
+        ("450 later", ErrorClass::Unavailable),
+        // A password that was mistyped must not cost the mails that wait.
+        ("535 authentication failed", ErrorClass::Unavailable),
+    ];
+    for (answer, class) in cases {
         let (url, _mails) = server(answer);
-        let error = Smtp::new(&url, "live@example.org").unwrap().send(&letter()).await.unwrap_err();
+        let error = Smtp::new(&url, "live@example.org").unwrap().send(&letter(), "0a1b").await.unwrap_err();
         assert_eq!(error.class, class, "{error}");
         assert!(!error.to_string().contains("a@example.org"), "{error}");
     }
@@ -92,7 +103,7 @@ async fn a_refusal_is_final_or_for_the_time_being_as_the_server_says() {
 async fn a_server_that_is_not_there_is_tried_again() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = Secret::new(format!("smtp://127.0.0.1:{port}"));
-    let error = Smtp::new(&url, "live@example.org").unwrap().send(&letter()).await.unwrap_err();
+    let error = Smtp::new(&url, "live@example.org").unwrap().send(&letter(), "0a1b").await.unwrap_err();
     assert!(error.class.is_temporary(), "{error}");
 }
 

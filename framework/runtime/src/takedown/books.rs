@@ -7,6 +7,7 @@ use peerstream_takedown::action::Segments;
 use peerstream_takedown::hex::Digest;
 use peerstream_takedown::ledger::{self, Entry, Evidence, Happening, Head, Intake, Signed};
 use peerstream_takedown::notice::{Claimant, Notice};
+use peerstream_takedown::outbox::About;
 use peerstream_takedown::record::{Body, Record};
 use peerstream_takedown::state::{Actor, State, Step};
 use peerstream_takedown::statement::{self, Of};
@@ -16,6 +17,7 @@ use peerstream_traits::compliance::{self, Case, Stored, Sworn, Transition};
 use tracing::info;
 
 use super::files::{Files, Part};
+use super::post::Post;
 use super::refused::Refused;
 use super::rules::Rules;
 use crate::clock::wall;
@@ -23,12 +25,12 @@ use crate::clock::wall;
 /// The casebook and the files of one host.
 pub(super) struct Books {
     book: BoxedCasebook,
-    head: Head,
     operator: SecretKey,
     /// Makes claimants' names into keys that only this host can make.
     claimant_secret: [u8; 32],
     pub(super) files: Files,
     pub(super) rules: Rules,
+    pub(super) post: Post,
 }
 
 /// What an entry has led to.
@@ -54,15 +56,17 @@ impl Books {
         operator: SecretKey,
         folder: &Path,
         rules: Rules,
+        post: Post,
     ) -> Result<Self, Refused> {
-        let head = book.head()?;
+        book.head()?;
         let files = Files::open(folder, rules.files_bytes_max)?;
         let claimant_secret = operator.derive("peerstream 2026 takedown claimants");
-        Ok(Self { book, head, operator, claimant_secret, files, rules })
+        Ok(Self { book, operator, claimant_secret, files, rules, post })
     }
 
-    pub(super) fn head(&self) -> Head {
-        self.head
+    /// As it is kept: after a failure nobody knows whether the last entry is.
+    pub(super) fn head(&mut self) -> Result<Head, Refused> {
+        Ok(self.book.head()?)
     }
 
     pub(super) fn book(&mut self) -> &mut BoxedCasebook {
@@ -121,7 +125,7 @@ impl Books {
             copy,
             bundle,
         };
-        let entry = self.head.next(now_us(), case, how.by, Happening::Received(Box::new(intake)));
+        let entry = self.head()?.next(now_us(), case, how.by, Happening::Received(Box::new(intake)));
         let signed = Signed::new(entry, &self.operator);
         let docket = Docket::open(&signed)?;
         self.keep(&signed, &docket, &records, draft, false)?;
@@ -140,7 +144,7 @@ impl Books {
     ) -> Result<Written, Refused> {
         let (from, step) = (docket.state, what.step());
         let erase = matches!(what, Happening::Erased { .. });
-        let signed = Signed::new(self.head.next(now_us(), docket.id, by, what), &self.operator);
+        let signed = Signed::new(self.head()?.next(now_us(), docket.id, by, what), &self.operator);
         docket.apply(&signed)?;
         if erase {
             // First, so that a crash leaves no file of a case that is said to be erased.
@@ -159,8 +163,12 @@ impl Books {
         draft: Option<&Draft>,
         erase: bool,
     ) -> Result<(), Refused> {
-        self.book.commit(&Change { entry: signed, docket, records, draft, erase })?;
-        self.head = Head::of(signed);
+        let letters = self.letters_of(docket, &signed.entry.what, records)?;
+        let letters = &self.posted(&About::Case(docket.id), letters)?;
+        self.book.commit(&Change { entry: signed, docket, records, draft, letters, erase })?;
+        if !letters.is_empty() {
+            self.post.has_put();
+        }
         info!(case = docket.id, state = %docket.state, by = %signed.entry.by, entry = signed.entry.number, "a case has changed");
         Ok(())
     }

@@ -11,15 +11,16 @@ use peerstream_takedown::docket::{self, Comparison, NOTE_CHARS_MAX, NotPossible}
 use peerstream_takedown::draft::{DRAFT_TTL_US, DRAFTS_MAX, token_hash};
 use peerstream_takedown::hex::Digest;
 use peerstream_takedown::ledger::{File, Happening, Head, Signed};
-use peerstream_takedown::letter::Sender;
 use peerstream_takedown::notice::{Notice, Profile};
+use peerstream_takedown::outbox::{About, Posted};
 use peerstream_takedown::record::{Body, Record};
 use peerstream_takedown::state::{Actor, Illegal, State, Step};
 use peerstream_takedown::text::{self, Invalid};
 use peerstream_takedown::{Docket, Receipt, hex};
-use peerstream_traits::casebook::{BoxedCasebook, Query};
+use peerstream_traits::casebook::{BoxedCasebook, LETTERS_GIVEN_MAX, LetterCounts, Query};
 use peerstream_traits::compliance::{Case, Decision, Evidence, Transition};
 use peerstream_traits::mail::SharedCourier;
+use peerstream_traits::telemetry::Figure;
 use tokio::sync::{Notify, mpsc};
 use tracing::warn;
 
@@ -118,11 +119,8 @@ impl Desk {
     pub(crate) fn open(setup: Setup, chain: Chain) -> Result<(Self, Work), Refused> {
         let Setup { folder, casebook, operator, rules, courier, compare } = setup;
         let public = operator.public();
-        let books = Books::open(casebook, operator, &folder, rules.clone())?;
-        let (post, rounds) = match courier.map(Post::with) {
-            Some((post, rounds)) => (post, Some(rounds)),
-            None => (Post::default(), None),
-        };
+        let post = Post::new(courier);
+        let books = Books::open(casebook, operator, &folder, rules.clone(), post.clone())?;
         let (news, heard) = mpsc::channel(NEWS_MAX);
         let shared = Arc::new(Shared {
             books: Mutex::new(books),
@@ -134,7 +132,7 @@ impl Desk {
             chain,
         });
         let desk = Self(shared);
-        let work = Work::new(desk.clone(), heard, compare, rounds.map(|rounds| Box::pin(rounds) as _));
+        let work = Work::new(desk.clone(), heard, compare);
         Ok((desk, work))
     }
 
@@ -220,7 +218,7 @@ impl Desk {
                 expires_us,
                 notice,
             };
-            books.book().put_draft(&draft)?;
+            books.book().put_draft(&draft, None)?;
             Ok(draft)
         });
         Ok((draft.await?, token))
@@ -242,7 +240,7 @@ impl Desk {
         let (id, token) = (id.to_owned(), token_hash(token));
         self.with(move |books| {
             let draft = Draft { notice: notice.tidied(today())?, ..draft_of(books, &id, &token)? };
-            books.book().put_draft(&draft)?;
+            books.book().put_draft(&draft, None)?;
             Ok(draft)
         })
         .await
@@ -305,18 +303,18 @@ impl Desk {
             (draft.state, draft.confirmation) =
                 (State::Draft.after(Step::Submit, Actor::Claimant.sort()).map_err(NotPossible::from)?, Some(confirm));
             draft.expires_us = now_us() + DRAFT_TTL_US;
-            books.book().put_draft(&draft)?;
-            Ok(Err(draft))
+            let letter = match confirmation {
+                Confirmation::Mail => confirmation_letter(books, &draft, &secret)?,
+                _ => None,
+            };
+            books.book().put_draft(&draft, letter.as_ref())?;
+            books.post.has_put();
+            Ok(Err(draft.expires_us))
         });
-        match submitted.await? {
-            Ok((written, receipt)) => Ok(self.taken(written, receipt)),
-            Err(draft) => {
-                if confirmation == Confirmation::Mail {
-                    self.0.post.put(self.sender().confirmation(&draft.notice.claimant.email, &secret));
-                }
-                Ok(Submitted::Pending(draft.expires_us))
-            }
-        }
+        Ok(match submitted.await? {
+            Ok((written, receipt)) => self.taken(written, receipt),
+            Err(expires_us) => Submitted::Pending(expires_us),
+        })
     }
 
     /// A claimant has followed the link in a mail.
@@ -326,6 +324,10 @@ impl Desk {
             let draft = books.book().draft_of_confirmation(&confirm)?.filter(|draft| draft.expires_us > now_us());
             let draft = draft.ok_or(Refused::Expired)?;
             room(books)?;
+            // Several may have been sent in before the first one was confirmed.
+            if let Some(twin) = books.twin(&draft.notice, None)? {
+                return Err(Refused::Duplicate(twin));
+            }
             let how =
                 How { step: Step::Confirm, by: Actor::Claimant, channel: "web", stream: &stream, confirmed: true };
             begin(books, &draft, how)
@@ -346,10 +348,15 @@ impl Desk {
 
     /// A claimant sends a notice again that lacked something.
     pub async fn complete(&self, case: u64, by: Actor, notice: Notice) -> Result<Docket, Refused> {
-        self.write(case, None, by, move |_, docket| {
+        self.write(case, None, by.clone(), move |books, docket| {
             let mut notice = notice.tidied(today())?;
             if notice.profile != docket.profile {
                 return Err(Invalid::new("profile", "is another one than before").into());
+            }
+            // Mails go there from now on, and nobody has confirmed another one.
+            let confirmed = books.notice(docket)?.claimant.email;
+            if docket.confirmed && by == Actor::Claimant && confirmed != notice.claimant.email {
+                return Err(Invalid::new("claimant.email", "is another one than was confirmed").into());
             }
             notice.material.epoch.get_or_insert(docket.epoch);
             let records = Record::of_notice([salt(), salt()], &notice);
@@ -450,13 +457,22 @@ impl Desk {
 
     /// Carries out what the operator wants.
     pub async fn order(&self, case: u64, order: Order, notes: Notes) -> Result<Docket, Refused> {
-        let days = self.0.rules.answer_business_days;
-        self.write(case, notes.revision, Actor::Operator, move |_, docket| {
+        let (days, erases) = (self.0.rules.answer_business_days, order == Order::Erase);
+        let written = self.write(case, notes.revision, Actor::Operator, move |_, docket| {
             let mut note = notes.note;
             text::field("note", &mut note, NOTE_CHARS_MAX)?;
             Ok((happening(order, note, docket, days)?, Vec::new()))
-        })
-        .await
+        });
+        let docket = written.await?;
+        if erases {
+            self.scrub().await?;
+        }
+        Ok(docket)
+    }
+
+    /// Has what was erased vanish from the casebook's files as well.
+    pub(super) async fn scrub(&self) -> Result<(), Refused> {
+        self.with(|books| Ok(books.book().scrub()?)).await
     }
 
     /// What a comparison of the copy of the work with what was streamed has found.
@@ -533,11 +549,21 @@ impl Desk {
 
     /// The end of the log.
     pub async fn head(&self) -> Result<Head, Refused> {
-        self.with(|books| Ok(books.head())).await
+        self.with(Books::head).await
     }
 
-    pub(super) fn sender(&self) -> Sender {
-        Sender { url: self.0.rules.url.clone() }
+    /// Mails that wait or were given up, about one case or all of them, the latest first, and how many there are.
+    pub async fn letters(&self, case: Option<u64>) -> Result<(Vec<Posted>, LetterCounts), Refused> {
+        self.with(move |books| {
+            let letters = books.book().letters(case, LETTERS_GIVEN_MAX)?;
+            Ok((letters, books.book().letter_counts()?))
+        })
+        .await
+    }
+
+    /// What becomes of mails, in numbers.
+    pub fn figures(&self) -> Vec<Figure> {
+        self.0.post.figures()
     }
 }
 
@@ -563,6 +589,14 @@ fn draft_of(books: &mut Books, id: &str, token: &Digest) -> Result<Draft, Refuse
             Err(NotPossible::from(illegal).into())
         }
     }
+}
+
+/// The mail with the link; a claimant who cannot be sent one is told to come back.
+fn confirmation_letter(books: &mut Books, draft: &Draft, secret: &str) -> Result<Option<Posted>, Refused> {
+    let letter = books.sender().confirmation(&draft.notice.claimant.email, secret);
+    let (written, about) = (letter.is_some(), About::Draft(draft.id.clone()));
+    let put = books.posted(&about, letter.into_iter().collect())?.pop();
+    if written && put.is_none() && books.post.is_there() { Err(Refused::Busy) } else { Ok(put) }
 }
 
 /// Begins the case of a draft.

@@ -9,7 +9,7 @@ use peerstream_traits::PluginError;
 #[non_exhaustive]
 pub enum Refused {
     /// There is no such draft, case or file, or the token is another one.
-    #[error("there is no such notice, or the token is not its own")]
+    #[error("there is no such case or draft, or the token is not its own")]
     Unknown,
     /// It is not possible in the state of the case.
     #[error("{0}")]

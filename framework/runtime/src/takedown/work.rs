@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,6 @@ use peerstream_takedown::action::Action;
 use peerstream_takedown::calendar::DAY_US;
 use peerstream_takedown::docket::{self, Comparison};
 use peerstream_takedown::ledger::{Evidence, Happening, Hidden};
-use peerstream_takedown::record::Body;
 use peerstream_takedown::state::{Actor, State, Step};
 use peerstream_traits::PluginError;
 use peerstream_traits::compliance::{Case, Decision, Transition};
@@ -45,14 +43,11 @@ pub trait Compare: Send + Sync {
     async fn compare(&self, bundle: &Path, copy: &Path) -> Comparison;
 }
 
-type Rounds = Pin<Box<dyn Future<Output = ()> + Send>>;
-
 /// What is done with cases, until the desk is gone.
 pub(crate) struct Work {
     desk: Desk,
     news: mpsc::Receiver<(Docket, Transition)>,
     compare: Option<Arc<dyn Compare>>,
-    rounds: Option<Rounds>,
 }
 
 impl Work {
@@ -60,61 +55,25 @@ impl Work {
         desk: Desk,
         news: mpsc::Receiver<(Docket, Transition)>,
         compare: Option<Arc<dyn Compare>>,
-        rounds: Option<Rounds>,
     ) -> Self {
-        Self { desk, news, compare, rounds }
+        Self { desk, news, compare }
     }
 
     pub(crate) async fn run(self, carrier: Arc<dyn Carrier>, shelf: Shelf) {
-        let Self { desk, news, compare, rounds } = self;
-        let rounds = async {
-            if let Some(rounds) = rounds {
-                rounds.await;
-            }
-        };
+        let Self { desk, news, compare } = self;
         let mut worker = Worker { desk: desk.clone(), compare, carrier, shelf, left_open: BTreeMap::new() };
-        tokio::join!(rounds, tell(&desk, news), worker.look());
+        tokio::join!(desk.0.post.rounds(&desk), tell(&desk, news), worker.look());
     }
 }
 
-/// Has handlers and people hear of steps, in their order.
+/// Has handlers hear of steps, in their order.
 async fn tell(desk: &Desk, mut news: mpsc::Receiver<(Docket, Transition)>) {
     while let Some((docket, transition)) = news.recv().await {
         let case = desk.with(move |books| books.case(docket)).await;
         match case {
-            Ok(case) => {
-                write_letters(desk, &case, &transition).await;
-                desk.0.chain.tell(&case, &transition).await;
-            }
+            Ok(case) => desk.0.chain.tell(&case, &transition).await,
             Err(error) => error!(%error, "nobody could be told of a step"),
         }
-    }
-}
-
-async fn write_letters(desk: &Desk, case: &Case, transition: &Transition) {
-    if !desk.has_mail() {
-        return;
-    }
-    let (post, sender, docket) = (&desk.0.post, desk.sender(), &case.docket);
-    let claimant = case.notice.claimant.email.as_str();
-    match transition.step {
-        Step::Receive | Step::Confirm | Step::Enter => post.put(sender.received(claimant, docket)),
-        Step::Ask => post.put(sender.asked(claimant, docket)),
-        Step::Accept | Step::Reject => post.put(sender.decided(claimant, docket)),
-        Step::Counter => {
-            let record = match docket.counter {
-                Some(said) => desk.record(said.record).await.ok().flatten(),
-                None => None,
-            };
-            if let Some(Body::Counter(counter)) = record.map(|record| record.body) {
-                post.put(sender.countered(claimant, docket, &counter.name, &counter.explanation));
-            }
-        }
-        Step::Restore => {
-            post.put(sender.restored(claimant, docket));
-            post.put(sender.restored(&desk.rules().streamer_email, docket));
-        }
-        _ => {}
     }
 }
 
@@ -247,8 +206,7 @@ impl Worker {
                 let (id, profile) = (case.docket.id, case.docket.profile.word());
                 // The streamer has this host's log, and the dashboard.
                 warn!(case = id, profile, work = case.notice.work.title, "a notice concerns this stream");
-                let to = &self.desk.rules().streamer_email;
-                self.desk.0.post.put(self.desk.sender().to_streamer(to, &case.docket, &case.notice));
+                // A mail is put in with the entry that says so.
                 Ok(None)
             }
             // They stand in the case itself.
@@ -387,6 +345,6 @@ impl Worker {
                 self.write(case, Happening::Erased { note }).await?;
             }
         }
-        Ok(())
+        self.desk.scrub().await
     }
 }

@@ -201,11 +201,13 @@ pub async fn draft(State(shared): State<Arc<Shared>>, Path(id): Path<String>, he
 /// `PUT /api/v1/takedown/drafts/ID`
 pub async fn rewrite(
     State(shared): State<Arc<Shared>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
     let desk = desk(&shared)?;
+    may_ask(&shared, address)?;
     let notice: Notice = read(&body)?;
     known(&desk, notice.profile)?;
     let draft = desk.rewrite(&id, &bearer(&headers)?, notice).await?;

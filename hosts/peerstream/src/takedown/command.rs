@@ -15,6 +15,7 @@ use peerstream::traits::takedown::receipt::{RECEIPT_BYTES_MAX, Receipt};
 use serde_json::Value;
 
 use super::operator::OWN_PAGE;
+use super::story;
 use crate::banner::line;
 use crate::cli::publisher;
 use crate::failure::{EXIT_BROKEN, Failure};
@@ -43,13 +44,30 @@ pub enum TakedownCommand {
         /// Only those in these states, such as `screened,deficient`
         #[arg(long, value_name = "STATES", default_value = "")]
         state: String,
+        /// Only those whose notice or claimant has this in it
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        text: String,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
     },
-    /// Show all of a case
+    /// Tell the story of a case: who wants what, the evidence, what happened, what can be done
     Show {
         #[command(flatten)]
         at: DeskArgs,
         /// Its number
         case: u64,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// List mails that wait or were given up
+    Letters {
+        #[command(flatten)]
+        at: DeskArgs,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
     },
     /// Write a case in the shape of the Lumen database, its evidence, or the whole log
     Export {
@@ -94,8 +112,23 @@ pub struct DeskArgs {
 pub fn run(command: TakedownCommand) -> Result<ExitCode, Failure> {
     match command {
         TakedownCommand::Verify { file, operator, held_in } => return Ok(verify(&file, operator, held_in.as_deref())?),
-        TakedownCommand::Ls { at, state } => list(&at.get(&format!("cases?max=499&state={}", escaped(&state)))?),
-        TakedownCommand::Show { at, case } => line(&format!("{:#}", at.get(&format!("cases/{case}"))?)),
+        TakedownCommand::Ls { at, state, text, json } => {
+            let cases = at.get(&format!("cases?max=499&state={}&text={}", escaped(&state), escaped(&text)))?;
+            tell(&cases, json, || Ok(list(&cases, &at.get("letters")?)))?;
+        }
+        TakedownCommand::Show { at, case, json } => {
+            let shown = at.get(&format!("cases/{case}"))?;
+            let another = "the host is of another version; show its answer as it is with --json";
+            tell(&shown, json, || story::case(&shown, &at.get(&format!("letters?case={case}"))?).context(another))?;
+        }
+        TakedownCommand::Letters { at, json } => {
+            let letters = at.get("letters")?;
+            let table = match story::letters(&letters) {
+                text if text.is_empty() => "no mails wait\n".to_owned(),
+                text => text,
+            };
+            tell(&letters, json, || Ok(table))?;
+        }
         TakedownCommand::Export { at, case, evidence, names, output } => {
             let path = match case {
                 None => "log".to_owned(),
@@ -108,9 +141,26 @@ pub fn run(command: TakedownCommand) -> Result<ExitCode, Failure> {
             let notice: Value = serde_json::from_slice(&whole(&notice)?).context("the notice is no JSON")?;
             let entered = at.post("cases", &serde_json::json!({ "notice": notice, "channel": channel }))?;
             line(&format!("case {}", entered["case"]["id"]));
+            let missing = entered["case"]["missing"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let missing: Vec<_> = missing.collect();
+            if !missing.is_empty() {
+                line(&format!("it lacks {}", missing.join(", ")));
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// An answer as it is, or in words.
+fn tell(answer: &Value, json: bool, words: impl FnOnce() -> Result<String>) -> Result<()> {
+    let text = if json { format!("{answer:#}") } else { words()? };
+    line(text.trim_end());
+    Ok(())
+}
+
+fn list(cases: &Value, letters: &Value) -> String {
+    let mails = story::letters_in_short(letters).map(|text| format!("{text}\n"));
+    story::cases(cases) + &mails.unwrap_or_default()
 }
 
 fn escaped(text: &str) -> String {
@@ -199,26 +249,6 @@ fn refused(status: u16, body: &[u8]) -> anyhow::Error {
         }
         (_, Some(message)) => anyhow!("{field}{message}"),
         _ => anyhow!("the host answers with status {status}"),
-    }
-}
-
-fn list(answer: &Value) {
-    for case in answer["cases"].as_array().into_iter().flatten() {
-        let text = |name: &str| case[name].as_str().unwrap_or_default().replace(char::is_control, " ");
-        let day = |name: &str| case[name].as_u64().map_or_else(|| "-".to_owned(), |us| Date::of_us(us).to_string());
-        line(&format!(
-            "{:>6}  {:<16}  {:<11}  {:<6}  {}  due {:<10}  {}",
-            case["case"],
-            text("state"),
-            text("profile"),
-            text("lane"),
-            day("received_us"),
-            day("due_us"),
-            text("title"),
-        ));
-    }
-    if answer["more"] == true {
-        line("there are more");
     }
 }
 

@@ -7,6 +7,7 @@ mod operator;
 mod options;
 mod puzzle;
 mod setup;
+mod story;
 mod streamer;
 
 use std::sync::Arc;

@@ -17,6 +17,7 @@ use peerstream::takedown::{Desk, Notes, Order};
 use peerstream::traits::casebook::{self, CASES_MAX, ENTRIES_MAX};
 use peerstream::traits::compliance::{Action, Actor, Case, Decision, Lane, Notice, Profile, State as CaseState};
 use peerstream::traits::takedown::lumen;
+use peerstream::traits::takedown::outbox;
 use peerstream::traits::takedown::record::Person;
 use peerstream::traits::takedown::state::By;
 use serde::Deserialize;
@@ -59,6 +60,7 @@ pub fn routes(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/api/v1/takedown/desk/cases/{case}/{order}", post(order))
         .route("/api/v1/takedown/desk/drafts", get(drafts))
         .route("/api/v1/takedown/desk/drafts/{draft}/confirm", post(vouch))
+        .route("/api/v1/takedown/desk/letters", get(letters))
         .route("/api/v1/takedown/desk/log", get(log))
         .route("/api/v1/takedown/desk/counts", get(counts))
         .route_layer(from_fn_with_state(shared.clone(), enter_desk));
@@ -236,15 +238,19 @@ async fn shown(desk: &Desk, id: u64) -> Answer {
 async fn evidence(State(shared): State<Arc<Shared>>, Path(id): Path<u64>) -> Answer {
     let desk = desk(&shared)?;
     let docket = desk.case(id).await?.docket;
-    let bundle = docket.evidence.and_then(|evidence| evidence.bundle).ok_or_else(Problem::unknown)?;
+    let bundle = docket.evidence.and_then(|evidence| evidence.bundle).ok_or_else(|| without(id, "evidence"))?;
     send(desk.file(id, bundle).await?, format!("case-{id}.psbundle")).await
+}
+
+fn without(case: u64, what: &str) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "unknown", format!("case {case} has no {what}"))
 }
 
 /// What was streamed, to be played by the desk's page.
 async fn excerpt(State(shared): State<Arc<Shared>>, Path(id): Path<u64>) -> Answer {
     let desk = desk(&shared)?;
     let docket = desk.case(id).await?.docket;
-    let bundle = docket.evidence.and_then(|evidence| evidence.bundle).ok_or_else(Problem::unknown)?;
+    let bundle = docket.evidence.and_then(|evidence| evidence.bundle).ok_or_else(|| without(id, "evidence"))?;
     let cannot = |why| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", why);
     let (mime, pieces) = play(desk.file(id, bundle).await?).await.map_err(cannot)?;
     let pieces = stream::unfold(pieces, |mut pieces| async move {
@@ -256,7 +262,7 @@ async fn excerpt(State(shared): State<Arc<Shared>>, Path(id): Path<u64>) -> Answ
 
 async fn copy(State(shared): State<Arc<Shared>>, Path(id): Path<u64>) -> Answer {
     let desk = desk(&shared)?;
-    let copy = desk.case(id).await?.docket.copy.ok_or_else(Problem::unknown)?;
+    let copy = desk.case(id).await?.docket.copy.ok_or_else(|| without(id, "copy"))?;
     // What strangers have sent is never opened by its name.
     send(desk.file(id, copy).await?, format!("case-{id}-copy.bin")).await
 }
@@ -430,6 +436,28 @@ async fn vouch(State(shared): State<Arc<Shared>>, Path(draft): Path<String>) -> 
     let desk = desk(&shared)?;
     let docket = desk.vouch(&draft, &shared.broadcast.publisher().to_string()).await?;
     shown(&desk, docket.id).await
+}
+
+/// About which case.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct About {
+    case: Option<u64>,
+}
+
+/// Mails that wait or were given up, without their texts: a link to confirm is its claimant's alone.
+async fn letters(State(shared): State<Arc<Shared>>, Query(About { case }): Query<About>) -> Answer {
+    let (letters, counts) = desk(&shared)?.letters(case).await?;
+    let rows = letters.iter().map(|it| {
+        let (case, draft) = match &it.about {
+            outbox::About::Case(case) => (Some(case), None),
+            outbox::About::Draft(draft) => (None, Some(draft)),
+        };
+        json!({ "letter": it.id, "case": case, "draft": draft, "subject": it.subject, "put_us": it.put_us, "tries": it.tries,
+            "next_us": it.next_us, "problem": it.problem })
+    });
+    let (waiting, given_up) = (counts.waiting, counts.given_up);
+    Ok(Json(json!({ "letters": rows.collect::<Vec<_>>(), "waiting": waiting, "given_up": given_up })).into_response())
 }
 
 /// From which entry on.

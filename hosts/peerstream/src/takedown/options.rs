@@ -14,6 +14,9 @@ pub struct Takedown {
     /// Where cases and their files are kept; not set: `peerstream/takedown` in the user's data folder, a folder for each stream.
     #[schemars(example = "/var/lib/peerstream/takedown")]
     pub folder: Option<PathBuf>,
+    /// Cases in PostgreSQL instead of a file in the folder, such as `postgres://user:password@host/database`; needs a host that was built with
+    /// the feature `postgres`. One database or schema for each stream.
+    pub database: Secret,
     /// Lets the operator in, at least 8 characters; not set: a token that `serve` prints at its start.
     pub password: Secret,
     /// Another number makes all tokens and logins of the operator given out so far worthless.
@@ -85,6 +88,7 @@ impl Default for Takedown {
         let rules = Rules::default();
         Self {
             folder: None,
+            database: Secret::default(),
             password: Secret::default(),
             links: 1,
             confirmation: Confirm::None,
@@ -135,6 +139,10 @@ const MIB_MAX: u64 = 1 << 40;
 impl PluginConfig for Takedown {
     fn validate(&self, violations: &mut Violations) {
         crate::config::validate_password(&self.password, violations);
+        if !self.database.reveal().is_empty() {
+            let message = "this host was built without PostgreSQL, expected one built with `--features postgres`";
+            violations.push_if(!cfg!(feature = "postgres"), "database", message);
+        }
         let bits = format!("is {}, expected 1 to {BITS_MAX}", self.puzzle_bits);
         violations.push_if(!(1..=BITS_MAX).contains(&self.puzzle_bits), "puzzle_bits", bits);
         let days = format!("is {}, expected 10 to 14", self.restore_business_days);

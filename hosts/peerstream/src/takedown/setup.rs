@@ -1,12 +1,13 @@
 //! From the config to a desk.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use peerstream::key::Publisher;
 use peerstream::protocol::crypto::PublicKey;
 use peerstream::takedown::Setup;
+use peerstream::traits::Secret;
 use peerstream::traits::casebook::BoxedCasebook;
 use peerstream::traits::mail::SharedCourier;
 
@@ -27,7 +28,7 @@ pub fn setup(options: &Takedown, publisher: &Publisher) -> Result<Setup> {
         _ => Some(Arc::new(Smtp::new(&options.smtp, &options.mail_from)?) as SharedCourier),
     };
     Ok(Setup {
-        casebook: casebook(&folder)?,
+        casebook: casebook(&options.database, &folder)?,
         folder,
         operator: publisher.operator_key(),
         rules: options.rules(),
@@ -36,9 +37,23 @@ pub fn setup(options: &Takedown, publisher: &Publisher) -> Result<Setup> {
     })
 }
 
-/// Cases in a folder.
-pub(super) fn casebook(folder: &std::path::Path) -> Result<BoxedCasebook> {
-    Ok(Box::new(Sqlite::open(&folder.join(CASES))?))
+/// Cases in a database, or in a folder if none is named.
+pub(super) fn casebook(database: &Secret, folder: &Path) -> Result<BoxedCasebook> {
+    match database.reveal() {
+        "" => Ok(Box::new(Sqlite::open(&folder.join(CASES))?)),
+        _ => in_postgres(database),
+    }
+}
+
+#[cfg(feature = "postgres")]
+fn in_postgres(database: &Secret) -> Result<BoxedCasebook> {
+    Ok(Box::new(crate::bundle::Postgres::open(database)?))
+}
+
+/// The config has refused it before.
+#[cfg(not(feature = "postgres"))]
+fn in_postgres(_: &Secret) -> Result<BoxedCasebook> {
+    anyhow::bail!("this host was built without PostgreSQL")
 }
 
 /// Where cases of a stream are.
@@ -50,7 +65,7 @@ fn folder(options: &Takedown, stream: PublicKey) -> Result<PathBuf> {
 }
 
 /// For its owner alone: the files name who complains.
-fn create(folder: &std::path::Path) -> Result<()> {
+fn create(folder: &Path) -> Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -17,7 +17,7 @@ use peerstream_sdk::traits::archive::{
 };
 use peerstream_sdk::traits::compliance::{Action, Case, ComplianceHandler, Decision, Evidence};
 use peerstream_sdk::traits::takedown::ledger::Verifier;
-use peerstream_sdk::traits::{ErrorClass, Lifecycle, PluginError};
+use peerstream_sdk::traits::{ErrorClass, Lifecycle, PluginError, Secret};
 use serde_json::{Value, json};
 
 use super::command::verify;
@@ -135,7 +135,7 @@ struct World {
 fn setup(folder: &Path, rules: Rules) -> Setup {
     Setup {
         folder: folder.to_owned(),
-        casebook: super::casebook(folder).unwrap(),
+        casebook: super::casebook(&Secret::default(), folder).unwrap(),
         operator: SecretKey::from_seed(&[9; 32]),
         rules,
         courier: None,

@@ -1,6 +1,7 @@
 //! Runs the real command.
 #![allow(dead_code)] // each test file uses its own part
 
+pub mod cases;
 #[cfg(target_os = "linux")]
 pub mod wires;
 
@@ -136,7 +137,11 @@ impl Server {
 
     /// The same, started by this command.
     pub fn demo_by(demo: Command, flags: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::demo_in(tempfile::tempdir().unwrap(), demo, flags)
+    }
+
+    /// The same with the key that is in this folder, or will be.
+    pub fn demo_in(folder: tempfile::TempDir, demo: Command, flags: &[&str]) -> Self {
         let key = folder.path().join("key");
         Self::demo_of(demo, folder, &key, flags)
     }
