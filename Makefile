@@ -21,9 +21,10 @@ unit:
 web:
 	cd hosts/web && npm ci --no-audit --no-fund && npm test
 
-# The real host, real Chromium pages. A browser that hangs ends as a failure, not as silence.
+# The real host, real Chromium pages. A browser that hangs ends as a failure, not as silence. The host is built as `unit` builds it:
+# alone it would have other features, and so would a hundred of its dependencies.
 browser:
-	$(CARGO) build --locked
+	$(CARGO) test --workspace --test cli --no-run --locked
 	cd hosts/web && PEERSTREAM_REQUIRE_TOOLS=1 timeout --kill-after=10 20m npm run test:browser
 
 licences:
