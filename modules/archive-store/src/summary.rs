@@ -10,7 +10,7 @@ use peerstream_sdk::traits::archive::Manifest;
 use crate::index::{Index, Record};
 
 /// The manifest, with what is only of interest here. `manifest.json` is a [`Manifest`] with more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Summary {
     #[serde(flatten)]
     pub(crate) manifest: Manifest,
@@ -23,12 +23,6 @@ pub(crate) struct Summary {
     /// Records of the index that are counted in.
     #[serde(default)]
     counted: u64,
-}
-
-impl Default for Summary {
-    fn default() -> Self {
-        Self { manifest: Manifest::default(), kept_from: 0, bytes: 0, counted: 0 }
-    }
 }
 
 impl Summary {
