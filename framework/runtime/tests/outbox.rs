@@ -10,9 +10,7 @@ use peerstream::plugins::{Running, options};
 use peerstream::protocol::crypto::SecretKey;
 use peerstream::takedown::{Carrier, Confirmation, Desk, Notes, Order, Refused, Rules, Setup};
 use peerstream::traits::casebook::{BoxedCasebook, LETTERS_MAX};
-use peerstream::traits::compliance::{
-    Action, Case, ComplianceHandler, Decision, Evidence, Notice, Profile, Segments, State,
-};
+use peerstream::traits::compliance::{Action, Case, ComplianceHandler, Decision, Evidence, Notice, Segments, State};
 use peerstream::traits::mail::{Courier, Letter};
 use peerstream::traits::takedown::ledger::Hidden;
 use peerstream::traits::takedown::outbox::About;
