@@ -12,6 +12,8 @@ const NUMBER_MAX: u32 = 10_000;
 const BOX_HEADER: u64 = 8;
 /// A box that players skip.
 const FREE: &[u8; 4] = b"free";
+/// The box with which fragments end.
+const MEDIA: &[u8; 4] = b"mdat";
 
 /// Writes media to a file, and to the next one when the codec changes.
 #[derive(Debug)]
@@ -173,10 +175,11 @@ fn mark(recording: &str) -> Vec<u8> {
     [&length.to_be_bytes(), &FREE[..], text.as_bytes()].concat()
 }
 
-/// Where the last segment ends that is whole. Each begins with an empty box, which holds all of the segment while that is written.
+/// Where the last segment ends that is whole. Each begins with an empty box, which holds all of the segment while that is written, and ends
+/// with media.
 fn clean_end(file: &mut File, from: u64) -> io::Result<u64> {
     let len = file.metadata()?.len();
-    let (mut at, mut segment) = (from, from);
+    let (mut at, mut segment, mut is_whole) = (from, from, true);
     while at + BOX_HEADER <= len {
         let mut header = [0; BOX_HEADER as usize];
         file.seek(SeekFrom::Start(at))?;
@@ -191,8 +194,9 @@ fn clean_end(file: &mut File, from: u64) -> io::Result<u64> {
             return Ok(segment);
         }
         at += length;
+        is_whole = &name == MEDIA;
     }
-    Ok(if at == len { at } else { segment })
+    Ok(if is_whole { at } else { segment })
 }
 
 fn numbered(path: &Path, number: u32) -> PathBuf {

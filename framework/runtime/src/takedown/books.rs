@@ -52,13 +52,12 @@ pub(super) fn salt() -> [u8; 16] {
 
 impl Books {
     pub(super) fn open(
-        mut book: BoxedCasebook,
+        book: BoxedCasebook,
         operator: SecretKey,
         folder: &Path,
         rules: Rules,
         post: Post,
     ) -> Result<Self, Refused> {
-        book.head()?;
         let files = Files::open(folder, rules.files_bytes_max)?;
         let claimant_secret = operator.derive("peerstream 2026 takedown claimants");
         Ok(Self { book, operator, claimant_secret, files, rules, post })
