@@ -230,7 +230,7 @@ impl Coordinator {
             Up::LinkFailed(peer) => self.on_link_failed(node, peer),
             Up::Suspect(peer) => self.on_suspect(node, peer),
             Up::Starving => self.on_starving(node),
-            Up::Past(from) => self.on_past(node, from),
+            Up::Past { from, but } => self.on_past(node, from, &but),
             Up::Leave => self.on_leave(node),
             Up::Starter { to, frames } => self.pass_starter(node, to, frames),
             Up::Ping { nonce } => self.send(conn, &Down::Pong { nonce, wall_us: self.wall_us() }),

@@ -133,7 +133,7 @@ mod tests {
                     2 => Up::Report(Report { relay: chunk[1] % 2 == 0, ..Report::default() }),
                     3 => Up::Signal { to: node(chunk[1]), attempt: 0, payload: vec![0] },
                     4 => Up::Starving,
-                    5 => Up::Past(peerstream_protocol::id::Seq(chunk[1].into())),
+                    5 => Up::Past { from: peerstream_protocol::id::Seq(chunk[1].into()), but: vec![node(chunk[1])] },
                     _ => Up::Leave,
                 };
                 let encoded = message.encode();

@@ -2,12 +2,13 @@
 
 use peerstream_overlay::maybe::Maybe;
 use peerstream_protocol::control::{Figures, Role};
-use peerstream_protocol::id::{NodeId, Seq, Session, Term};
+use peerstream_protocol::id::{NodeId, Session, Term};
 use peerstream_protocol::time::Micros;
 
 use crate::io::ConnId;
 use crate::limits::Bucket;
 use crate::links::Links;
+use crate::past::Offer;
 use crate::performance::Service;
 use crate::verdicts::Suspicion;
 
@@ -34,8 +35,8 @@ pub(crate) struct Member {
     pub(crate) suspicion: Option<Box<Suspicion>>,
     pub(crate) signals: Bucket,
     pub(crate) links: Links,
-    /// The first segment that it gives out beyond what is live.
-    pub(crate) kept: Option<Seq>,
+    /// What it gives out of the past.
+    pub(crate) offer: Option<Box<Offer>>,
     pub(crate) figures: Figures,
     pub(crate) service: Service,
 }
@@ -54,7 +55,7 @@ impl Member {
             suspicion: None,
             signals,
             links: Links::default(),
-            kept: None,
+            offer: None,
             figures: Figures::default(),
             service: Service::default(),
         }

@@ -8,6 +8,7 @@ use peerstream_protocol::time::Micros;
 use crate::coordinator::Coordinator;
 use crate::history::Happening;
 use crate::overview::{Counters, NodeOverview, Overview};
+use crate::past::Offer;
 use crate::verdicts::Suspicion;
 
 impl Coordinator {
@@ -42,10 +43,10 @@ impl Coordinator {
     /// Remembers what was reported, and tells the strategy of round trips if it wants to know. Of the two ends of a link the
     /// later name tells.
     fn remember_links(&mut self, node: NodeId, report: &Report) {
-        let Self { members, carry, events, strategy, adoption, .. } = self;
+        let Self { members, carry, events, strategy, adoption, now, .. } = self;
         let Some(member) = members.get_mut(node) else { return };
         member.figures = report.figures;
-        member.kept = report.kept;
+        member.offer = report.kept.map(|kept| Box::new(Offer { kept, told: *now }));
         if adoption.is_some() || !strategy.wants_round_trips() {
             return member.links.set(&report.links);
         }

@@ -3,7 +3,7 @@
 mod world;
 
 use peerstream_coordinator::{ConnId, Coordinator, Input, Origin, Output};
-use peerstream_protocol::control::{Down, Report, Role, Up};
+use peerstream_protocol::control::{Down, Kept, Report, Role, Up};
 use peerstream_protocol::id::{NodeId, Seq};
 use peerstream_protocol::time::Micros;
 use world::{Script, config, hello};
@@ -53,9 +53,23 @@ impl House {
         self.input(Input::Message(conn, &message.encode()));
     }
 
-    /// Says what it keeps from.
-    fn keeps(&mut self, conn: ConnId, kept: Option<u64>) {
-        self.say(conn, &Up::Report(Report { kept: kept.map(Seq), ..Report::default() }));
+    /// Says that it keeps all from this segment on, and how many guests it has room for.
+    fn keeps(&mut self, conn: ConnId, from: u64, room: u8) {
+        self.tell(conn, Some(Kept { from: Seq(from), fetched: None, room }));
+    }
+
+    fn tell(&mut self, conn: ConnId, kept: Option<Kept>) {
+        self.say(conn, &Up::Report(Report { kept, ..Report::default() }));
+    }
+
+    /// Who is named to a viewer that has gone back so far.
+    fn ask(&mut self, conn: ConnId, from: u64, but: &[NodeId]) -> Option<NodeId> {
+        self.say(conn, &Up::Past { from: Seq(from), but: but.to_vec() });
+        self.keepers(conn).pop().expect("it is answered")
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.now += Micros::from_millis(ms);
     }
 
     /// What this one was told that `pick` wants to know, and forgets it.
@@ -65,43 +79,72 @@ impl House {
         heard
     }
 
-    fn keepers(&mut self, conn: ConnId) -> Vec<Vec<NodeId>> {
+    fn keepers(&mut self, conn: ConnId) -> Vec<Option<NodeId>> {
         self.heard(conn, |down| match down {
-            Down::Keepers(keepers) => Some(keepers.clone()),
+            Down::Keeper(keeper) => Some(*keeper),
             _ => None,
         })
     }
 }
 
 #[test]
-fn those_are_named_that_keep_it_and_they_take_turns() {
+fn one_is_named_that_keeps_it_and_they_take_turns() {
     let mut house = House::new();
     let nodes: Vec<_> = (0..8).map(|_| house.join()).collect();
     let (asker, _) = nodes[0];
-    house.keeps(asker, Some(0));
-    for (at, (conn, _)) in nodes.iter().enumerate().skip(1) {
-        house.keeps(*conn, Some(if at == 7 { 500 } else { 100 }));
+    house.keeps(asker, 0, 2);
+    for (conn, _) in &nodes[1..5] {
+        house.keeps(*conn, 100, 2);
     }
-    house.keeps(nodes[6].0, None);
-    house.say(asker, &Up::Past(Seq(200)));
-    let first = house.keepers(asker).pop().unwrap();
-    house.say(asker, &Up::Past(Seq(200)));
-    let second = house.keepers(asker).pop().unwrap();
-    let keeps: Vec<_> = nodes[1..6].iter().map(|(_, node)| *node).collect();
-    assert_eq!((first.len(), second.len()), (3, 3));
-    assert!(first.iter().chain(&second).all(|node| keeps.contains(node)), "{first:?} {second:?}");
-    assert!(keeps.iter().all(|node| first.contains(node) || second.contains(node)), "all have a turn");
-    house.say(asker, &Up::Past(Seq(50)));
-    assert_eq!(house.keepers(asker), [vec![]]);
+    house.keeps(nodes[5].0, 500, 2);
+    house.tell(nodes[6].0, None);
+    let named: Vec<_> = (0..4).filter_map(|_| house.ask(asker, 200, &[])).collect();
+    let keep: Vec<_> = nodes[1..5].iter().map(|(_, node)| *node).collect();
+    assert_eq!(named, keep, "all have a turn");
+    house.pass(2_000);
+    assert_eq!(house.ask(asker, 50, &[]), None);
+    assert_eq!(house.ask(asker, 200, &keep[..3]), Some(keep[3]), "others are ruled out");
+}
+
+#[test]
+fn a_keeper_is_given_no_more_guests_than_it_has_room_for_although_it_does_not_know_of_all_yet() {
+    let mut house = House::new();
+    let (small, large) = (house.join(), house.join());
+    let viewers: Vec<_> = (0..8).map(|_| house.join().0).collect();
+    house.keeps(small.0, 0, 1);
+    house.keeps(large.0, 0, 2);
+    let mut named: Vec<_> = viewers[..4].iter().map(|conn| house.ask(*conn, 7, &[])).collect();
+    named.sort();
+    assert_eq!(named, [None, Some(small.1), Some(large.1), Some(large.1)]);
+    // What it says now was sent before it heard of its guest.
+    house.keeps(small.0, 0, 1);
+    assert_eq!(house.ask(viewers[4], 7, &[]), None);
+    house.pass(1_000);
+    house.tell(small.0, None);
+    house.keeps(large.0, 0, 1);
+    assert_eq!(house.ask(viewers[5], 7, &[]), Some(large.1));
+    assert_eq!(house.ask(viewers[6], 7, &[]), None);
+}
+
+#[test]
+fn those_that_keep_it_all_are_named_before_those_that_have_fetched_it_themselves() {
+    let mut house = House::new();
+    let (traveller, keeper) = (house.join(), house.join());
+    let viewers: Vec<_> = (0..4).map(|_| house.join().0).collect();
+    house.tell(traveller.0, Some(Kept { from: Seq(500), fetched: Some((Seq(100), Seq(200))), room: 3 }));
+    house.keeps(keeper.0, 0, 1);
+    assert_eq!(house.ask(viewers[0], 150, &[]), Some(keeper.1));
+    assert_eq!(house.ask(viewers[1], 150, &[]), Some(traveller.1));
+    assert_eq!(house.ask(viewers[2], 200, &[]), None, "it has not got there yet");
+    assert_eq!(house.ask(viewers[3], 600, &[]), Some(traveller.1));
 }
 
 #[test]
 fn a_viewer_in_the_past_and_its_keeper_may_exchange_signals_for_a_while() {
     let mut house = House::new();
     let ((asker, from), (keeper, to), (_, other)) = (house.join(), house.join(), house.join());
-    house.keeps(keeper, Some(0));
-    house.say(asker, &Up::Past(Seq(7)));
-    assert_eq!(house.keepers(asker), [vec![to]]);
+    house.keeps(keeper, 0, 1);
+    assert_eq!(house.ask(asker, 7, &[]), Some(to));
     let guests = |down: &Down| if let Down::Guest(guest) = down { Some(*guest) } else { None };
     assert_eq!(house.heard(keeper, guests), [from]);
     let signals = |down: &Down| if let Down::Signal { from, .. } = down { Some(*from) } else { None };
@@ -111,7 +154,7 @@ fn a_viewer_in_the_past_and_its_keeper_may_exchange_signals_for_a_while() {
     house.say(asker, &signal(other));
     assert_eq!((house.heard(keeper, signals), house.heard(asker, signals)), (vec![from], vec![to]));
     assert_eq!(house.coordinator.counters().signals_unfounded, 1);
-    house.now += Micros::from_secs(60);
+    house.pass(60_000);
     house.say(asker, &signal(to));
     assert!(house.heard(keeper, signals).is_empty());
 }
@@ -120,7 +163,7 @@ fn a_viewer_in_the_past_and_its_keeper_may_exchange_signals_for_a_while() {
 fn who_asks_too_often_is_not_answered() {
     let mut house = House::new();
     let (asker, _) = house.join();
-    (0..50).for_each(|_| house.say(asker, &Up::Past(Seq(7))));
+    (0..50).for_each(|_| house.say(asker, &Up::Past { from: Seq(7), but: Vec::new() }));
     let answered = house.keepers(asker).len();
     assert!((1..=5).contains(&answered), "{answered}");
     assert_eq!(house.coordinator.counters().past_refused as usize, 50 - answered);

@@ -243,7 +243,8 @@ impl Checker {
             let actor = world.actor(id);
             let received = &actor.received;
             let starves = received.first.is_some() && now.since(received.last_at) > quiet && !received.ended;
-            if !starves || actor.is_frozen(now) || !could_be_helped(world, id) {
+            // What is live is not shown to those who have gone back, so it is not known here whether they get it.
+            if !starves || actor.replay.is_some() || actor.is_frozen(now) || !could_be_helped(world, id) {
                 self.unfed.remove(&id);
                 continue;
             }

@@ -85,6 +85,11 @@ impl Player {
         self.settled = (0, 0);
     }
 
+    /// The viewer goes elsewhere: nothing is due until it is back, and then it starts anew.
+    pub(crate) fn leave(&mut self) {
+        (self.delay, self.first_at, self.late_since, self.freezing) = (None, None, None, 0);
+    }
+
     /// Whether it is past the backlog a newcomer is sent first.
     pub fn is_live(&self) -> bool {
         self.delay.is_some()

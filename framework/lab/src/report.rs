@@ -36,6 +36,9 @@ pub struct Report {
     pub recoveries: Vec<Recovery>,
     /// Who fed the viewers.
     pub feeding: Feeding,
+    /// How those fared that went back in time, if any did.
+    #[serde(default)]
+    pub past: Option<Past>,
     /// What the uplinks carried.
     pub uplinks: Uplinks,
     /// The trees.
@@ -176,6 +179,31 @@ pub struct Feeding {
     pub failed: f64,
     /// Copies of the stream that the source sent, on average over the measured time.
     pub source_copies: f64,
+}
+
+/// Who fed those that went back in time, and what they saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Past {
+    /// Viewers that went.
+    pub viewers: u64,
+    /// Of these, viewers that other viewers gave anything.
+    pub given_by_peers: u64,
+    /// Share of what they fetched that other viewers gave; what they had kept themselves is not counted.
+    pub by_peers: f64,
+    /// Share that the host gave.
+    pub by_host: f64,
+    /// Copies of the stream that the host sent for it, on average from when the first went until the measured time was over.
+    pub host_copies: f64,
+    /// From going back to the first picture, in ms.
+    pub startup_ms: Quantiles,
+    /// How long they played, in seconds.
+    pub watched_s: f64,
+    /// How long they waited for more after that, in seconds.
+    pub waited_s: f64,
+    /// Segments that nobody gave.
+    pub segments_lost: u64,
+    /// Segments shown that were not the source's.
+    pub wrong: u64,
 }
 
 /// What the viewers' uplinks carried, measured over each second.

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use peerstream_coordinator::Limits;
+use peerstream_node::{Input, Keeping};
 use peerstream_overlay::TreeStrategy;
 use peerstream_protocol::id::Term;
 use peerstream_protocol::segment::Kind;
@@ -15,6 +16,7 @@ use crate::coordinated::Coordinated;
 use crate::data::Data;
 use crate::measures::{Measures, RECOVERY, Vanished, snapshot};
 use crate::network::{Network, from_ms};
+use crate::past::Travellers;
 use crate::queue::Queue;
 use crate::report::{Report, SAMPLES_MAX};
 use crate::scenario::{Arrivals, Fault, Problems, Scenario};
@@ -32,6 +34,13 @@ const OVERVIEW_EVERY: u64 = 10;
 const DEPARTURES_MIN: u64 = 100;
 /// Viewers beyond those of the steady state that a coordinator admits.
 const ROOM: usize = 4;
+/// Those that go back in time come so long before the first one goes, within this long.
+const LATE_BEFORE: Micros = Micros::from_secs(10);
+const LATE_WITHIN: Micros = Micros::from_secs(5);
+/// How far back a node keeps anything.
+const KEPT_FOR: Micros = Micros::from_secs(86_400);
+/// The players of those that have gone back play on this often.
+const PLAY: Micros = Micros::from_millis(250);
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +66,9 @@ enum Action {
     Depart(ActorId),
     Begin,
     Fault(usize),
+    ComeLate,
+    GoBack(usize),
+    PlayPast,
     Recovered(Box<Vanished>),
 }
 
@@ -97,6 +109,7 @@ struct Run<'a> {
     settled: Micros,
     /// What newcomers do wrong from now on: a share of them, with this uplink if any.
     flaws: Vec<(f64, Flaw, Option<u64>)>,
+    travellers: Travellers,
     terms: u64,
     surveys: u64,
 }
@@ -139,6 +152,7 @@ impl<'a> Run<'a> {
             end,
             settled,
             flaws: Vec::new(),
+            travellers: Travellers::default(),
             terms: 1,
             surveys: 0,
         };
@@ -155,6 +169,7 @@ impl<'a> Run<'a> {
         for (index, fault) in self.scenario.faults.iter().enumerate() {
             self.actions.push(self.begin + seconds_to_micros(fault.at_s()), Action::Fault(index));
         }
+        self.plan_past();
         match self.scenario.people.arrivals {
             Arrivals::Steady => self.plan_found(),
             Arrivals::Cold => self.next_arrival(SOURCE_ALONE),
@@ -165,6 +180,22 @@ impl<'a> Run<'a> {
                 self.next_arrival(self.begin + seconds_to_micros(over_s));
             }
         }
+    }
+
+    /// Latecomers come, and go back.
+    fn plan_past(&mut self) {
+        let Some(past) = &self.scenario.past else { return };
+        if past.archive_mbps > 0.0 {
+            self.world.keep_archive(bytes_per_second(past.archive_mbps));
+        }
+        let begin = self.begin + seconds_to_micros(past.at_s);
+        let apart = |span: Micros, n: usize| Micros(span.0 * n as u64 / past.viewers as u64);
+        for n in 0..past.viewers {
+            let comes = Micros(begin.0 - LATE_BEFORE.0 + apart(LATE_WITHIN, n).0);
+            self.actions.push(comes, Action::ComeLate);
+            self.actions.push(begin + apart(seconds_to_micros(past.over_s), n), Action::GoBack(n));
+        }
+        self.actions.push(begin, Action::PlayPast);
     }
 
     /// The audience of the steady state comes within the first half of the warm-up, the longest present first.
@@ -236,6 +267,22 @@ impl<'a> Run<'a> {
                 self.depart(id, how);
             }
             Action::Begin => self.measures.begin(&mut self.world),
+            Action::ComeLate => {
+                let id = self.join(None);
+                self.travellers.come(id);
+            }
+            Action::GoBack(n) => {
+                let behind_s = self.scenario.past.as_ref().map_or(0.0, |past| past.behind_s);
+                self.travellers.go_back(&mut self.world, n, seconds_to_micros(behind_s));
+            }
+            Action::PlayPast => {
+                self.world.play_past();
+                if now < self.end {
+                    self.actions.push(now + PLAY, Action::PlayPast);
+                } else {
+                    self.travellers.note(&self.world);
+                }
+            }
             Action::Fault(index) => self.fail(&self.scenario.faults[index]),
             Action::Recovered(failure) => {
                 let at_s = failure.at.since(self.begin).0 as f64 / 1e6;
@@ -255,7 +302,7 @@ impl<'a> Run<'a> {
         self.surveys += 1;
     }
 
-    fn join(&mut self, stays: Option<Micros>) {
+    fn join(&mut self, stays: Option<Micros>) -> ActorId {
         let mut newcomer = self.audience.viewer(&mut self.chance);
         let (mut flaw, mut flawed) = (Flaw::default(), false);
         for (share, of_some, uplink) in &self.flaws {
@@ -269,10 +316,16 @@ impl<'a> Run<'a> {
         let actor = self.world.actor_mut(id);
         (actor.flaw, actor.flawed) = (flaw, flawed);
         actor.player.set_target(self.scenario.stream.playout_ms.map(from_ms));
+        if let Some(past) = &self.scenario.past {
+            let bytes_max = scale(self.scenario).seen((past.keep_mb * 1e6) as u64) as usize;
+            let keeping = Keeping { bytes_max, span: KEPT_FOR, host: past.archive_mbps > 0.0 };
+            self.world.tell(id, Input::Keeping(keeping));
+        }
         self.measures.joined += 1;
         if let Some(leaves) = stays.map(|stays| self.world.now() + stays).filter(|leaves| *leaves < self.end) {
             self.actions.push(leaves, Action::Depart(id));
         }
+        id
     }
 
     fn depart(&mut self, id: ActorId, how: Departure) {
@@ -387,6 +440,7 @@ impl<'a> Run<'a> {
             longest_freeze_ms,
             recoveries: self.measures.recoveries.clone(),
             feeding: self.measures.feeding(&self.world),
+            past: self.travellers.report(),
             uplinks: self.measures.uplinks(),
             tree,
             control: self.measures.control(&self.world),
@@ -405,7 +459,8 @@ fn scale(scenario: &Scenario) -> Scale {
 }
 
 fn limits(scenario: &Scenario, scale: Scale) -> Limits {
-    let room = scenario.viewers * ROOM + 1_000;
+    let latecomers = scenario.past.as_ref().map_or(0, |past| past.viewers);
+    let room = (scenario.viewers + latecomers) * ROOM + 1_000;
     let starters = scale.seen(bytes_per_second(scenario.network.starter_mbps));
     Limits {
         nodes_max: room,

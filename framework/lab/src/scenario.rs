@@ -37,6 +37,8 @@ pub struct Scenario {
     pub people: People,
     /// What goes wrong once.
     pub faults: Vec<Fault>,
+    /// Who goes back in time; nobody when absent.
+    pub past: Option<Past>,
     /// What the checkers allow.
     pub bounds: Bounds,
 }
@@ -53,6 +55,7 @@ impl Default for Scenario {
             network: Network::default(),
             people: People::default(),
             faults: Vec::new(),
+            past: None,
             bounds: Bounds::default(),
         }
     }
@@ -397,6 +400,30 @@ impl Fault {
     }
 }
 
+/// Latecomers that go back in time, and what there is for them. They stay there until the end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Past {
+    /// How many, besides the scenario's viewers. They come within the ten seconds before the first goes back.
+    pub viewers: usize,
+    /// When the first goes back, in seconds from the end of the warm-up.
+    pub at_s: f64,
+    /// All go within this time, evenly; 0: at once.
+    pub over_s: f64,
+    /// How far they go.
+    pub behind_s: f64,
+    /// What each viewer keeps for others, in megabytes of the stream.
+    pub keep_mb: f64,
+    /// What the host's archive gives out, all together; 0: there is none.
+    pub archive_mbps: f64,
+}
+
+impl Default for Past {
+    fn default() -> Self {
+        Self { viewers: 20, at_s: 30.0, over_s: 0.0, behind_s: 60.0, keep_mb: 64.0, archive_mbps: 20.0 }
+    }
+}
+
 /// What the checkers of P7 to P9 allow; the other properties have no numbers of their own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -475,6 +502,9 @@ impl Scenario {
         self.stream.check(&mut expect);
         self.network.check(&mut expect);
         self.people.check(&mut expect);
+        if let Some(past) = &self.past {
+            past.check(self, &mut expect);
+        }
         for fault in &self.faults {
             expect(
                 fault.at_s() >= 0.0 && fault.at_s() <= self.minutes * 60.0,
@@ -547,6 +577,19 @@ impl Network {
             "a rate of `network.classes` is not above 0 (say `relay = false` for a viewer that sends nothing)",
         );
         expect(classes.iter().all(|class| class.capacity <= 16), "a `capacity` of `network.classes` is above 16");
+    }
+}
+
+impl Past {
+    fn check(&self, scenario: &Scenario, expect: &mut impl FnMut(bool, &str)) {
+        let goes_last_s = self.at_s + self.over_s;
+        expect((1..=1_000_000).contains(&self.viewers), "`past.viewers` is not within 1 to 1000000");
+        expect(self.at_s >= 10.0 && self.over_s >= 0.0, "`past.at_s` is below 10, or `past.over_s` below 0");
+        expect(goes_last_s <= scenario.minutes * 60.0, "`past.at_s` and `past.over_s` are not within the run");
+        expect((2.0..=86_400.0).contains(&self.behind_s), "`past.behind_s` is not within 2 to 86400");
+        expect((0.0..=4_096.0).contains(&self.keep_mb), "`past.keep_mb` is not within 0 to 4096");
+        expect((0.0..=1e6).contains(&self.archive_mbps), "`past.archive_mbps` is not within 0 to 1000000");
+        expect(!scenario.stream.data, "plain data has no past: `stream.data` and `[past]` do not go together");
     }
 }
 

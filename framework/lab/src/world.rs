@@ -1,9 +1,11 @@
 //! A world of nodes and a conductor, driven event by event.
 
 mod actor;
+mod archive;
 mod control;
 mod frames;
 mod links;
+mod past;
 
 use std::rc::Rc;
 
@@ -17,6 +19,7 @@ use peerstream_protocol::segment::{Kind, PieceSize};
 use peerstream_protocol::time::Micros;
 
 pub use self::actor::{Actor, ActorId, Departure, Flaw, Newcomer, Received};
+use self::archive::Archive;
 use self::frames::{Body, Pieces};
 use crate::chance::Chance;
 use crate::conductor::{Conductor, Conn};
@@ -70,6 +73,19 @@ enum Event {
         body: Body,
     },
     Acknowledged(u32, LinkId),
+    /// It is the turn of an answer of the archive.
+    Archive {
+        to: u32,
+        fetch: u32,
+        next: Seq,
+        end: Seq,
+    },
+    /// A segment of that answer, or its end, is at the viewer.
+    Archived {
+        to: u32,
+        fetch: u32,
+        seq: Option<Seq>,
+    },
 }
 
 /// What the world counts.
@@ -171,6 +187,7 @@ pub struct World<C> {
     credit_low: u64,
     /// Lag of what viewers that play received, in ms, by level, since somebody took it.
     pub(crate) lags: Vec<Distribution>,
+    archive: Option<Archive>,
     scratch: Vec<u8>,
 }
 
@@ -212,6 +229,7 @@ impl<C: Conductor> World<C> {
             window_max,
             credit_low: scale.map_or(CREDIT / 2, |scale| scale.credit(CREDIT / 2)),
             lags: vec![Distribution::default(); LEVELS_MAX],
+            archive: None,
             scratch: Vec::new(),
         };
         let (key, cert) = broadcast_keys();
@@ -264,6 +282,8 @@ impl<C: Conductor> World<C> {
             timer_queued: None,
             received: Received { last_at: self.now, ..Received::default() },
             player: Player::default(),
+            replay: None,
+            fetch: 0,
             sent: 0,
             queued_max: Micros(0),
             level: 0,
@@ -336,7 +356,7 @@ impl<C: Conductor> World<C> {
     /// The source produces one segment of this many bytes.
     pub fn produce(&mut self, len: usize, join_point: bool) {
         let tag = self.produced_at.len();
-        let payload: Rc<[u8]> = (0..len).map(|i| (tag.wrapping_mul(31) + i * 7 + (tag >> 8)) as u8).collect();
+        let payload: Rc<[u8]> = payload_of(tag, len).collect();
         match self.produced.get_mut(tag % PRODUCED_MAX) {
             Some(place) => *place = payload.clone(),
             None => self.produced.push(payload.clone()),
@@ -346,6 +366,7 @@ impl<C: Conductor> World<C> {
         let pts_us = tag as u64 * self.segment.0;
         let unit = Produced::Unit { payload: &payload, pts_us, duration_us, join_point, discontinuity: false };
         self.tell(ActorId::SOURCE, Input::Produced(unit));
+        self.archive_newest();
     }
 
     /// The source's input ends.
@@ -448,8 +469,10 @@ impl<C: Conductor> World<C> {
             Event::Timer(id) | Event::ControlOpened(id, _) | Event::ControlEnded(id, _) | Event::ToNode(id, ..) => *id,
             Event::LinkUp(id, _) | Event::LinkLost(id, _) | Event::Signal(id, ..) => *id,
             Event::SetupOver(id, _) | Event::Acknowledged(id, _) => *id,
-            Event::Frame { to, .. } | Event::Received { to, .. } => *to,
-            Event::ConductorTimer | Event::ToConductor(..) | Event::ConductorLost(_) => return None,
+            Event::Frame { to, .. } | Event::Received { to, .. } | Event::Archived { to, .. } => *to,
+            Event::ConductorTimer | Event::ToConductor(..) | Event::ConductorLost(_) | Event::Archive { .. } => {
+                return None;
+            }
         };
         let until = self.actors[id as usize].frozen_until;
         (until > self.now).then(|| until.since(self.now))
@@ -472,6 +495,8 @@ impl<C: Conductor> World<C> {
             Event::Received { to, body, .. } => (12, *to, body.bytes().len()),
             Event::Acknowledged(id, link) => (13, *id, link.0 as usize),
             Event::ControlEnded(id, _) => (14, *id, 0),
+            Event::Archive { to, next, .. } => (15, *to, next.0 as usize),
+            Event::Archived { to, seq, .. } => (16, *to, seq.map_or(0, |seq| seq.0 as usize)),
         };
         let word = self.now.0 ^ (u64::from(id) << 32) ^ ((len as u64) << 8) ^ kind;
         self.tally.trace = (self.tally.trace.rotate_left(7) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -510,6 +535,8 @@ impl<C: Conductor> World<C> {
             Event::Frame { to, link, lane, size, body } => self.arrive(to, link, lane, size, body),
             Event::Received { to, link, lane, body } => self.receive(ActorId(to as usize), link, lane, &body),
             Event::Acknowledged(id, link) => self.acknowledge(ActorId(id as usize), link),
+            Event::Archive { to, fetch, next, end } => self.answer_from_archive(to, fetch, next, end),
+            Event::Archived { to, fetch, seq } => self.receive_archived(to, fetch, seq),
         }
     }
 
@@ -554,6 +581,15 @@ impl<C: Conductor> World<C> {
             }
         }
     }
+}
+
+/// The payload of the segment of this number.
+fn payload_of(tag: usize, len: usize) -> impl Iterator<Item = u8> {
+    (0..len).map(move |i| (tag.wrapping_mul(31) + i * 7 + (tag >> 8)) as u8)
+}
+
+fn is_payload_of(seq: Seq, bytes: &[u8]) -> bool {
+    payload_of(seq.0 as usize, bytes.len()).eq(bytes.iter().copied())
 }
 
 /// A clock that runs faster by this much.

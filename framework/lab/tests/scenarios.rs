@@ -2,7 +2,7 @@
 
 use peerstream_dumbbell::Dumbbell;
 use peerstream_lab::data::{Data, Matrix, Regions};
-use peerstream_lab::scenario::Fault;
+use peerstream_lab::scenario::{Fault, Past};
 use peerstream_lab::{Report, Scenario};
 
 fn scenario(name: &str) -> Scenario {
@@ -105,6 +105,21 @@ fn control_connections_that_drop_cost_nothing() {
     // Open: P7, an offer that the control connection loses looks like a pair that cannot connect, and the child is moved.
     let report = check_but(&["P7"], "control-drop", 60, 60.0, 0.01);
     assert!(report.checks[9].looked > 0, "P10 was looked at");
+}
+
+#[test]
+fn latecomers_that_go_back_at_once_are_fed_by_others() {
+    let whole = scenario("past");
+    let past = Past { viewers: 10, at_s: 12.0, behind_s: 25.0, ..whole.past.clone().unwrap() };
+    let scenario = Scenario { warm_up_s: 20.0, minutes: 0.5, settle_s: 10.0, past: Some(past), ..whole };
+    let report = run(&scenario, &Data::default(), 1);
+    let past = report.past.expect("they went back");
+    assert_eq!((past.viewers, past.given_by_peers, past.wrong, past.segments_lost), (10, 10, 0, 0), "{past:?}");
+    assert!(past.by_peers > 0.7 && past.host_copies < 1.0, "{past:?}");
+    assert!(past.watched_s > 150.0 && past.waited_s < past.watched_s / 20.0, "{past:?}");
+    // Open: what guests are sent in a burst waits before live pieces in an uplink of 10 Mbit/s.
+    assert!(report.viewing.lost_share < 0.02, "{:?}", report.viewing);
+    assert_eq!(broken(&report), Vec::<String>::new());
 }
 
 #[test]

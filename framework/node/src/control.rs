@@ -137,7 +137,7 @@ impl<V: Verifier> Node<V> {
             Down::EndStart(node) => self.on_end_start(node),
             Down::Starter(frames) => frames.iter().for_each(|frame| self.on_starter(frame)),
             Down::Pong { nonce, wall_us } => self.on_control_pong(nonce, wall_us),
-            Down::Keepers(keepers) => self.on_keepers(&keepers),
+            Down::Keeper(keeper) => self.on_keeper(keeper),
             Down::Guest(peer) => self.on_guest(peer),
             Down::Withheld(withheld) => self.on_withheld(withheld),
         }

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use peerstream_protocol::control::Kept;
 use peerstream_protocol::crypto::Verifier;
 use peerstream_protocol::frame::{Lane, PIECE_PREFIX, PeerMessage, encode_header};
 use peerstream_protocol::id::{NodeId, Seq, Stripes};
@@ -11,15 +12,19 @@ use peerstream_protocol::time::Micros;
 
 use crate::few::Few;
 use crate::io::{LinkId, Output, Payload};
+use crate::kept::Kept as Store;
 use crate::link::Link;
 use crate::node::Node;
-use crate::window::Segment;
+use crate::past::Past;
+use crate::window::{Segment, Window};
 
 /// Guests at once, whatever the capacity.
 const GUESTS_MAX: usize = 8;
 /// A guest that was not given anything for this long takes no capacity.
 const GUEST_IDLE: Micros = Micros::from_secs(3);
-/// And after this long it is none.
+/// One that was named and has not been given anything yet is expected for this long.
+const GUEST_EXPECTED: Micros = Micros::from_secs(5);
+/// A guest that has not asked for this long is none.
 const GUEST_GONE: Micros = Micros::from_secs(20);
 /// Segments that one guest may have asked for and not been sent.
 const OWED_MAX: usize = 32;
@@ -31,10 +36,22 @@ pub(crate) struct Guests(Few<NodeId, Guest>);
 /// One of them.
 #[derive(Debug)]
 struct Guest {
+    /// When it was last named.
+    named: Micros,
     /// When it was last named, or asked.
     heard: Micros,
     /// When it was last given something. Guests that are only named do not stand in each other's way.
     given: Option<Micros>,
+}
+
+impl Guest {
+    fn is_given(&self, now: Micros) -> bool {
+        self.given.is_some_and(|given| now.since(given) < GUEST_IDLE)
+    }
+
+    fn is_expected(&self, now: Micros) -> bool {
+        self.given.is_none_or(|given| given < self.named) && now.since(self.named) < GUEST_EXPECTED
+    }
 }
 
 /// What one peer has asked for of the past.
@@ -69,7 +86,7 @@ impl<V: Verifier> Node<V> {
             return;
         }
         let given = self.guests.0.get(&peer).and_then(|guest| guest.given);
-        self.guests.0.insert(peer, Guest { heard: self.now, given });
+        self.guests.0.insert(peer, Guest { named: self.now, heard: self.now, given });
         self.reconciler.invite(peer);
         if self.link_with(peer).is_none() {
             self.connect(peer);
@@ -80,25 +97,46 @@ impl<V: Verifier> Node<V> {
         self.past.keeping.bytes_max > 0 && self.is_receiver() && self.offers_to_relay()
     }
 
-    /// The first segment that others may have from here, while there is capacity to spare.
-    pub(crate) fn kept_for_others(&self) -> Option<Seq> {
-        if !self.gives_past() || !self.has_spare_copy(None) {
+    /// What others may have from here, while there is capacity to spare.
+    pub(crate) fn kept_for_others(&self) -> Option<Kept> {
+        let room = self.copies_max().saturating_sub(self.copies_fed() + self.guests_given() + self.guests_expected());
+        if !self.gives_past() || room == 0 {
             return None;
         }
-        self.kept.first().or_else(|| self.window.from(self.window.first()).next().map(|(seq, _)| seq))
+        let retained = || self.window.from(self.window.first()).next().map(|(seq, _)| seq);
+        let from = self.kept.first().or_else(retained)?;
+        Some(Kept {
+            from,
+            fetched: self.fetched_run().filter(|(first, _)| *first < from),
+            room: room.min(GUESTS_MAX) as u8,
+        })
     }
 
-    /// Whether one more guest, or this one, is within what this node may send.
-    fn has_spare_copy(&self, guest: Option<NodeId>) -> bool {
-        let fed = self.reconciler.stripes_out().div_ceil(usize::from(Stripes::COUNT));
-        let is_given = |it: &Guest| it.given.is_some_and(|given| self.now.since(given) < GUEST_IDLE);
-        let busy = |(peer, it): &(&NodeId, &Guest)| Some(**peer) != guest && is_given(it);
-        let guests = self.guests.0.iter().filter(|guest| self.is_served(*guest.0)).filter(busy).count();
-        fed + guests < self.copies_max()
+    fn copies_fed(&self) -> usize {
+        self.reconciler.stripes_out().div_ceil(usize::from(Stripes::COUNT))
     }
 
-    fn is_served(&self, peer: NodeId) -> bool {
-        self.link_with(peer).is_some_and(|(_, link)| link.open)
+    /// Guests that are given something; each is a copy.
+    pub(crate) fn guests_given(&self) -> usize {
+        self.guests.0.iter().filter(|(peer, guest)| self.takes(**peer, guest)).count()
+    }
+
+    /// Guests that were named and are not given anything yet.
+    fn guests_expected(&self) -> usize {
+        let expected = |(peer, guest): &(&NodeId, &Guest)| !self.takes(**peer, guest) && guest.is_expected(self.now);
+        self.guests.0.iter().filter(expected).count()
+    }
+
+    /// Whether this guest is given something.
+    fn takes(&self, peer: NodeId, guest: &Guest) -> bool {
+        let link = self.link_with(peer).map(|(_, link)| link).filter(|link| link.open);
+        link.is_some_and(|link| link.past.is_owed() || guest.is_given(self.now))
+    }
+
+    /// Whether this guest, one more or one that is given something already, is within what this node may send.
+    fn has_spare_copy(&self, guest: NodeId) -> bool {
+        let takes = self.guests.0.get(&guest).is_some_and(|it| self.takes(guest, it));
+        self.copies_fed() + self.guests_given() - usize::from(takes) < self.copies_max()
     }
 
     /// A peer asks for segments of the past.
@@ -112,7 +150,7 @@ impl<V: Verifier> Node<V> {
         }
         let invited = self.guests.0.contains_key(&peer) || self.reconciler.names(peer);
         let mut given = Vec::new();
-        if invited && self.gives_past() && self.has_spare_copy(Some(peer)) {
+        if invited && self.gives_past() && self.has_spare_copy(peer) {
             let asked = (from.0..until.0).map(Seq).filter(|seq| self.gives(*seq));
             given.extend(asked.take(OWED_MAX.saturating_sub(owed)));
             if let Some(guest) = self.guests.0.get_mut(&peer) {
@@ -136,7 +174,7 @@ impl<V: Verifier> Node<V> {
     }
 
     fn gives(&self, seq: Seq) -> bool {
-        given(&self.window, &self.kept, seq).is_some() && !self.withheld.has(seq)
+        given(&self.window, &self.kept, &self.past, seq).is_some() && !self.withheld.has(seq)
     }
 
     /// Sends what guests are owed as far as it fits, while nobody whom this node feeds is kept waiting.
@@ -149,7 +187,7 @@ impl<V: Verifier> Node<V> {
             any = false;
             for (id, link) in self.links.iter_mut().filter(|(_, link)| link.past.is_owed()) {
                 let Some(&seq) = link.past.owed.front() else { continue };
-                let kept = given(&self.window, &self.kept, seq).filter(|_| !self.withheld.has(seq));
+                let kept = given(&self.window, &self.kept, &self.past, seq).filter(|_| !self.withheld.has(seq));
                 let Some(segment) = kept else {
                     link.past.pass();
                     self.counters.past_refused += 1;
@@ -171,8 +209,9 @@ impl<V: Verifier> Node<V> {
         feeds.any(|feed| feed.next(window, position).is_some())
     }
 
-    /// Forgets guests that do not ask any more.
+    /// Forgets guests that do not ask any more; those beyond what this node may send, as children have come, have to go.
     pub(crate) fn look_after_guests(&mut self) {
+        while self.copies_fed() + self.guests_given() > self.copies_max() && self.send_a_guest_away() {}
         let now = self.now;
         let gone = |guest: &Guest| now.since(guest.heard) >= GUEST_GONE;
         let Self { guests, reconciler, past, .. } = self;
@@ -182,6 +221,23 @@ impl<V: Verifier> Node<V> {
             }
             !gone(guest)
         });
+    }
+
+    /// The guest that came last is not sent what it is owed; false when there is none.
+    fn send_a_guest_away(&mut self) -> bool {
+        let takers = self.guests.0.iter().filter(|(peer, guest)| self.takes(**peer, guest));
+        let Some(peer) = takers.max_by_key(|(_, guest)| guest.named).map(|(peer, _)| *peer) else { return false };
+        if let Some(guest) = self.guests.0.get_mut(&peer) {
+            guest.given = None;
+        }
+        let Some((id, link)) = self.links.iter_mut().find(|(_, link)| link.peer == peer) else { return true };
+        let owed = std::mem::take(&mut link.past).owed;
+        self.counters.past_refused += owed.len() as u64;
+        if let (Some(from), Some(last)) = (owed.iter().min().copied(), owed.iter().max()) {
+            let refused = PeerMessage::NotKept { from, until: last.next() };
+            self.counters.overhead_sent += link.say(*id, &refused, self.now, &mut self.out);
+        }
+        true
     }
 
     /// Whether this peer is a guest here.
@@ -195,9 +251,11 @@ impl<V: Verifier> Node<V> {
     }
 }
 
-/// A whole segment of what a node has received itself.
-fn given<'a>(window: &'a crate::window::Window, kept: &'a crate::kept::Kept, seq: Seq) -> Option<&'a Segment> {
-    window.get(seq).filter(|segment| segment.is_complete()).or_else(|| kept.get(seq))
+/// A whole segment of what a node has received itself, or fetched for its viewer.
+fn given<'a>(window: &'a Window, kept: &'a Store, past: &'a Past, seq: Seq) -> Option<&'a Segment> {
+    let is_whole = |segment: &&Segment| segment.is_complete();
+    let received = window.get(seq).filter(is_whole).or_else(|| kept.get(seq));
+    received.or_else(|| past.fetched(seq).filter(is_whole))
 }
 
 struct Sender<'a> {

@@ -211,6 +211,8 @@ pub struct Status {
     pub zero_us: Option<u64>,
     /// Where the viewer is while it is not where the stream is.
     pub behind: Option<Behind>,
+    /// Viewers in the past that it gives what it keeps, each a copy.
+    pub guests: usize,
     /// How much is kept beyond what is live.
     pub kept: Micros,
     /// The memory of that, in bytes.
@@ -291,6 +293,7 @@ impl<V: Verifier> Node<V> {
             self.on_woke();
         }
         self.now = self.now.max(now);
+        self.past.let_go();
         match input {
             Input::ControlUp => self.on_control_up(),
             Input::ControlDown => self.on_control_down(),
@@ -495,6 +498,7 @@ impl<V: Verifier> Node<V> {
             hop: self.latency.hop(),
             zero_us: self.delivery.zero_us,
             behind: self.behind(),
+            guests: self.guests_given(),
             kept: self.kept.span(),
             kept_bytes: self.kept.bytes(),
         }

@@ -28,7 +28,9 @@ const BACK_MIN: Micros = Micros::from_secs(2);
 /// The player is handed so much more than it has played.
 const AHEAD: Micros = Micros::from_secs(8);
 /// A keeper that refused a segment, or was late with it, is asked for the same one again after this long.
-const REFUSED: Micros = Micros::from_secs(2);
+const REFUSED: Micros = Micros::from_secs(1);
+/// With less than this in store the viewer is short: others are asked for what a keeper has not sent.
+const SHORT: Micros = Micros::from_millis(2_500);
 /// The first and the longest pause after the host gave nothing.
 const HOST_PAUSE: (Micros, Micros) = (Micros::from_secs(2), Micros::from_secs(15));
 /// What nobody has given after this long is passed over.
@@ -73,17 +75,25 @@ pub(crate) struct Past {
     pub(crate) keeping: Keeping,
     entered: Option<Entered>,
     keepers: Few<NodeId, Keeper>,
-    /// When the coordinator was last asked for keepers.
-    asked: Option<Micros>,
-    /// Whether it has answered since.
+    /// Keepers that did not give what they were asked for, and when that was known.
+    failed: Few<NodeId, Micros>,
+    /// The coordinator is not asked for a keeper before that.
+    ask_at: Micros,
+    /// Whether it has answered the last time.
     answered: bool,
     host: Host,
+    /// What was fetched before the viewer went elsewhere, for what is being sent of it just now.
+    left: BTreeMap<Seq, Segment>,
 }
 
 /// Somebody who may have what is past.
 #[derive(Clone, Copy, Debug)]
 struct Keeper {
     since: Micros,
+    /// When it was last asked.
+    asked: Micros,
+    /// When it last gave something.
+    gave: Option<Micros>,
     /// Since when it has given nothing of what it was asked for.
     vain: Option<Micros>,
 }
@@ -109,6 +119,10 @@ struct Entered {
     next: Seq,
     /// When that last moved.
     moved: Micros,
+    /// Since when the player has had little in store.
+    short: Option<Micros>,
+    /// What is behind `next` may be more than is remembered.
+    passed: bool,
     /// The player was handed a join point.
     begun: bool,
     fetched: BTreeMap<Seq, Segment>,
@@ -150,6 +164,21 @@ impl Past {
         self.entered.as_ref().map(|entered| entered.init)
     }
 
+    /// A segment that was fetched for the viewer.
+    pub(crate) fn fetched(&self, seq: Seq) -> Option<&Segment> {
+        let entered = self.entered.as_ref().and_then(|entered| entered.fetched.get(&seq));
+        entered.or_else(|| self.left.get(&seq))
+    }
+
+    /// Lets go of what is over, once nobody can be sending it any more: before the next fact is taken.
+    pub(crate) fn let_go(&mut self) {
+        self.left.clear();
+        if let Some(entered) = self.entered.as_mut().filter(|entered| entered.passed) {
+            entered.passed = false;
+            entered.let_go_of_shown();
+        }
+    }
+
     /// Whether this peer is one of its keepers.
     pub(crate) fn relies_on(&self, peer: NodeId) -> bool {
         self.keepers.contains_key(&peer)
@@ -161,6 +190,8 @@ impl Entered {
         Self {
             next,
             moved: now,
+            short: Some(now),
+            passed: false,
             begun: false,
             fetched: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -176,6 +207,7 @@ impl Entered {
     fn go_to(&mut self, next: Seq, now: Micros) {
         self.next = next;
         self.moved = now;
+        self.passed = true;
         self.lost.retain(|seq| *seq >= next);
         self.vain.retain(|seq, _| *seq >= next);
     }
@@ -185,6 +217,16 @@ impl Entered {
         let (Some(first), Some(last)) = (self.shown.front(), self.shown.back()) else { return Micros(0) };
         let head = self.position_us.unwrap_or(first.pts_us).max(first.pts_us);
         Micros((last.pts_us + last.duration_us).saturating_sub(head))
+    }
+
+    /// Notes how much the player has in store.
+    fn note_store(&mut self, now: Micros) {
+        self.short = (self.ahead() < SHORT).then(|| self.short.unwrap_or(now));
+    }
+
+    /// How long the player has had little in store.
+    fn short_for(&self, now: Micros) -> Micros {
+        self.short.map_or(Micros(0), |since| now.since(since))
     }
 
     fn show(&mut self, header: &Header) {
@@ -291,9 +333,8 @@ impl<V: Verifier> Node<V> {
 
     /// The viewer wants to be where the stream is.
     pub(crate) fn return_to_live(&mut self) {
-        if self.past.entered.take().is_none() {
-            return self.live.return_to_edge();
-        }
+        let Some(entered) = self.past.entered.take() else { return self.live.return_to_edge() };
+        self.past.left = entered.fetched;
         self.end_host_fetch();
         self.dismiss_keepers();
         self.live = Live::after(&self.live);
@@ -319,8 +360,18 @@ impl<V: Verifier> Node<V> {
 
     /// A segment that is here, whatever for.
     pub(crate) fn held(&self, seq: Seq) -> Option<&Segment> {
-        let fetched = || self.past.entered.as_ref()?.fetched.get(&seq);
-        self.window.get(seq).or_else(|| self.kept.get(seq)).or_else(fetched)
+        self.window.get(seq).or_else(|| self.kept.get(seq)).or_else(|| self.past.fetched(seq))
+    }
+
+    /// What was fetched around the place where the viewer is, without a hole, if it was not received live.
+    pub(crate) fn fetched_run(&self) -> Option<(Seq, Seq)> {
+        let entered = self.past.entered.as_ref()?;
+        let whole = |seq: &u64| self.is_held_whole(Seq(*seq));
+        let next = entered.next.0;
+        let first = (next.saturating_sub(SHOWN_MAX as u64)..next).rev().take_while(whole).last().unwrap_or(next);
+        let end = (next..next + SHOWN_MAX as u64).take_while(whole).last().map_or(next, |last| last + 1);
+        let is_fetched = (first..end).any(|seq| entered.fetched.contains_key(&Seq(seq)));
+        is_fetched.then_some((Seq(first), Seq(end)))
     }
 
     fn is_held_whole(&self, seq: Seq) -> bool {
@@ -371,15 +422,13 @@ impl<V: Verifier> Node<V> {
     }
 
     fn deliver_past(&mut self) {
-        let Some(next) = self.past.entered.as_mut().map(|entered| {
-            entered.let_go_of_shown();
-            entered.next
-        }) else {
-            return;
-        };
-        let mut next = next;
+        let Some(mut next) = self.past.entered.as_ref().map(|entered| entered.next) else { return };
         while self.deliver_past_one(next) {
             next = self.past.entered.as_ref().map_or(next, |entered| entered.next);
+        }
+        let now = self.now;
+        if let Some(entered) = &mut self.past.entered {
+            entered.note_store(now);
         }
         self.return_when_caught_up();
     }
@@ -517,9 +566,9 @@ impl<V: Verifier> Node<V> {
         match (segment.take(index, bytes, verifier, *now), link) {
             (Stored::Kept { .. }, Some(id)) => {
                 self.counters.past_from_peers += bytes.len() as u64;
-                let peer = self.links.get(&id).map(|link| link.peer);
-                if let Some(keeper) = peer.and_then(|peer| self.past.keepers.get_mut(&peer)) {
-                    keeper.vain = None;
+                let now = self.now;
+                if let Some(keeper) = self.keeper_at(id) {
+                    (keeper.vain, keeper.gave) = (None, Some(now));
                 }
             }
             (Stored::Kept { .. }, None) => self.counters.past_from_host += bytes.len() as u64,
@@ -548,8 +597,13 @@ impl<V: Verifier> Node<V> {
         let asked = entered.asked.range(from..until).filter(|(_, ask)| ask.of == Some(id));
         let refused: Vec<_> = asked.map(|(seq, _)| *seq).collect();
         refused.iter().for_each(|seq| entered.in_vain(*seq, now));
-        if !refused.is_empty() {
+        let owes = entered.under_way(id) > 0;
+        if !refused.is_empty() && !owes {
             self.on_given_nothing(id);
+        } else if !refused.is_empty()
+            && let Some(keeper) = self.keeper_at(id)
+        {
+            keeper.vain = keeper.vain.or(Some(now));
         }
         self.pressing = true;
     }

@@ -5,7 +5,7 @@ mod fed;
 
 use fed::{Fed, Frames, Maker};
 use peerstream_node::{Input, Keeping, LinkId, Output, Payload, PlayerState};
-use peerstream_protocol::control::{Down, Up};
+use peerstream_protocol::control::{Down, Kept, Up};
 use peerstream_protocol::frame::{Frame, Lane, PeerMessage};
 use peerstream_protocol::header::{Flags, Header};
 use peerstream_protocol::id::{NodeId, Seq};
@@ -36,6 +36,10 @@ struct World {
     passed: usize,
     /// Whether the coordinator names the keeper.
     named: bool,
+    /// Whom the viewer did not want when it asked for a keeper, each time.
+    asked: Vec<Vec<NodeId>>,
+    /// What the viewer has told last of what it keeps for others.
+    told: Option<Kept>,
     /// Attempts of the viewer to link with the keeper.
     attempts: u32,
 }
@@ -55,8 +59,20 @@ impl World {
         viewer.now = keeper.now;
         viewer.give(Input::Keeping(keeping));
         let (link, played, fetches) = (None, Vec::new(), Vec::new());
-        let mut world =
-            Self { maker, made, keeper, viewer, link, played, fetches, passed: 0, named: true, attempts: 0 };
+        let mut world = Self {
+            maker,
+            made,
+            keeper,
+            viewer,
+            link,
+            played,
+            fetches,
+            passed: 0,
+            named: true,
+            asked: Vec::new(),
+            told: None,
+            attempts: 0,
+        };
         world.go_on(20);
         world.played.clear();
         world
@@ -109,12 +125,15 @@ impl World {
     fn tell_keeper(&mut self, input: Input<'_>) {
         let now = self.keeper.now;
         self.keeper.node.handle(now, input);
-        let mut sent = Vec::new();
+        let (mut sent, mut closed) = (Vec::new(), false);
         while let Some(order) = self.keeper.node.poll() {
-            if let Output::Send(link, lane, payload) = order
-                && self.link.is_some_and(|(_, far)| far == link)
-            {
-                sent.push((lane, bytes_of(&self.keeper, payload)));
+            let is_far = |link| self.link.is_some_and(|(_, far)| far == link);
+            match order {
+                Output::Send(link, lane, payload) if is_far(link) => {
+                    sent.push((lane, bytes_of(&self.keeper, payload)));
+                }
+                Output::Close(link) => closed |= is_far(link),
+                _ => {}
             }
         }
         for (lane, bytes) in sent {
@@ -124,16 +143,23 @@ impl World {
             let near = self.link.unwrap().0;
             self.tell_viewer(Input::Frame(near, lane, &bytes));
         }
+        if let Some((near, _)) = self.link.take_if(|_| closed) {
+            self.tell_viewer(Input::LinkDown(near));
+        }
     }
 
     /// The coordinator names the keeper to the viewer and the viewer to the keeper.
     fn on_control(&mut self, bytes: &[u8]) {
-        if let Ok(Up::Past(_)) = Up::decode(bytes) {
-            let keepers = if self.named { vec![KEEPER] } else { Vec::new() };
-            if self.named {
+        if let Ok(Up::Report(report)) = Up::decode(bytes) {
+            self.told = report.kept;
+        }
+        if let Ok(Up::Past { but, .. }) = Up::decode(bytes) {
+            let keeper = (self.named && !but.contains(&KEEPER)).then_some(KEEPER);
+            if keeper.is_some() {
                 self.keeper.give(Input::Control(&Down::Guest(VIEWER).encode()));
             }
-            self.tell_viewer(Input::Control(&Down::Keepers(keepers).encode()));
+            self.asked.push(but);
+            self.tell_viewer(Input::Control(&Down::Keeper(keeper).encode()));
         }
     }
 
@@ -366,6 +392,55 @@ fn children_come_before_guests() {
 }
 
 #[test]
+fn a_keeper_that_refuses_is_left_at_once_and_another_one_asked_for() {
+    let mut world = World::new(KEEPING, 400);
+    world.tell_keeper(Input::Relay(false));
+    world.go_back(30);
+    world.go_on(10);
+    assert_eq!(world.asked, [vec![], vec![KEEPER]], "the next one within a second");
+    let none = world.viewer.node.status().behind.unwrap().keepers;
+    assert_eq!(none, 0);
+}
+
+#[test]
+fn a_viewer_in_the_past_gives_out_what_it_has_fetched() {
+    let mut world = World::new(KEEPING, 400);
+    world.go_back(30);
+    world.play(0.0);
+    world.go_on(20);
+    let kept = world.told.expect("it reports each second");
+    let (first, end) = kept.fetched.expect("it has fetched something");
+    assert_eq!(first, world.played.iter().flatten().next().copied().unwrap());
+    assert!(end.0 - first.0 > 80, "what is handed over and what is fetched ahead: {first:?} to {end:?}");
+    let guest = NodeId(9);
+    world.viewer.give(Input::Control(&Down::Guest(guest).encode()));
+    let offer = Down::Signal { from: guest, attempt: 1, payload: vec![1] }.encode();
+    let orders = world.viewer.give(Input::Control(&offer));
+    let link = orders.iter().find_map(|order| match order {
+        Output::Open(link, _, _) => Some(*link),
+        _ => None,
+    });
+    let link = link.expect("a guest is answered");
+    world.viewer.give(Input::LinkUp(link, 1 << 20));
+    let past = PeerMessage::Past { from: Seq(first.0 - 1), until: Seq(first.0 + 2) }.encode();
+    let orders = world.viewer.give(Input::Frame(link, Lane::Control, &past));
+    let sent = orders.into_iter().filter_map(|order| match order {
+        Output::Send(to, _, payload) if to == link => Some(bytes_of(&world.viewer, payload)),
+        _ => None,
+    });
+    let sent: Vec<_> = sent.collect();
+    let pieces = sent.iter().filter_map(|bytes| match Frame::decode(bytes) {
+        Ok(Frame::Piece { seq, .. }) => Some(seq),
+        _ => None,
+    });
+    let of: std::collections::BTreeSet<_> = pieces.collect();
+    assert_eq!(of.into_iter().collect::<Vec<_>>(), [first, first.next()]);
+    let refused = PeerMessage::NotKept { from: Seq(first.0 - 1), until: first };
+    assert!(sent.contains(&refused.encode()), "what it has not it says at once");
+    assert_eq!(world.viewer.node.status().guests, 1);
+}
+
+#[test]
 fn a_stranger_is_given_nothing() {
     let mut world = World::new(KEEPING, 400);
     world.go_back(30);
@@ -401,6 +476,7 @@ fn what_is_withheld_is_neither_played_nor_given_out_and_what_is_restored_is() {
     world.go_back(30);
     for at in 0..60 {
         world.play(f64::from(at) * 0.1);
+        world.go_on(1);
     }
     let handed = world.handed();
     assert!(handed.iter().all(|seq| !(150..200).contains(seq)), "{handed:?}");

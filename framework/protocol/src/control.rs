@@ -26,8 +26,8 @@ pub const SIGNAL_BYTES_MAX: usize = 2048;
 pub const TICKET_BYTES_MAX: usize = 255;
 /// At most this many ICE server urls, each of at most 255 bytes.
 pub const ICE_URLS_MAX: usize = 8;
-/// At most this many keepers are named to a node that asks for the past.
-pub const KEEPERS_MAX: usize = 3;
+/// At most this many keepers are ruled out by a node that asks for the past.
+pub const BUT_MAX: usize = 8;
 
 const PLAIN: u8 = 0;
 const SEALED: u8 = 1;
@@ -75,10 +75,21 @@ pub struct Report {
     /// At most [`LINKS_MAX`].
     #[serde(with = "packed_links")]
     pub links: Vec<LinkReport>,
-    /// The first segment that it keeps for others beyond what is live, while it may give such out.
-    pub kept: Option<Seq>,
+    /// What it keeps for others beyond what is live, while it has room for one more guest.
+    pub kept: Option<Kept>,
     /// Figures for people; never believed for decisions about the reporter itself.
     pub figures: Figures,
+}
+
+/// What a node gives out of the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The first segment that it keeps of what it has received live.
+    pub from: Seq,
+    /// What it has fetched besides, as its own viewer has gone back in time: up to, not including, the second one.
+    pub fetched: Option<(Seq, Seq)>,
+    /// Guests that it has capacity for besides those that it has, or expects.
+    pub room: u8,
 }
 
 impl Default for Report {
@@ -219,8 +230,13 @@ pub enum Up {
         /// Comes back.
         nonce: u32,
     },
-    /// Its viewer has gone back in time: asks for nodes that keep this segment and those after it.
-    Past(Seq),
+    /// Its viewer has gone back in time: asks for a node that keeps this segment and those after it.
+    Past {
+        /// The first one.
+        from: Seq,
+        /// Nodes that it has already, or that did not give it what it asked for; at most [`BUT_MAX`].
+        but: Vec<NodeId>,
+    },
 }
 
 /// Why a node is not, or no longer, served.
@@ -305,9 +321,9 @@ pub enum Down {
     },
     /// Somebody suspects this node: it answers at once with a report.
     Probe,
-    /// Answers [`Up::Past`]: nodes that keep what was asked for and may give it out, at most [`KEEPERS_MAX`]. The node links with
-    /// them.
-    Keepers(Vec<NodeId>),
+    /// Answers [`Up::Past`]: a node that keeps what was asked for and has room for one more guest, if there is any. The node links
+    /// with it.
+    Keeper(Option<NodeId>),
     /// This node has gone back in time and will ask for what is kept here: the keeper links with it.
     Guest(NodeId),
     /// All that is withheld from now on; replaces what was said before.
@@ -341,6 +357,7 @@ impl Up {
             Self::Hello(hello) => within(hello.ticket.len() <= TICKET_BYTES_MAX)?,
             Self::Report(report) => within(report.links.len() <= LINKS_MAX)?,
             Self::Signal { payload, .. } => within(payload.len() <= SIGNAL_BYTES_MAX)?,
+            Self::Past { but, .. } => within(but.len() <= BUT_MAX)?,
             _ => {}
         }
         Ok(message)
@@ -363,7 +380,6 @@ impl Down {
                 within(welcome.ticket.len() <= TICKET_BYTES_MAX)?;
                 within(welcome.ice.len() <= ICE_URLS_MAX && welcome.ice.iter().all(|url| url.len() <= 255))?;
             }
-            Self::Keepers(keepers) => within(keepers.len() <= KEEPERS_MAX)?,
             Self::Withheld(withheld) => withheld.check()?,
             _ => {}
         }

@@ -4,7 +4,7 @@ use peerstream_protocol::DecodeError;
 use peerstream_protocol::bitmap::Bitmap;
 use peerstream_protocol::cert::EpochCert;
 use peerstream_protocol::control::{
-    Assignment, CONTROL_BYTES_MAX, Down, Edge, KEEPERS_MAX, LINKS_MAX, LinkReport, Report, Up, When,
+    Assignment, BUT_MAX, CONTROL_BYTES_MAX, Down, Edge, Kept, LINKS_MAX, LinkReport, Report, Up, When,
 };
 use peerstream_protocol::crypto::{PublicKey, SecretKey, Strict, hash};
 use peerstream_protocol::frame::{
@@ -167,8 +167,14 @@ fn messages_are_read_back() {
     assert_eq!(Down::decode(&down.encode()), Ok(down));
     let mut withheld = Withheld::default();
     withheld.withhold(Seq(3), Seq(1 << 30)).unwrap();
-    for down in [Down::Withheld(withheld), Down::Keepers(vec![NodeId(4)]), Down::Guest(NodeId(5))] {
+    let keeper = [Some(NodeId(4)), None].map(Down::Keeper);
+    for down in [Down::Withheld(withheld), Down::Guest(NodeId(5))].into_iter().chain(keeper) {
         assert_eq!(Down::decode(&down.encode()), Ok(down));
+    }
+    let kept = Kept { from: Seq(1 << 30), fetched: Some((Seq(5), Seq(9))), room: 3 };
+    let report = Report { kept: Some(kept), ..Report::default() };
+    for up in [Up::Report(report), Up::Past { from: Seq(7), but: vec![NodeId(4); BUT_MAX] }] {
+        assert_eq!(Up::decode(&up.encode()), Ok(up));
     }
 }
 
@@ -182,8 +188,8 @@ fn what_is_beyond_its_bound_is_refused() {
     assert_eq!(Frame::decode(&train.encode()), Err(DecodeError::TooLarge));
     let past = PeerMessage::Past { from: Seq(5), until: Seq(6 + PAST_SEGMENTS_MAX) };
     assert_eq!(Frame::decode(&past.encode()), Err(DecodeError::TooLarge));
-    let keepers = Down::Keepers(vec![NodeId(1); KEEPERS_MAX + 1]);
-    assert_eq!(Down::decode(&keepers.encode()), Err(DecodeError::TooLarge));
+    let asks = Up::Past { from: Seq(5), but: vec![NodeId(1); BUT_MAX + 1] };
+    assert_eq!(Up::decode(&asks.encode()), Err(DecodeError::TooLarge));
     assert_eq!(Frame::decode(&vec![1; FRAME_BYTES_MAX + 1]), Err(DecodeError::TooLarge));
     let link = LinkReport { peer: NodeId(1), open: true, feeds_me: Stripes::NONE, fed_by_me: Stripes::ALL, rtt_ms: 0 };
     let report = Report { links: vec![link; LINKS_MAX + 1], ..Report::default() };

@@ -12,11 +12,15 @@ import { type Notice, Panel } from "./panel.ts";
 import { Peers } from "./peers.ts";
 import { Player, type PlayerEvents } from "./player.ts";
 import { type Policy, policyOf } from "./policy.ts";
-import { Recent, reportAddress } from "./report.ts";
+import type { Recording } from "./recordings.ts";
+import { formAddress, Recent, reportAddress } from "./report.ts";
+import { recordingOf, TRIES_MAX } from "./rerun.ts";
 import { type Position, STEP_S } from "./scrubber.ts";
 import { watchSleep } from "./sleep.ts";
 import type { PageCalls } from "./station.ts";
 import { type ElementStatus, NO_NODE, type NodeStatus, type PlayerStatus, stateOf, type Verdict } from "./status.ts";
+import { rangeOf } from "./takedown/range.ts";
+import { Tape } from "./tape.ts";
 import { Thread } from "./thread.ts";
 import { childrenWithin, copiesWithin, Rate, type Reason, reasonNot, Watch } from "./thrift.ts";
 import { Visualiser } from "./visualiser.ts";
@@ -32,6 +36,8 @@ const FACTS_MS = 4_000;
 const STILL_MS = 5_000;
 /** The controls go after this long without the user's hand, in milliseconds. */
 const IDLE_MS = 3_000;
+/** So much before the moment is reported with it, in seconds. */
+const BEFORE_S = 15;
 /** So much further behind than it aims to be, the player offers to go back to the live edge, in seconds. */
 const BEHIND_S = 1.5;
 
@@ -44,7 +50,7 @@ const BEHIND_S = 1.5;
 export class PeerstreamPlayer extends HTMLElement {
   static readonly observedAttributes = [
     "src", "publisher", "endpoints", "token", "hide-ip", "upload-mbps", "worker",
-    "muted", "relay", "latency", "bridging", "fallback", "consent", "notice", "notice-href", "metered",
+    "muted", "relay", "latency", "bridging", "fallback", "recording", "consent", "notice", "notice-href", "metered",
   ];
 
   /** Servers for links besides those of the host, such as TURN servers with their credentials. Set it before the element is in a page. */
@@ -66,6 +72,9 @@ export class PeerstreamPlayer extends HTMLElement {
   #verdict: Verdict | null = null;
   #ended = false;
   #started = false;
+  /** What is offered, or played, of a broadcast that is over. */
+  #recording: Recording | null = null;
+  #tape: Tape | null = null;
   #bridges = true;
   #title = "";
   #mime: string | null = null;
@@ -83,6 +92,7 @@ export class PeerstreamPlayer extends HTMLElement {
     const events = {
       relay: (on: boolean): void => this.#setRelay(on),
       hand: (): void => this.#takeHand(),
+      next: (): void => (this.#tape ? this.#schedule() : this.#playRecording()),
       report: (): void => this.#report(),
       act: (action: Action): void => this.#act(action),
       loud: (volume: number): void => this.#setVolume(volume),
@@ -106,7 +116,7 @@ export class PeerstreamPlayer extends HTMLElement {
     const node = station?.node ?? NO_NODE;
     const notYet = this.#facts?.state === "waiting" || this.#facts?.state === "away";
     const verdict = this.#verdict;
-    const state = stateOf({ node, verdict, notYet, ended: this.#ended, running: this.#isRunning() });
+    const state = stateOf({ node, verdict, notYet, ended: this.#ended, running: this.#isRunning(), taped: this.#tape !== null });
     return {
       ...node,
       state,
@@ -142,6 +152,7 @@ export class PeerstreamPlayer extends HTMLElement {
 
   /** Goes to the live edge and plays. */
   returnToLive(): void {
+    if (this.#tape) return;
     this.#aim.forget();
     this.#thread?.tell((station) => station.returnToEdge());
     this.#tellHead();
@@ -193,7 +204,10 @@ export class PeerstreamPlayer extends HTMLElement {
     this.#render();
     // Whom to trust, what may be relayed and what may be uploaded: all of it the host says.
     await this.#askFacts(endpoints, run);
-    if (run === this.#run) this.#begin(endpoints, publisher ?? this.#facts?.publisher ?? null);
+    if (this.#facts?.state === "ended") await this.#lookForRecording(run, 1);
+    if (run !== this.#run) return;
+    if (this.#recording) this.#playRecording();
+    else this.#begin(endpoints, publisher ?? this.#facts?.publisher ?? null);
   }
 
   /** Starts what takes its time while the host is asked. */
@@ -236,13 +250,15 @@ export class PeerstreamPlayer extends HTMLElement {
     this.#visualiser.stop();
     this.#thread?.close();
     this.#peers?.closeAll();
+    this.#tape?.close();
     this.#player?.close();
     this.#aim.forget();
     this.#thread = this.#peers = this.#player = this.#watch = null;
-    this.#facts = this.#verdict = null;
+    this.#facts = this.#verdict = this.#recording = this.#tape = null;
     this.#relaying = null;
     this.#begun = this.#ended = this.#started = false;
     this.#panel.ask(null);
+    this.#panel.offer(null);
   }
 
   #endpoints(): string[] {
@@ -253,10 +269,11 @@ export class PeerstreamPlayer extends HTMLElement {
   }
 
   async #askFacts(endpoints: string[], run: number): Promise<void> {
-    if (this.#isRunning()) return;
+    if (this.#isRunning() && !this.#tape) return;
     const facts = await fetchFacts(endpoints);
     if (run !== this.#run || !facts) return;
     this.#facts = facts;
+    if (facts.state === "live" && facts.epoch !== this.#recording?.starts_ms) this.#offerLive();
     const { endpoint, admission } = facts;
     if (endpoint && admission) this.#thread?.tell((station) => station.expect(endpoint, admission === "required"));
     this.#emit("facts", facts);
@@ -270,6 +287,9 @@ export class PeerstreamPlayer extends HTMLElement {
       tellPeer: (...order) => peers.tellPeer(...order),
       closePeer: (...order) => peers.closePeer(...order),
       begin: (carries) => {
+        if (this.#tape) return this.#offerLive();
+        this.#recording = null;
+        this.#panel.offer(null);
         this.#recent.clear();
         this.#ended = this.#started = false;
         this.#mime = null;
@@ -281,9 +301,9 @@ export class PeerstreamPlayer extends HTMLElement {
         this.#mime = mime;
         this.#entitle(title);
       },
-      attach: (source) => player.attach(source),
+      attach: (source) => this.#tape ?? player.attach(source),
       turn: () => player.begin(),
-      rate: (rate) => player.rate(rate),
+      rate: (rate) => this.#tape ?? player.rate(rate),
       seek: (seconds) => player.seek(seconds),
       segment: (seq, bytes) => {
         this.#emit("segment", { seq, bytes });
@@ -292,6 +312,7 @@ export class PeerstreamPlayer extends HTMLElement {
       ended: () => {
         this.#ended = true;
         this.#render();
+        void this.#lookForRecording(this.#run, TRIES_MAX);
       },
       unsupported: (mime) => {
         player.detach();
@@ -317,8 +338,54 @@ export class PeerstreamPlayer extends HTMLElement {
       playing: () => this.#nowPlaying(),
       muted: () => this.#panel.ask("unmute"),
       blocked: () => this.#panel.ask("play"),
-      broken: (reason) => this.#thread?.tell((station) => station.broken(reason)),
+      broken: (reason) => this.#tape ?? this.#thread?.tell((station) => station.broken(reason)),
     };
+  }
+
+  /** Looks for what the host has recorded of the broadcast that is over, and offers it. */
+  async #lookForRecording(run: number, tries: number): Promise<void> {
+    const { endpoint, time_shift } = this.#facts ?? {};
+    const epoch = this.status().epoch ?? this.#facts?.epoch ?? null;
+    if (!endpoint || epoch === null || !time_shift?.segments || this.getAttribute("recording") === "off") return;
+    const found = await recordingOf(endpoint, epoch, tries, this.#leaving.signal);
+    // Another broadcast may have begun meanwhile.
+    const still = run === this.#run && !this.#tape && (this.status().epoch ?? epoch) === epoch;
+    if (!found || !still) return;
+    this.#recording = found;
+    this.#panel.offer("again");
+  }
+
+  /** Plays the recording in place of the broadcast, from its beginning. */
+  #playRecording(): void {
+    const { endpoint } = this.#facts ?? {};
+    if (!this.#recording || !endpoint || !this.#player) return;
+    const { video } = this;
+    this.#player.detach();
+    this.#player.rate(1);
+    video.srcObject = null;
+    const tape = (this.#tape = new Tape(video, new URL(this.#recording.hls, endpoint).href));
+    video.addEventListener("loadedmetadata", () => this.#tape === tape && void this.#player?.play(), { once: true });
+    tape.play().catch((error: Error) => this.#tape === tape && this.#onTapeFailed(tape, error.message));
+    this.#panel.offer(null);
+    this.#judge(null);
+    this.#panel.screen.focus();
+  }
+
+  #onTapeFailed(tape: Tape, reason: string): void {
+    tape.close();
+    this.#tape = null;
+    this.#ended = true;
+    this.#judge({ state: "failed", detail: reason });
+    this.#panel.offer("again");
+  }
+
+  /** A new broadcast has begun while a recording plays: it is for the viewer to say when. The old one's node has nothing to do any more. */
+  #offerLive(): void {
+    if (!this.#tape) return;
+    this.#thread?.close();
+    this.#peers?.closeAll();
+    this.#thread = this.#peers = null;
+    this.#panel.offer("live");
   }
 
   #tellHead(): void {
@@ -446,6 +513,12 @@ export class PeerstreamPlayer extends HTMLElement {
   #report(): void {
     const host = this.#facts?.endpoint;
     if (!host) return;
+    if (this.#tape && this.#recording) {
+      const to = this.video.currentTime;
+      const range = rangeOf(this.#tape.playlist.parts, { from: Math.max(0, to - BEFORE_S), to });
+      open(formAddress(host, { epoch: this.#recording.starts_ms, times_ms: null, segments: null, ...range }), "_blank", "noopener");
+      return;
+    }
     const address = reportAddress(host, this.status().epoch, this.video.currentTime, this.#recent.range());
     open(address, "_blank", "noopener");
   }
@@ -464,11 +537,19 @@ export class PeerstreamPlayer extends HTMLElement {
       picture: () => void this.#togglePicture(),
       fullscreen: () => void this.#toggleFull(),
     };
-    if (this.#player) acts[action]();
+    if (this.#tape) this.#actOnTape(action, acts);
+    else if (this.#player) acts[action]();
     if (!this.#hasPictures()) this.#visualiser.start();
     if (action === "play") this.#panel.say(video.paused ? "Paused" : "Playing");
     this.#stir();
     this.#render();
+  }
+
+  /** What a key orders while a recording plays. */
+  #actOnTape(action: Action, acts: Record<Action, () => void>): void {
+    if (action === "back") this.video.currentTime -= STEP_S;
+    else if (action === "forth") this.video.currentTime += STEP_S;
+    else if (action !== "live") acts[action]();
   }
 
   /** How far back the viewer may go, in seconds. */

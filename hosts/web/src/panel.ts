@@ -12,6 +12,11 @@ export type Hand = "unmute" | "play" | null;
 
 const HANDS: Record<"unmute" | "play", string> = { unmute: "Turn the sound on", play: "Play" };
 
+/** What else there is to watch: the recording of what has ended, or a broadcast that has begun meanwhile. */
+export type Next = "again" | "live" | null;
+
+const NEXT: Record<"again" | "live", string> = { again: "Watch again", live: "Watch live" };
+
 /** What is said about relaying, and where more is to be read. */
 export interface Notice {
   text: string | null;
@@ -28,6 +33,8 @@ export interface PanelEvents {
   relay(on: boolean): void;
   /** The button over the picture. */
   hand(): void;
+  /** "Watch again" or "Watch live". */
+  next(): void;
   /** "Report this moment". */
   report(): void;
   act(action: Action): void;
@@ -52,6 +59,7 @@ export class Panel {
   readonly #title = make("p", { class: "title", part: "title", hidden: true });
   readonly #cover = make("div", { class: "cover", part: "cover" });
   readonly #hand = make("button", { class: "hand", part: "hand", type: "button", hidden: true });
+  readonly #next = make("button", { class: "next", part: "next", type: "button", hidden: true });
   readonly #said = make("p", { class: "said", role: "status" });
   readonly #word = make("span", { class: "word" });
   readonly #lag = make("span", { class: "lag" });
@@ -67,17 +75,19 @@ export class Panel {
     this.#root = root;
     this.#controls = new Controls(events.act, events.loud, events.moveTo);
     this.#cover.append(make("span", { class: "pulse" }), make("strong"), make("span", { class: "detail" }));
-    const over = [this.#title, this.#cover, this.#hand, this.#controls.element, this.#said];
+    const over = [this.#title, this.#cover, this.#hand, this.#next, this.#controls.element, this.#said];
     this.screen = make("div", { class: "screen", part: "screen", tabindex: "0", role: "group", "aria-label": "Player" });
     this.screen.append(this.video, this.tones, ...over);
     dress(root, style);
     root.append(make("div", { class: "player" }, this.screen, this.#about()));
     this.#switch.addEventListener("change", () => events.relay(this.#switch.checked));
     this.#hand.addEventListener("click", () => events.hand());
+    this.#next.addEventListener("click", () => events.next());
     this.#report.addEventListener("click", () => events.report());
     this.screen.addEventListener("keydown", (event) => this.#pressed(event, events));
-    this.video.addEventListener("click", () => events.act("play"));
-    this.video.addEventListener("dblclick", () => events.act("fullscreen"));
+    // The browser's own controls, which a recording has, know what to do.
+    this.video.addEventListener("click", () => this.video.controls || events.act("play"));
+    this.video.addEventListener("dblclick", () => this.video.controls || events.act("fullscreen"));
     this.#ask(events);
   }
 
@@ -90,13 +100,14 @@ export class Panel {
     write(this.#word, past ? ago((status.behind_ms ?? 0) / 1000) : STATES[state]);
     if (strong) write(strong, STATES[state]);
     if (detail) write(detail, status.detail ?? "");
-    this.#cover.hidden = state === "live";
+    this.#cover.hidden = state === "live" || state === "recording";
     // Before there is anything to control, controls only promise what they cannot do.
     this.#controls.element.hidden = state !== "live";
     this.screen.toggleAttribute("data-paused", shown.paused);
     this.#controls.render(shown);
     write(this.#title, status.title);
     this.#title.hidden = status.title === "" || state !== "live";
+    this.video.controls = state === "recording";
     this.tones.hidden = shown.pictures;
     write(this.#lag, state === "live" && status.lag_ms > 0 ? `${span(status.lag_ms)} behind the source` : "");
     this.#row("Fed by", status.fallback ? "the host, over HTTP" : names(status.feeders));
@@ -112,6 +123,12 @@ export class Panel {
   ask(hand: Hand): void {
     this.#hand.hidden = hand === null;
     if (hand) write(this.#hand, HANDS[hand]);
+  }
+
+  /** Offers something else to watch, or nothing. */
+  offer(next: Next): void {
+    this.#next.hidden = next === null;
+    if (next) write(this.#next, NEXT[next]);
   }
 
   /** Offers to report the moment, or does not. */

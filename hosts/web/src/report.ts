@@ -30,18 +30,33 @@ export class Recent {
   }
 }
 
-/** The form's address on this host, filled in: the broadcast, the last seconds up to the moment, and their segments. */
-export function reportAddress(host: string, epoch: number | null, moment_s: number, segments: [number, number] | null): string {
+/** Which part of a broadcast a report is about; what is not known is left out. */
+export interface Reported {
+  epoch: number | null;
+  /** Milliseconds since the broadcast began: from, until. */
+  times_ms: [from: number, to: number] | null;
+  /** The first segment's number, and the one after the last. */
+  segments: [first: number, end: number] | null;
+}
+
+/** The form's address on this host, filled in. */
+export function formAddress(host: string, { epoch, times_ms, segments }: Reported): string {
   const url = new URL("takedown", host);
-  const moment = Math.round(moment_s * 1000);
-  if (epoch !== null) url.searchParams.set("epoch", String(epoch));
-  if (moment > 0) {
-    url.searchParams.set("from_ms", String(Math.max(0, moment - BEFORE_MS)));
-    url.searchParams.set("to_ms", String(moment));
+  const put = (name: string, value: number): void => url.searchParams.set(name, String(value));
+  if (epoch !== null) put("epoch", epoch);
+  if (times_ms) {
+    put("from_ms", times_ms[0]);
+    put("to_ms", times_ms[1]);
   }
   if (segments) {
-    url.searchParams.set("first_seq", String(segments[0]));
-    url.searchParams.set("end_seq", String(segments[1]));
+    put("first_seq", segments[0]);
+    put("end_seq", segments[1]);
   }
   return url.href;
+}
+
+/** The same for the last seconds up to a moment, and their segments. */
+export function reportAddress(host: string, epoch: number | null, moment_s: number, segments: [number, number] | null): string {
+  const moment = Math.round(moment_s * 1000);
+  return formAddress(host, { epoch, times_ms: moment > 0 ? [Math.max(0, moment - BEFORE_MS), moment] : null, segments });
 }

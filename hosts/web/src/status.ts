@@ -67,7 +67,7 @@ export interface PlayerStatus extends PlayerReport {
 
 /** What a page shows; see [stateOf]. */
 export type StateName =
-  "connecting" | "waiting" | "starting" | "live" | "ended" | "refused" | "unsupported" | "failed";
+  "connecting" | "waiting" | "starting" | "live" | "ended" | "recording" | "refused" | "unsupported" | "failed";
 
 /** All there is to know about one player. */
 export interface ElementStatus extends NodeStatus {
@@ -143,6 +143,8 @@ export interface Situation {
   verdict: Verdict | null;
   /** The broadcast has ended. */
   ended: boolean;
+  /** Its recording is played. */
+  taped: boolean;
   /** Pictures are on the screen, or data comes that is not for the screen. */
   running: boolean;
   /** The host says that nothing is broadcast yet, or just now. */
@@ -152,6 +154,7 @@ export interface Situation {
 /** Names the state of a player. */
 export function stateOf(situation: Situation): StateName {
   const { node, verdict } = situation;
+  if (situation.taped) return "recording";
   // Who is turned away goes on watching as long as neighbours feed it.
   if (verdict && !(verdict.state === "refused" && situation.running)) return verdict.state;
   if (situation.ended) return "ended";

@@ -29,6 +29,9 @@ export const readsBack = () => /\bstore\b/.test(archives());
 /** The lines of a config that keep the broadcast in this folder. */
 export const archive = (folder) => `[archive.shelf]\nuse = "${readsBack() ? "store" : "fs"}"\nconfig = { folder = "${folder}" }`;
 
+/** Starts a host that plays a file once and serves on for a while after it. */
+export const startOnce = (config, input) => startHost(config, ["serve", "--input", input, "--linger", "600"]);
+
 /** Starts a host with the inputs of this config. */
 export const startServe = (config) => startHost(config, ["serve"]);
 

@@ -235,6 +235,88 @@ test("a DSA notice in words only, asked about, completed, and acted upon", optio
   assert.ok(done.some(({ action, hidden }) => action.action === "hide-range" && hidden), JSON.stringify(done));
 });
 
+/** The address of the page of the recording on air, once so many seconds of it are to be had. */
+async function recordingPage(seconds) {
+  for (let tries = 0; tries < 300; tries += 1) {
+    const live = (await (await fetch(`${demo.url}api/v1/recordings`)).json()).find((one) => one.live);
+    const playlist = live ? await (await fetch(`${demo.url}${live.hls}`)).text() : "";
+    const there = [...playlist.matchAll(/#EXTINF:([\d.]+)/g)].reduce((sum, [, part]) => sum + Number(part), 0);
+    if (there > seconds) return `recordings/${live.id}`;
+    await new Promise((done) => setTimeout(done, 200));
+  }
+  throw new Error("nothing is recorded");
+}
+
+test("a part is picked on a recording by hand and by keyboard, played, and handed to the form, which goes on with it", withEvidence, async () => {
+  const page = await open(await recordingPage(12));
+  const video = page.locator("video");
+  await page.waitForFunction(() => document.querySelector("video").duration > 12 && document.querySelector("video").readyState >= 2);
+  const opener = page.getByRole("button", { name: "Report a part" });
+  await opener.click();
+  assert.equal(await opener.getAttribute("aria-expanded"), "true");
+  const at = async (seconds, button) => {
+    await video.evaluate((video, seconds) => (video.currentTime = seconds), seconds);
+    await page.getByRole("button", { name: button }).click();
+  };
+  await at(3, "From here");
+  await at(5, "To here");
+  const picked = page.locator(".picked");
+  assert.match(await picked.innerText(), /^From 0:03 until 0:05 of the recording, 2 seconds/);
+  const [begin, end] = ["Beginning of the part", "End of the part"].map((name) => page.getByRole("slider", { name }));
+  await end.focus();
+  await page.keyboard.press("ArrowRight");
+  assert.equal(await end.getAttribute("aria-valuetext"), "6 seconds");
+  await begin.focus();
+  await page.keyboard.press("Shift+ArrowRight");
+  assert.equal(await begin.getAttribute("aria-valuetext"), "3.1 seconds");
+  await page.keyboard.press("PageUp");
+  assert.match(await picked.innerText(), /^From 0:13.* until 0:13/, "the end gives way");
+  await page.keyboard.press("PageDown");
+  await at(6, "To here");
+  assert.deepEqual(await faults(page), []);
+  await page.getByRole("button", { name: "Play this part" }).click();
+  await page.waitForFunction(() => document.querySelector("video").paused && document.querySelector("video").currentTime >= 6, undefined, { timeout: 30_000 });
+  assert.ok((await video.evaluate((video) => video.currentTime)) < 8, "it stops at the end of the part");
+
+  const [form] = await Promise.all([browser.context.waitForEvent("page"), page.getByRole("link", { name: "Report this part" }).click()]);
+  await form.getByLabel(/Illegal content/).check();
+  const from = form.getByLabel("From", { exact: true });
+  const until = form.getByLabel("Until", { exact: true });
+  assert.deepEqual([await from.inputValue(), await until.inputValue()], ["0:03.1", "0:06"]);
+  assert.match(await form.locator(".segments").innerText(), /which signed segments these are: \d+ to \d+/);
+  await form.getByRole("button", { name: "Pick the part on the recording" }).click();
+  await form.waitForFunction(() => document.querySelector(".player video")?.duration > 12);
+  const last = form.getByRole("slider", { name: "End of the part" });
+  await form.waitForFunction(() => document.querySelector(".picker input.to")?.getAttribute("aria-valuetext") === "6 seconds");
+  await last.focus();
+  await form.keyboard.press("ArrowRight");
+  assert.equal(await until.inputValue(), "0:07");
+  await until.fill("0:08");
+  assert.equal(await last.getAttribute("aria-valuetext"), "8 seconds", "the fields move the handles");
+  assert.equal(await form.locator(".segments").isVisible(), false);
+  assert.deepEqual(await faults(form), []);
+  await last.focus();
+  await form.keyboard.press("ArrowLeft");
+  await form.getByLabel(/Why it is illegal/).fill("It is against a law.");
+  await form.getByLabel(/^Your full legal name/).fill("C. Citizen");
+  await form.getByRole("textbox", { name: "E-mail address" }).fill("picker@citizen.example");
+  for (const box of await form.locator(".boxes input").all()) await box.check();
+  await form.getByRole("button", { name: "Send the report" }).click();
+  if (await form.getByRole("button", { name: "Send it as it is" }).isVisible()) await form.getByRole("button", { name: "Send it as it is" }).click();
+  const receipt = await receiptOf(form);
+  const desk = await openCase(receipt.number);
+  const { material } = (await whole(desk, receipt.number)).notice;
+  assert.deepEqual([material.from_ms, material.to_ms], [3_100, 7_000]);
+  assert.ok(material.first_seq < material.end_seq, JSON.stringify(material));
+});
+
+test("an address that names no range fills in nothing", options, async () => {
+  const form = await open("takedown?epoch=%3Cb%3E&from_ms=5000&to_ms=1000&first_seq=1&end_seq=99999999999");
+  await form.getByLabel(/Illegal content/).check();
+  for (const name of ["From", "Until"]) assert.equal(await form.getByLabel(name, { exact: true }).inputValue(), "");
+  assert.equal(await form.locator(".segments").isVisible(), false);
+});
+
 test("a platform's own workflow acts by itself on a notice of somebody it trusts", options, async () => {
   const form = await open("takedown");
   await form.getByLabel(/My copyright/).check();

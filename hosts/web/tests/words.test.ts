@@ -38,7 +38,7 @@ test("servers at the endpoint's host get its name, and useless ones are left out
 });
 
 test("states follow from the situation", () => {
-  const situation = { node: NO_NODE, verdict: null, ended: false, running: false, notYet: false };
+  const situation = { node: NO_NODE, verdict: null, ended: false, taped: false, running: false, notYet: false };
   assert.equal(stateOf(situation), "connecting");
   assert.equal(stateOf({ ...situation, notYet: true }), "waiting");
   const welcome = { ...NO_NODE, control: true };
@@ -47,6 +47,7 @@ test("states follow from the situation", () => {
   assert.equal(stateOf({ ...situation, node: { ...welcome, feeders: ["n1"] }, notYet: true }), "waiting", "the publisher is away");
   assert.equal(stateOf({ ...situation, running: true }), "live", "without a coordinator the stream goes on");
   assert.equal(stateOf({ ...situation, running: true, ended: true }), "ended");
+  assert.equal(stateOf({ ...situation, ended: true, taped: true }), "recording");
   const refused = { ...situation, verdict: { state: "refused", detail: "" } } as const;
   assert.equal(stateOf(refused), "refused");
   assert.equal(stateOf({ ...refused, running: true }), "live", "neighbours still feed it");

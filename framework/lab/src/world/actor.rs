@@ -9,6 +9,7 @@ use crate::conductor::Conn;
 use crate::memo::Memo;
 use crate::network::Access;
 use crate::player::Player;
+use crate::replay::Replay;
 use crate::wire::Wire;
 
 /// A node of the world, dead or alive; 0 is the source.
@@ -37,6 +38,8 @@ pub struct Received {
     pub last_at: Micros,
     /// The longest time between two deliveries.
     pub longest_gap: Micros,
+    /// What is delivered next need not go on from the last.
+    pub turned: bool,
     /// The epoch has ended.
     pub ended: bool,
     /// The coordinator's last refusal.
@@ -105,6 +108,10 @@ pub struct Actor {
     pub received: Received,
     /// What was shown.
     pub player: Player,
+    /// What is shown to one that has gone back in time.
+    pub replay: Option<Replay>,
+    /// How often it has asked the archive, or said that it wants no more.
+    pub(super) fetch: u32,
     /// What went out, in bytes on the line.
     pub sent: u64,
     /// The longest wait for the uplink since somebody asked.

@@ -184,7 +184,11 @@ impl<C: Conductor> World<C> {
 
     pub(super) fn deliver(&mut self, id: ActorId, output: &Output) {
         match output {
+            Output::Deliver(seq) if self.actors[id.0].replay.is_some() => self.deliver_past(id, *seq),
             Output::Deliver(seq) => self.deliver_segment(id, *seq),
+            Output::Turn => self.turn(id),
+            Output::FetchPast(from, count) => self.ask_archive(id, *from, *count),
+            Output::EndFetchPast => self.end_archive_answer(id),
             Output::Skip(from, to) => {
                 let actor = &mut self.actors[id.0];
                 actor.received.skipped += to.0 - from.0;
@@ -211,7 +215,8 @@ impl<C: Conductor> World<C> {
         }
         let right = self.produced.get(seq.0 as usize % PRODUCED_MAX).is_some_and(|known| **known == *self.scratch);
         let received = &mut actor.received;
-        let expected = received.first.is_none() || seq == received.next;
+        let turned = std::mem::take(&mut received.turned);
+        let expected = received.first.is_none() || turned || seq == received.next;
         received.wrong += u64::from(!whole || !right || !expected);
         match received.first {
             Some(_) => received.longest_gap = received.longest_gap.max(now.since(received.last_at)),

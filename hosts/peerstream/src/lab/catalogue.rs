@@ -16,8 +16,18 @@ macro_rules! built_in {
 }
 
 /// The scenarios that come along, with their text.
-pub const BUILT_IN: &[(&str, &str)] =
-    built_in!["live", "exponential", "vanish", "flash", "weak", "underperform", "control-drop", "one-root", "lag",];
+pub const BUILT_IN: &[(&str, &str)] = built_in![
+    "live",
+    "exponential",
+    "vanish",
+    "flash",
+    "weak",
+    "underperform",
+    "control-drop",
+    "one-root",
+    "lag",
+    "past"
+];
 
 /// A file of a scenario or of data is no larger, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;

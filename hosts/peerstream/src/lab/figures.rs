@@ -173,6 +173,23 @@ pub const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        title: "Going back in time",
+        figures: figures![
+            "past_by_peers", "what was fetched of the past, from other viewers", "%", Higher,
+                |r| of_past(r, |it| 100.0 * it.by_peers);
+            "past_by_host", "the same, from the host", "%", Lower, |r| of_past(r, |it| 100.0 * it.by_host);
+            "past_host_copies", "copies of the stream that the host sent for it", "", Lower,
+                |r| of_past(r, |it| it.host_copies);
+            "past_without_peers", "viewers that no other viewer gave anything", "", Lower,
+                |r| of_past(r, |it| (it.viewers - it.given_by_peers) as f64);
+            "past_startup_p50", "from going back to a picture p50", "ms", Lower, |r| of_past(r, |it| it.startup_ms.p50);
+            "past_startup_p95", "the same p95", "ms", Lower, |r| of_past(r, |it| it.startup_ms.p95);
+            "past_waited", "time in the past that was waited", "%", Lower,
+                |r| of_past(r, |it| 100.0 * it.waited_s / (it.watched_s + it.waited_s).max(1e-9));
+            "past_lost", "segments of the past that nobody gave", "", Lower, |r| of_past(r, |it| it.segments_lost as f64);
+        ],
+    },
+    Group {
         title: "Uplinks",
         figures: figures![
             "uplink_p50", "use of uplinks p50", "%", Neither, |r| Some(r.uplinks.use_percent.p50);
@@ -233,6 +250,10 @@ fn percent(part: u64, whole: u64) -> Option<f64> {
 
 fn over_unicast(report: &Report, lag_ms: f64, unicast_ms: f64) -> Option<f64> {
     (report.tree.unicast_ms.count > 0 && unicast_ms > 0.0).then(|| lag_ms / unicast_ms)
+}
+
+fn of_past(report: &Report, of: impl Fn(&peerstream_lab::report::Past) -> f64) -> Option<f64> {
+    report.past.as_ref().map(of)
 }
 
 fn worst_recovery(report: &Report, of: impl Fn(&peerstream_lab::report::Recovery) -> f64) -> Option<f64> {

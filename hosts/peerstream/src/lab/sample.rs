@@ -83,6 +83,7 @@ pub fn report(seed: u64) -> Report {
             failed: 0.0001,
             source_copies: 2.1,
         },
+        past: None,
         uplinks: Uplinks {
             use_percent: quantiles(40.0),
             copies_tenths: (0..28).map(|tenth| if tenth % 10 == 0 { 9_000 } else { 40 * (28 - tenth) }).collect(),

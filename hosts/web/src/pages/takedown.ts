@@ -3,13 +3,17 @@
 import { type Agreed, ask, type Claim, type Desk, type Notice, type Profile, Refused, type Statement } from "../takedown/api.ts";
 import { element, find, say } from "../dashboard/dom.ts";
 import { make } from "../dom.ts";
+import { fetchRecordings, type Recording } from "../recordings.ts";
 import { download } from "../takedown/download.ts";
 import { agreedTo, type Fields, gather, Misread, scatter } from "../takedown/notice.ts";
 import { remember } from "../takedown/pending.ts";
+import { Picker } from "../takedown/picker.ts";
 import { proof } from "../takedown/proof.ts";
+import { broadcastMs, RANGE_MS_MAX, rangeOf, readRange, recordingS, type Span } from "../takedown/range.ts";
 import { readTime, writeDate, writeTime } from "../takedown/times.ts";
 import { upload } from "../takedown/upload.ts";
 import { fieldName } from "../takedown/words.ts";
+import { Tape } from "../tape.ts";
 
 /** What a player in the page tells, as far as it is needed here. */
 type PlayerElement = HTMLElement & { video: HTMLVideoElement };
@@ -29,6 +33,9 @@ const answering = new URLSearchParams(location.hash.slice(1));
 let desk: Desk | null = null;
 let draft: Draft | null = null;
 let player: PlayerElement | null = null;
+/** What the host has recorded of the broadcast that the report is about. */
+let recording: Recording | null = null;
+let taped: { tape: Tape; video: HTMLVideoElement; picker: Picker } | null = null;
 /** What the reader was told is missing; who sends it all the same is not told twice. */
 let told = "";
 
@@ -50,6 +57,7 @@ async function begin(): Promise<void> {
   showAgent(desk);
   prefill(desk);
   if (answering.has("case")) await showAnswer();
+  await findRecording();
 }
 
 function showAgent({ agent }: Desk): void {
@@ -58,32 +66,29 @@ function showAgent({ agent }: Desk): void {
   say(find(".agent address"), lines.join("\n"));
 }
 
-/** "Report this moment" in the player fills what it knows. */
+/** "Report this moment" in the player, and what was picked on a recording's page, fill what they know. */
 function prefill({ epoch, title, started_us }: Desk): void {
-  const number = (name: string) => {
-    const value = query.get(name);
-    return value !== null && /^\d{1,16}$/.test(value) ? Number(value) : null;
-  };
-  const asked = number("epoch") ?? epoch;
+  const named = query.get("epoch") ?? "";
+  const asked = /^\d{1,15}$/.test(named) ? Number(named) : epoch;
   field("material.epoch")!.value = String(asked);
-  for (const name of ["from_ms", "to_ms"]) {
-    const ms = number(name);
-    if (ms !== null) field(`material.${name}`)!.value = writeTime(ms);
-  }
-  const [first, end] = [number("first_seq"), number("end_seq")];
-  if (first !== null && end !== null) {
-    field("material.first_seq")!.value = String(first);
-    field("material.end_seq")!.value = String(end);
-    showSegments(first, end);
-  }
+  const { times_ms, segments } = readRange(query);
+  if (times_ms) writeTimes(times_ms);
+  if (segments) showSegments(...segments);
   const which = asked === epoch ? `The present broadcast${title ? `, “${title}”` : ""}, which began ${writeDate(started_us)}.` : `The broadcast ${asked}.`;
   say(find(".broadcast"), which);
 }
 
+function writeTimes([from, to]: [number, number]): void {
+  field("material.from_ms")!.value = writeTime(from);
+  field("material.to_ms")!.value = writeTime(to);
+}
+
 function showSegments(first: number, end: number): void {
+  field("material.first_seq")!.value = String(first);
+  field("material.end_seq")!.value = String(end);
   const line = find(".segments");
   line.hidden = false;
-  say(line, `The player has also noted which signed segments were shown: ${first} to ${end - 1}. Changing the times forgets them.`);
+  say(line, `The player has also noted which signed segments these are: ${first} to ${end - 1}. Changing the times forgets them.`);
 }
 
 function forgetSegments(): void {
@@ -160,6 +165,7 @@ function fields(): Fields {
 
 /** The moment in the player, or without it the present one, in milliseconds since the broadcast began. */
 function now(): number {
+  if (taped) return broadcastMs(taped.tape.playlist.parts, taped.video.currentTime);
   const { video } = player ?? {};
   if (video && video.currentTime > 0) return Math.round(video.currentTime * 1000);
   return desk ? Math.max(0, (desk.now_us - desk.started_us) / 1000 + performance.now() - asked_at) : 0;
@@ -174,6 +180,43 @@ async function openPlayer(): Promise<void> {
   await customElements.whenDefined("peerstream-player");
   player = make("peerstream-player" as "div", { src: new URL(".", import.meta.url).href, relay: "off" }) as unknown as PlayerElement;
   find(".player").replaceChildren(player);
+}
+
+/** Who has a recording to look at picks the part on it. */
+async function findRecording(): Promise<void> {
+  const all = await fetchRecordings(new URL(".", import.meta.url).href);
+  recording = all.find(({ starts_ms }) => String(starts_ms) === field("material.epoch")!.value) ?? null;
+  if (recording && !player) say(find(".watch"), "Pick the part on the recording");
+}
+
+function openRecording({ hls }: Recording): void {
+  find<HTMLButtonElement>(".watch").disabled = true;
+  const video = make("video", { controls: true, playsinline: true, "aria-label": "Recording" });
+  const tape = new Tape(video, new URL(hls, new URL(".", import.meta.url)).href);
+  const picker = new Picker(video, RANGE_MS_MAX / 1000, take);
+  taped = { tape, video, picker };
+  find(".player").replaceChildren(video, picker.element);
+  addEventListener("pagehide", () => tape.close());
+  video.addEventListener("loadedmetadata", showPicked, { once: true });
+  tape.play().catch((error: Error) => say(find(".fault"), error.message));
+}
+
+/** What is picked goes into the fields. */
+function take(span: Span): void {
+  const range = rangeOf(taped?.tape.playlist.parts ?? [], span);
+  if (!range) return;
+  writeTimes(range.times_ms);
+  if (range.segments) showSegments(...range.segments);
+  else forgetSegments();
+}
+
+/** What is in the fields is shown on the recording. */
+function showPicked(): void {
+  const [from, to] = [field("material.from_ms")!, field("material.to_ms")!].map(({ value }) => readTime(value));
+  if (!taped || from == null || to == null || to <= from) return;
+  const { parts } = taped.tape.playlist;
+  taped.picker.set({ from: recordingS(parts, from), to: recordingS(parts, to) });
+  if (taped.video.paused) taped.video.currentTime = recordingS(parts, from);
 }
 
 function showMissing(missing: string[]): void {
@@ -306,7 +349,10 @@ form.addEventListener("change", (event) => {
 form.addEventListener("input", (event) => {
   const input = event.target as HTMLInputElement;
   input.removeAttribute("aria-invalid");
-  if (input.name === "material.from_ms" || input.name === "material.to_ms") forgetSegments();
+  if (input.name === "material.from_ms" || input.name === "material.to_ms") {
+    forgetSegments();
+    showPicked();
+  }
 });
 for (const button of form.querySelectorAll<HTMLElement>(".now")) {
   button.addEventListener("click", () => {
@@ -316,9 +362,10 @@ for (const button of form.querySelectorAll<HTMLElement>(".now")) {
     // An end at the same moment is no range.
     if (input.name === "material.to_ms" && from != null && to != null && to <= from) input.value = writeTime(from + 1_000);
     forgetSegments();
+    showPicked();
   });
 }
-find(".watch").addEventListener("click", () => void openPlayer());
+find(".watch").addEventListener("click", () => (recording ? openRecording(recording) : void openPlayer()));
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   void submit();

@@ -20,6 +20,14 @@ export function writeTime(ms: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds)}${rest}` : `${minutes}:${two(seconds)}${rest}`;
 }
 
+/** Milliseconds as a screen reader is to say them: `1 hour 2 minutes 3.5 seconds`. */
+export function spoken(ms: number): string {
+  const tenths = Math.max(0, Math.round(ms / 100));
+  const parts: [number, string][] = [[Math.floor(tenths / 36_000), "hour"], [Math.floor(tenths / 600) % 60, "minute"], [(tenths % 600) / 10, "second"]];
+  const said = parts.filter(([count]) => count > 0).map(([count, unit]) => `${count} ${unit}${count === 1 ? "" : "s"}`);
+  return said.join(" ") || "0 seconds";
+}
+
 /** Microseconds since 1970 as a date with the time of day, where the reader is. */
 export function writeDate(us: number): string {
   return new Date(us / 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
