@@ -32,7 +32,7 @@ impl Verifier for Believer {
 /// Of each chunk the first byte says what happens, the second how long the chunk is. Nothing may panic or cause a flood of orders.
 #[doc(hidden)]
 pub fn fuzz(mut data: &[u8]) {
-    let kind = if data.len() % 2 == 0 { Kind::Media } else { Kind::Data };
+    let kind = if data.len().is_multiple_of(2) { Kind::Media } else { Kind::Data };
     let mut world = World::new(kind);
     while let [what, length, rest @ ..] = data {
         let (bytes, left) = rest.split_at(usize::from(*length).min(rest.len()));
