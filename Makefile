@@ -34,6 +34,11 @@ licences:
 wasm:
 	cd hosts/web && npm ci --no-audit --no-fund && npm run build
 
+# All decoders with libFuzzer, SECONDS each; `framework/fuzz/run SECONDS TARGET` for one. Not part of `make test`.
+SECONDS := 60
+fuzz:
+	framework/fuzz/run $(SECONDS)
+
 bench:
 	$(CARGO) bench -p peerstream-node --bench engine
 	$(CARGO) bench -p peerstream-registry --bench check

@@ -13,6 +13,7 @@ mod delivery;
 mod fallback;
 mod feed;
 mod few;
+pub mod fuzz;
 mod guests;
 mod inits;
 mod intake;

@@ -519,6 +519,7 @@ impl<V: Verifier> Node<V> {
             skipped: counters.skipped,
             stalls: self.live.stalls,
             offences: (counters.malformed + counters.forged + counters.unsolicited).min(u64::from(u32::MAX)) as u32,
+            uplink_kbps: self.uplink.kbps(),
         }
     }
 

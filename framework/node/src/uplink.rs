@@ -21,6 +21,8 @@ const CHILDREN_MIN: usize = 2;
 const PROVES_AFTER: Micros = Micros::from_secs(3);
 /// An uplink has to carry so many copies, and an eighth for headers, words and what a rescue costs.
 const COPIES: u64 = 2;
+/// More copies than these pass in a hundredth of a second, in which clocks and batches of packets say more than the line.
+const COPIES_TOLD: u64 = 10;
 /// The stream is late when its lag has grown by this much and two segments.
 const LATE: Micros = Micros::from_millis(500);
 /// While it is late the uplink is measured this often.
@@ -54,6 +56,8 @@ pub(crate) struct Uplink {
     least_lag: Option<(Micros, Micros)>,
     /// When the last measurement ended.
     measured: Micros,
+    /// What it was last found to carry, in bytes per second; 0 while that is not known.
+    carries: u64,
     pub(crate) probe: Probe,
 }
 
@@ -66,6 +70,11 @@ impl Uplink {
     /// Whether nothing is known of it.
     pub(crate) fn is_untried(&self) -> bool {
         self.standing == Standing::Untried
+    }
+
+    /// What it was last found to carry, in kilobits per second; 0 while that is not known.
+    pub(crate) fn kbps(&self) -> u32 {
+        (self.carries / 125).min(u64::from(u32::MAX)) as u32
     }
 }
 
@@ -84,36 +93,41 @@ impl<V: Verifier> Node<V> {
         if !self.is_receiver() || !self.relay {
             return;
         }
-        let needed = self.bitrate().unwrap_or_default() * COPIES * 9 / 8;
+        let bitrate = self.bitrate().unwrap_or_default();
+        let needed = bitrate * COPIES * 9 / 8;
         let sent = if self.uplink.is_weak() { None } else { self.sent_while_held_up() };
-        let held_up = sent.is_some_and(|(span, rate)| span >= HELD_UP_MAX && rate < needed);
-        let proven = sent.is_some_and(|(span, _)| span >= PROVES_AFTER) && self.children().count() >= CHILDREN_MIN;
-        if held_up && proven {
-            return self.on_weak_uplink();
+        let held_up = sent.filter(|(span, rate)| *span >= HELD_UP_MAX && *rate < needed);
+        if let Some((_, rate)) = held_up.filter(|(span, _)| *span >= PROVES_AFTER)
+            && self.children().count() >= CHILDREN_MIN
+        {
+            return self.on_weak_uplink(rate);
         }
         let unknown = match self.uplink.standing {
             Standing::Untried => true,
-            Standing::Good => held_up || (self.is_stream_late() && self.now.since(self.uplink.measured) >= LATE_EVERY),
+            Standing::Good => {
+                held_up.is_some() || (self.is_stream_late() && self.now.since(self.uplink.measured) >= LATE_EVERY)
+            }
             Standing::Weak(until) => self.now >= until,
         };
         if !unknown {
             return self.forget_measurement();
         }
         let Some(carries) = self.measure_uplink() else { return };
-        self.uplink.measured = self.now;
+        let carries = carries.min(bitrate * COPIES_TOLD);
+        (self.uplink.measured, self.uplink.carries) = (self.now, carries);
         if carries < needed {
-            self.on_weak_uplink();
+            self.on_weak_uplink(carries);
         } else if self.uplink.standing != Standing::Good {
             self.uplink.standing = Standing::Good;
             self.report_soon();
         }
     }
 
-    fn on_weak_uplink(&mut self) {
+    fn on_weak_uplink(&mut self, carries: u64) {
         let pause = Micros(WEAK_FIRST.0 << self.uplink.times.min(5)).min(WEAK_MAX);
         let standing = Standing::Weak(self.now + pause);
         let (times, least_lag) = (self.uplink.times + 1, self.uplink.least_lag);
-        self.uplink = Uplink { standing, times, least_lag, ..Uplink::default() };
+        self.uplink = Uplink { standing, times, least_lag, carries, ..Uplink::default() };
         self.counters.weak_uplinks += 1;
         self.report_soon();
     }

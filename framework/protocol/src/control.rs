@@ -171,6 +171,9 @@ pub struct Figures {
     pub stalls: u32,
     /// Frames dropped because they were false, malformed or not asked for.
     pub offences: u32,
+    /// What its uplink carried when that was last found out, in kilobits per second; 0 while it is not known. No more than ten
+    /// copies of the stream, as far as the measurement reaches.
+    pub uplink_kbps: u32,
 }
 
 /// A node introduces itself, again after every reconnection.

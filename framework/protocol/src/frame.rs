@@ -245,7 +245,9 @@ fn decode_message(rest: &[u8]) -> Result<PeerMessage, DecodeError> {
 /// The body of the frame fuzz target.
 #[doc(hidden)]
 pub fn fuzz_decode(data: &[u8]) {
-    if let Ok(Frame::Header(inner)) = Frame::decode(data)
+    let Ok(frame) = Frame::decode(data) else { return };
+    assert_eq!(Frame::decode(&frame.encode()).as_ref(), Ok(&frame), "an accepted frame survives a round trip");
+    if let Frame::Header(inner) = frame
         && let Ok(header) = decode_header(inner)
     {
         assert_eq!(encode_header(&header)[1..], *inner, "there is one way to write a header");

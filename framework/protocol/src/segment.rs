@@ -126,3 +126,14 @@ impl Init {
         Ok(init)
     }
 }
+
+/// The body of the init fuzz target: codec headers and certificates of a publisher.
+#[doc(hidden)]
+pub fn fuzz_decode(data: &[u8]) {
+    if let Ok(init) = Init::decode(data) {
+        assert_eq!(Init::decode(&init.encode()).as_ref(), Ok(&init), "an accepted init survives a round trip");
+    }
+    if let Ok(cert) = crate::cert::EpochCert::decode(data) {
+        assert_eq!(crate::cert::EpochCert::decode(&cert.encode()).as_ref(), Ok(&cert), "so does a certificate");
+    }
+}

@@ -78,6 +78,7 @@ proptest! {
     fn no_bytes_make_a_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2_000)) {
         peerstream_protocol::frame::fuzz_decode(&bytes);
         peerstream_protocol::control::fuzz_decode(&bytes);
+        peerstream_protocol::segment::fuzz_decode(&bytes);
         let tagged = |tag: u8| [&[tag], &bytes[..]].concat();
         (0..4).for_each(|tag| peerstream_protocol::frame::fuzz_decode(&tagged(tag)));
         (0..2).for_each(|tag| peerstream_protocol::control::fuzz_decode(&tagged(tag)));

@@ -7,7 +7,7 @@ use peerstream_recording::Item;
 use peerstream_recording::bundle::{
     ATTACHMENTS_MAX, BundleError, Decoder, Encoder, Excerpt, Head, Inspection, Record, TooLarge, Verdict,
 };
-use peerstream_recording::fuzz::fuzz_bundle;
+use peerstream_recording::fuzz::{fuzz_bundle, fuzz_lines};
 use proptest::prelude::*;
 
 fn bundle() -> Vec<u8> {
@@ -155,6 +155,7 @@ proptest! {
     #[test]
     fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..600), cut in 0usize..4_000) {
         fuzz_bundle(&bytes);
+        fuzz_lines(&bytes);
         let whole = bundle();
         fuzz_bundle(&[&whole[..cut.min(whole.len())], &bytes].concat());
         fuzz_bundle(&[&[7], &whole[..cut.min(whole.len())], &bytes[..]].concat());

@@ -16,6 +16,8 @@ export interface Figures {
   skipped: number;
   stalls: number;
   offences: number;
+  /** What the page's uplink was last found to carry, in kilobits per second; 0 while that is not known. */
+  uplink_kbps: number;
 }
 
 /** A node's view of itself, as the module tells it. */
@@ -128,6 +130,7 @@ export const NO_NODE: NodeStatus = {
     skipped: 0,
     stalls: 0,
     offences: 0,
+    uplink_kbps: 0,
   },
 };
 

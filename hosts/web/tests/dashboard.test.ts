@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import { layOut } from "../src/dashboard/layout.ts";
 import { called, Model } from "../src/dashboard/model.ts";
-import { budgetSentence, happening, percent, rate, roomSentence, warnings } from "../src/dashboard/sentences.ts";
+import { budgetSentence, happening, percent, rate, roomSentence, uplinkSentence, warnings } from "../src/dashboard/sentences.ts";
 
 type Row = [number | string, string, string | null, number, (number | string)[], null, null, number, number, number];
 
@@ -101,6 +101,14 @@ test("numbers are written for people", () => {
   const rates = [640_000, 2_540_000, 43e6, 2.5e9].map(rate);
   assert.deepEqual(rates, ["640 kbit/s", "2.5 Mbit/s", "43 Mbit/s", "2.50 Gbit/s"]);
   assert.deepEqual([percent(1), percent(0.99987), percent(0.5), percent(0)], ["100 %", "99.99 %", "50.0 %", "0 %"]);
+});
+
+test("what uplinks carry is told once some are measured", () => {
+  const sums = (uplinks: object) => modelOf({ sums: { uplinks } }).sums;
+  assert.equal(uplinkSentence(sums({ measured: 0, carry: 0, median_kbps: 0, or_more: false })), "");
+  const some = { measured: 35, carry: 31, median_kbps: 12_000, or_more: false };
+  assert.match(uplinkSentence(sums(some)), /of 35 viewers measured 31 can send two copies .* 12 Mbit\/s or more/);
+  assert.match(uplinkSentence(sums({ ...some, or_more: true })), /have at least 12 Mbit/);
 });
 
 test("the room and the budget are told in a sentence", () => {

@@ -25,6 +25,8 @@ mod config;
 mod courier;
 mod document;
 mod entry;
+#[doc(hidden)]
+pub mod fuzz;
 mod index;
 mod recording;
 mod restrictions;

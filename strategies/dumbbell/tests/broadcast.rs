@@ -255,6 +255,8 @@ fn a_newcomer_finds_out_what_its_uplink_carries_before_it_gets_children() {
     });
     broadcast.run(Micros::from_secs(4));
     assert_eq!(newcomers.map(|id| broadcast.world.status(id).weak_uplink), [true, false]);
+    let told = newcomers.map(|id| broadcast.world.status(id).figures.uplink_kbps);
+    assert!((1_200..1_800).contains(&told[0]) && (4_000..6_000).contains(&told[1]), "{told:?} kbit/s of 1520 and 5120");
     for _ in 0..8 {
         broadcast.world.join(true);
         broadcast.run(Micros::from_millis(500));

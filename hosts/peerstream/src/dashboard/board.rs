@@ -13,9 +13,10 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::moments::Moments;
-use super::outlook::{Level, Outlook, outlook, upload_advice};
+use super::outlook::{Level, Outlook, outlook};
 use super::rows::{NODES_MAX, Rows, lag, levels, quantile};
 use super::tally::{Point, Rates, Tally};
+use super::uplinks::{uplinks, upload_advice};
 use crate::server::Shared;
 
 /// Pause between two looks while somebody watches.
@@ -183,7 +184,8 @@ impl Inner {
         let rates = self.tally.look(&overview, produced, sent, now_s);
         let room = outlook(&overview, shared.dashboard.nodes_max);
         self.tell_level(&room);
-        let advice = upload_advice(&room, rates.stream_bps);
+        let uplinks = uplinks(&overview, rates.stream_bps);
+        let advice = upload_advice(&room, &uplinks, rates.stream_bps);
         self.tell_advice(advice.as_deref());
         let mut lags: Vec<_> = overview
             .nodes
@@ -195,6 +197,7 @@ impl Inner {
         let median = quantile(&mut lags, 50);
         let point = self.tally.point(&rates, overview.members, median, now_s);
         facts.insert("upload_advice".into(), advice.into());
+        facts.insert("uplinks".into(), json!(uplinks));
         self.sums = self.sums(&overview, &rates, &room, [median, quantile(&mut lags, 95)], facts);
         let mut message = Map::new();
         message.insert("sums".into(), self.sums.clone());

@@ -9,6 +9,7 @@ mod moments;
 mod outlook;
 mod rows;
 mod tally;
+mod uplinks;
 pub mod visitor;
 
 use std::sync::Arc;

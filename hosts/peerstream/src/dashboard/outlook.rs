@@ -104,25 +104,6 @@ impl Outlook {
     }
 }
 
-/// Of so large a share of viewers that do not pass the stream on the streamer is told, in percent,
-const NOT_RELAYING_PERCENT: u64 = 40;
-/// if there are so many viewers.
-const VIEWERS_MIN: u64 = 5;
-
-/// What the bitrate costs, measured by what viewers can pass on; nothing when it is fine.
-pub fn upload_advice(outlook: &Outlook, stream_bps: u64) -> Option<String> {
-    let audience = outlook.relaying + outlook.not_relaying;
-    let share = outlook.not_relaying * 100 / audience.max(1);
-    if audience < VIEWERS_MIN || share < NOT_RELAYING_PERCENT || stream_bps == 0 {
-        return None;
-    }
-    let (now, half) = (stream_bps as f64 / 1e6, stream_bps as f64 / 2e6);
-    Some(format!(
-        "{now:.1} Mbit/s: {share} % of the viewers do not pass on two copies of that, for want of upload or because they do not \
-         want to; with {half:.1} Mbit/s half the upload is enough"
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::{node, overview};
@@ -163,15 +144,6 @@ mod tests {
     #[test]
     fn few_places_are_enough_where_newcomers_bring_their_own() {
         assert_eq!(outlook(&audience(4, 3), 1000).level, Level::Roomy);
-    }
-
-    #[test]
-    fn a_bitrate_that_many_cannot_pass_on_is_told_with_what_it_costs() {
-        let told = |relaying, weak| upload_advice(&outlook(&audience(relaying, weak), 1000), 2_500_000);
-        assert_eq!(told(8, 2), None);
-        assert_eq!(told(1, 2), None, "three viewers are no share");
-        let text = told(5, 5).unwrap();
-        assert!(text.starts_with("2.5 Mbit/s: 50 % of the viewers") && text.contains("1.2 Mbit/s"), "{text}");
     }
 
     #[test]

@@ -158,8 +158,22 @@ impl Picture {
             ),
             format!("room for {} more who pass nothing on{}", number(&["outlook", "places"]), self.fullness()),
         ];
+        lines.extend(self.uplinks());
         lines.extend(self.sums["upload_advice"].as_str().map(|advice| format!("! {}", clean(advice))));
         lines
+    }
+
+    /// What viewers can upload, once some of it is known.
+    fn uplinks(&self) -> Option<String> {
+        let [measured, carry, median] = ["measured", "carry", "median_kbps"].map(|name| self.sum(&["uplinks", name]));
+        let at_least = if self.sums["uplinks"]["or_more"] == true { "at least " } else { "" };
+        let line = || {
+            format!(
+                "upload of {measured} estimated: {carry} can send two copies   median {at_least}{}",
+                rate(median * 1000)
+            )
+        };
+        (measured > 0).then(line)
     }
 
     fn fullness(&self) -> &'static str {
@@ -299,7 +313,8 @@ mod tests {
             "moments": { "rows": [[9_000, "1@7", "rescued", 1], [9_500, 4, "died", "suspected"]], "more": 0 },
             "sums": { "now_ms": 10_000, "viewers": 2, "depth": 1, "lag_p50": 640, "lag_p95": 900, "state": "live",
                       "levels": [[1, 2, 640, 900, 1]], "rates": { "skipped": 0.001, "sent_bps": 5_000_000, "server_bps": 9_000_000 },
-                      "totals": { "sent": 40, "received": 100 }, "outlook": { "places": 3, "level": "nearly" } },
+                      "totals": { "sent": 40, "received": 100 }, "outlook": { "places": 3, "level": "nearly" },
+                      "uplinks": { "measured": 2, "carry": 1, "median_kbps": 12_000, "or_more": true } },
         }));
         picture
     }
@@ -307,7 +322,15 @@ mod tests {
     #[test]
     fn a_screen_tells_who_is_fed_by_whom_and_what_happens() {
         let screen = picture().screen(100, 40, Duration::ZERO).join("\n");
-        for part in ["Friday[2J night", "[live]", "viewers 2", "99.90 %", "carried by viewers 60 %", "nearly full"] {
+        for part in [
+            "Friday[2J night",
+            "[live]",
+            "viewers 2",
+            "99.90 %",
+            "carried by viewers 60 %",
+            "nearly full",
+            "of 2 estimated: 1 can",
+        ] {
             assert!(screen.contains(part), "`{part}` is not in:\n{screen}");
         }
         assert!(screen.contains("n1 rescued n1") && screen.contains("n4 died suspected"), "{screen}");

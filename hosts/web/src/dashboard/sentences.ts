@@ -44,6 +44,15 @@ export function roomSentence(sums: Sums): string {
   return `${worst}, or for ${more} like those who are here.`;
 }
 
+/** What the viewers' uplinks carry; nothing while none is known. */
+export function uplinkSentence(sums: Sums): string {
+  const [measured, carry] = [sums.number("uplinks", "measured"), sums.number("uplinks", "carry")];
+  if (measured === 0) return "";
+  const median = `${sums.is("uplinks", "or_more") ? "at least " : ""}${rate(sums.number("uplinks", "median_kbps") * 1e3)}`;
+  return `Upload, as bursts of packets show it: of ${viewers(measured)} measured ${carry} can send two copies of this stream; half of `
+    + `them have ${median} or more.`;
+}
+
 /** What a helper would add. */
 export function helperSentence(sums: Sums): string {
   const urgent = sums.text("outlook", "level") !== "roomy";

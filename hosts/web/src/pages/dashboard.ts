@@ -3,7 +3,7 @@
 import { element, find, say } from "../dashboard/dom.ts";
 import { called, Model, type Moment, type Name, type News } from "../dashboard/model.ts";
 import { showCourse, showInput, showLevels, showMoments, showNode, showTable, showTotals } from "../dashboard/panels.ts";
-import { budgetSentence, happening, helperSentence, roomSentence, warnings } from "../dashboard/sentences.ts";
+import { budgetSentence, happening, helperSentence, roomSentence, uplinkSentence, warnings } from "../dashboard/sentences.ts";
 import { command, FEED, logIn, logOut, type Session, session, story, takeToken } from "../dashboard/session.ts";
 import { TreeView } from "../dashboard/tree.ts";
 import { span } from "../words.ts";
@@ -95,6 +95,7 @@ function showSentences(): void {
   const { sums } = model;
   const budget = current?.budget_mbps ?? 0;
   say(find(".room-now"), roomSentence(sums));
+  say(find(".room-uplinks"), uplinkSentence(sums));
   say(find(".room-budget"), budgetSentence(sums, budget));
   say(find(".room-helper"), helperSentence(sums));
   const listed = sums.is("listed");

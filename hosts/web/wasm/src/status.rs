@@ -48,6 +48,7 @@ fn figures(figures: &Figures) -> String {
     object.plain("skipped", figures.skipped);
     object.plain("stalls", figures.stalls);
     object.plain("offences", figures.offences);
+    object.plain("uplink_kbps", figures.uplink_kbps);
     object.finish()
 }
 

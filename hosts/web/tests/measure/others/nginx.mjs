@@ -10,7 +10,7 @@ const config = (folder, { rtmp, http, fragment_s }) => `load_module ${MODULE};
 daemon off; master_process off; pid ${folder}/pid; error_log ${folder}/error.log warn;
 events { worker_connections 1024; }
 rtmp { server { listen 127.0.0.1:${rtmp}; application live {
-  live on; hls on; hls_path ${folder}/hls; hls_fragment ${fragment_s}s; hls_playlist_length ${fragment_s * 10}s; hls_cleanup on; } } }
+  live on; hls on; hls_path ${folder}/hls; hls_fragment ${fragment_s * 1_000}ms; hls_playlist_length ${fragment_s * 12}s; hls_cleanup on; } } }
 http { access_log off; client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy; fastcgi_temp_path ${folder}/fcgi;
   uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;
   types { application/vnd.apple.mpegurl m3u8; video/mp2t ts; text/html html; text/javascript js; }
