@@ -59,13 +59,13 @@ impl Replay {
         let played = span.0.min(ahead);
         *head += played;
         self.plays = played == span.0;
-        self.watched = self.watched + Micros(played);
+        self.watched += Micros(played);
         self.wait(Micros(span.0 - played));
     }
 
     fn wait(&mut self, span: Micros) {
         if self.started_after.is_some() {
-            self.waited = self.waited + span;
+            self.waited += span;
         }
     }
 
