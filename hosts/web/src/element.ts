@@ -27,6 +27,8 @@ import { ago, NOT_MEDIA, refusal, unsupportedCodecs, WRONG_PUBLISHER } from "./w
 const HEAD_MS = 150;
 /** The panel is drawn anew this often, in milliseconds. */
 const RENDER_MS = 1_000;
+/** What is seen is made when the host has answered, or after this long, in milliseconds. */
+const SEEN_MS_MAX = 100;
 /** While nothing plays, the host is asked this often how the stream stands, in milliseconds. */
 const FACTS_MS = 4_000;
 /** A picture that stands still for longer counts as not running, in milliseconds. */
@@ -191,30 +193,33 @@ export class PeerstreamPlayer extends HTMLElement {
     this.#track.note("player");
     const publisher = this.getAttribute("publisher")?.trim().toLowerCase() || null;
     if (publisher !== null && !/^[0-9a-f]{64}$/.test(publisher)) {
+      void this.video;
       return this.#judge({ state: "failed", detail: "The publisher's key is not 64 hexadecimal digits." });
     }
+    this.#attend();
     const player = this.#prepare(endpoints);
     // Whom to trust, what may be relayed and what may be uploaded: all of it the host says.
     const asked = this.#askFacts(endpoints, run);
+    const begun = asked.then(() => run === this.#run && this.#begin(endpoints, publisher ?? this.#facts?.publisher ?? null));
+    // Making and drawing what is seen keeps the page's thread busy, through which all that has been started has to go.
+    await Promise.race([begun, new Promise((done) => setTimeout(done, SEEN_MS_MAX))]);
+    if (run !== this.#run) return;
     player();
-    this.#attend(endpoints, run);
-    await asked;
-    if (run === this.#run) this.#begin(endpoints, publisher ?? this.#facts?.publisher ?? null);
+    this.#alarms.push(pageClock().every(RENDER_MS, () => this.#apply()));
+    this.#alarms.push(pageClock().every(FACTS_MS, () => void this.#askFacts(endpoints, run)));
+    this.#alarms.push(pageClock().every(HEAD_MS, () => this.#tellHead()));
+    this.#takeTracks();
+    this.#render();
   }
 
-  /** All that beginning does not wait for. */
-  #attend(endpoints: string[], run: number): void {
+  /** What happens outside. */
+  #attend(): void {
     this.#leaving = new AbortController();
     const { signal } = this.#leaving;
     self.addEventListener("pagehide", () => this.#stop(), { signal });
     self.addEventListener("pageshow", (event) => event.persisted && this.#schedule(), { signal });
     watchSleep(() => this.#thread?.tell((station) => station.woke()), signal);
     this.#watch = new Watch(() => this.#apply(), signal);
-    this.#takeTracks();
-    this.#alarms.push(pageClock().every(RENDER_MS, () => this.#apply()));
-    this.#alarms.push(pageClock().every(FACTS_MS, () => void this.#askFacts(endpoints, run)));
-    this.#alarms.push(pageClock().every(HEAD_MS, () => this.#tellHead()));
-    this.#render();
   }
 
   /** Starts what takes its time, before anything is made that is seen; gives the player, which is made when it is first wanted. */
@@ -617,6 +622,7 @@ export class PeerstreamPlayer extends HTMLElement {
   }
 
   #render(): void {
+    if (!this.#made) return;
     let status = this.status();
     if (this.#verdict?.state === "refused" && status.control) {
       this.#verdict = null;
