@@ -4,8 +4,8 @@ import type { Cancel, Clock } from "./clock.ts";
 
 /** Bars drawn. */
 const BARS = 40;
-/** Drawn this often, in milliseconds; a page that is asked to move little is drawn seldom, and so is one whose machine has more to do than it can. */
-const EVERY_MS = 66;
+/** Drawn this often, in milliseconds: what costs is not the drawing but that the page is put together anew. A page that is asked to move little is drawn seldom, and so is one whose machine has more to do than it can. */
+const EVERY_MS = 125;
 const SELDOM_MS = 1_000;
 /** A bar, the same with the space beside it, and the tallest bar, in dots; the browser stretches them. */
 const BAR = 3;
