@@ -267,7 +267,7 @@ const scenarios = {
         pages.push(...(await openPages(browser.context, host.url, 1)));
         await pause(500);
       }
-      await untilLive(pages, { timeout_ms: 60_000 });
+      await untilLive(pages, { timeout_ms: 60_000, every_ms: 500 });
       await pause(5_000);
       const before = await Promise.all(pages.map(status));
       const heard = [];
