@@ -52,6 +52,7 @@ export class Appender {
   #init: { mime: string; header: Uint8Array } | null = null;
   #stopped = false;
   #ending = false;
+  #pumping = false;
 
   /** `head` tells the play head in seconds. */
   constructor(head: () => number, events: AppenderEvents) {
@@ -156,6 +157,7 @@ export class Appender {
       buffer.addEventListener("updateend", () => this.#appended(source));
       source.queue = queue;
       for (const bytes of source.early.splice(0)) queue.push(bytes);
+      this.#pumpSoon();
     } catch (error) {
       this.restart((error as Error).message);
     }
@@ -170,12 +172,25 @@ export class Appender {
 
   #push(bytes: Uint8Array): void {
     const source = this.#source;
-    if (source?.queue) return source.queue.push(bytes);
+    if (source?.queue) {
+      source.queue.push(bytes);
+      return this.#pumpSoon();
+    }
     if (!source) return;
     // A page that is busy lets its element take a source late.
     source.early.push(bytes);
     source.earlyBytes += bytes.length;
     if (source.earlyBytes > WAITING_BYTES_MAX) this.restart("the player takes no data");
+  }
+
+  /** Codec header and segments that come in one go are one append. */
+  #pumpSoon(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    queueMicrotask(() => {
+      this.#pumping = false;
+      this.#source?.queue?.pump();
+    });
   }
 
   #finish(): void {

@@ -2,6 +2,9 @@
 
 import { startWorker } from "./workers.ts";
 
+/** A page in view needs no Worker for its timers, and has better to do while it starts: it comes so much later, in milliseconds. */
+const WORKER_AFTER_MS = 2_000;
+
 /** Ends an alarm; harmless when it has rung. */
 export type Cancel = () => void;
 
@@ -22,20 +25,26 @@ onmessage = ({ data: [id, ms] }) => {
 };`;
 
 class WorkerClock implements Clock {
-  readonly #rings = new Map<number, () => void>();
-  #worker: Worker | null;
+  readonly #rings = new Map<number, { ring: () => void; due: number }>();
+  #worker: Worker | null = null;
   #last = 0;
 
   constructor() {
-    this.#worker = startWorker(WORKER);
-    if (!this.#worker) return;
-    this.#worker.onmessage = ({ data }: MessageEvent<number>) => this.#ring(data);
-    this.#worker.onerror = () => this.#fallBack();
+    const late = setTimeout(start, WORKER_AFTER_MS);
+    const hidden = (): void => void (document.visibilityState === "hidden" && start());
+    const clock = this;
+    document.addEventListener("visibilitychange", hidden);
+    if (document.visibilityState === "hidden") start();
+    function start(): void {
+      clearTimeout(late);
+      document.removeEventListener("visibilitychange", hidden);
+      clock.#start();
+    }
   }
 
   after(ms: number, ring: () => void): Cancel {
     const id = (this.#last += 1);
-    this.#rings.set(id, ring);
+    this.#rings.set(id, { ring, due: performance.now() + ms });
     if (this.#worker) this.#worker.postMessage([id, Math.max(0, ms)]);
     else setTimeout(() => this.#ring(id), ms);
     return () => this.#cancel(id);
@@ -52,9 +61,18 @@ class WorkerClock implements Clock {
   }
 
   #ring(id: number): void {
-    const ring = this.#rings.get(id);
+    const waits = this.#rings.get(id);
     this.#rings.delete(id);
-    ring?.();
+    waits?.ring();
+  }
+
+  /** What waits is told to the Worker too; whoever rings first counts. */
+  #start(): void {
+    const worker = (this.#worker = startWorker(WORKER));
+    if (!worker) return;
+    worker.onmessage = ({ data }: MessageEvent<number>) => this.#ring(data);
+    worker.onerror = () => this.#fallBack();
+    for (const [id, { due }] of this.#rings) worker.postMessage([id, Math.max(0, due - performance.now())]);
   }
 
   #cancel(id: number): void {
@@ -64,7 +82,7 @@ class WorkerClock implements Clock {
   /** A page may forbid Workers; then its own timers have to do. What waited rings at once. */
   #fallBack(): void {
     this.#worker = null;
-    for (const id of [...this.#rings.keys()]) setTimeout(() => this.#ring(id), 0);
+    for (const id of this.#rings.keys()) setTimeout(() => this.#ring(id), 0);
   }
 }
 

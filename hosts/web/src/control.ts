@@ -31,19 +31,15 @@ export class Control {
   endpoint: string | null = null;
   #deadline: Cancel = () => undefined;
   /** A connection to the first endpoint that nobody has asked for yet. */
-  #early: WebSocket | null = null;
+  #early: WebSocket | null;
 
-  constructor(endpoints: readonly string[], clock: Clock, admission: Admission, events: ControlEvents) {
+  /** With the connection to the first endpoint if it was opened [earlyConnection]. */
+  constructor(endpoints: readonly string[], early: WebSocket | null, clock: Clock, admission: Admission, events: ControlEvents) {
     this.#endpoints = endpoints;
+    this.#early = early;
     this.#admission = admission;
     this.#clock = clock;
     this.#events = events;
-  }
-
-  /** Opens the connection that is going to be asked for first, while its owner gets ready. Where a ticket is wanted that has to wait. */
-  prepare(): void {
-    const [endpoint] = this.#endpoints;
-    if (endpoint !== undefined && this.#admission.isOpen(endpoint)) this.#early = connect(endpoint, null);
   }
 
   /** Opens a connection to an endpoint by its number; the present one ends first. */
@@ -125,6 +121,11 @@ export class Control {
     this.close();
     this.#events.controlDown();
   }
+}
+
+/** Opens the connection that is going to be asked for first, while its owner gets ready. Where a ticket is wanted that has to wait. */
+export function earlyConnection([endpoint]: readonly string[], admission: Admission): WebSocket | null {
+  return endpoint !== undefined && admission.isOpen(endpoint) ? connect(endpoint, null) : null;
 }
 
 function connect(endpoint: string, ticket: string | null): WebSocket | null {

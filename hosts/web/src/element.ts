@@ -19,6 +19,7 @@ import { type Position, STEP_S } from "./scrubber.ts";
 import { watchSleep } from "./sleep.ts";
 import type { PageCalls } from "./station.ts";
 import { type ElementStatus, NO_NODE, type NodeStatus, type PlayerStatus, stateOf, type Verdict } from "./status.ts";
+import { sinceOpened, Track } from "./steps.ts";
 import { rangeOf } from "./takedown/range.ts";
 import { Tape } from "./tape.ts";
 import { Thread } from "./thread.ts";
@@ -30,6 +31,8 @@ import { ago, NOT_MEDIA, refusal, unsupportedCodecs, WRONG_PUBLISHER } from "./w
 const HEAD_MS = 150;
 /** The panel is drawn anew this often, in milliseconds. */
 const RENDER_MS = 1_000;
+/** What is seen is made when the host has answered, or after this long, in milliseconds. */
+const SEEN_MS_MAX = 100;
 /** While nothing plays, the host is asked this often how the stream stands, in milliseconds. */
 const FACTS_MS = 4_000;
 /** A picture that stands still for longer counts as not running, in milliseconds. */
@@ -56,8 +59,7 @@ export class PeerstreamPlayer extends HTMLElement {
   /** Servers for links besides those of the host, such as TURN servers with their credentials. Set it before the element is in a page. */
   iceServers: readonly RTCIceServer[] = [];
 
-  readonly #panel: Panel;
-  readonly #visualiser: Visualiser;
+  #made: { panel: Panel; visualiser: Visualiser } | null = null;
   #thread: Thread | null = null;
   #peers: Peers | null = null;
   /** The station has been told to begin. */
@@ -79,6 +81,7 @@ export class PeerstreamPlayer extends HTMLElement {
   #title = "";
   #mime: string | null = null;
   #capacity = 0;
+  #track = new Track();
   #rate = new Rate();
   readonly #recent = new Recent();
   #relaying: boolean | null = null;
@@ -87,8 +90,12 @@ export class PeerstreamPlayer extends HTMLElement {
   #state = "";
   #run = 0;
 
-  constructor() {
-    super();
+  /** What is seen. It is made when it is first wanted, after the start of what takes its time. */
+  get #panel(): Panel {
+    return (this.#made ??= this.#make()).panel;
+  }
+
+  #make(): { panel: Panel; visualiser: Visualiser } {
     const events = {
       relay: (on: boolean): void => this.#setRelay(on),
       hand: (): void => this.#takeHand(),
@@ -98,11 +105,13 @@ export class PeerstreamPlayer extends HTMLElement {
       loud: (volume: number): void => this.#setVolume(volume),
       moveTo: (behind_s: number): void => this.#aim.to(behind_s, this.#windowS()),
     };
-    this.#panel = new Panel(this.attachShadow({ mode: "open" }), events);
-    this.#visualiser = new Visualiser(this.#panel.tones, this.video, pageClock());
-    for (const name of ["play", "pause", "volumechange"]) this.video.addEventListener(name, () => this.#render());
-    for (const name of ["pointermove", "pointerdown", "keydown"]) this.#panel.screen.addEventListener(name, () => this.#stir());
-    this.#panel.screen.addEventListener("fullscreenchange", () => this.#render());
+    const panel = new Panel(this.attachShadow({ mode: "open" }), events);
+    const { video, screen } = panel;
+    video.muted = this.hasAttribute("muted");
+    for (const name of ["play", "pause", "volumechange"]) video.addEventListener(name, () => this.#render());
+    for (const name of ["pointermove", "pointerdown", "keydown"]) screen.addEventListener(name, () => this.#stir());
+    screen.addEventListener("fullscreenchange", () => this.#render());
+    return { panel, visualiser: new Visualiser(panel.tones, video, pageClock()) };
   }
 
   /** The media element inside. */
@@ -129,6 +138,7 @@ export class PeerstreamPlayer extends HTMLElement {
       thread: this.#thread?.place ?? null,
       worker_refusals: this.#thread?.refusals ?? 0,
       untaken: station?.untaken ?? 0,
+      steps: sinceOpened(this.#track.steps, station?.steps),
       player: this.#playerStatus(),
     };
   }
@@ -168,9 +178,13 @@ export class PeerstreamPlayer extends HTMLElement {
   }
 
   attributeChangedCallback(name: string): void {
-    if (name === "muted") this.video.muted = this.hasAttribute("muted");
+    if (name === "muted") this.#mute();
     else if (STARTS_ANEW.has(name)) this.#schedule();
     else this.#apply();
+  }
+
+  #mute(): void {
+    if (this.#made) this.video.muted = this.hasAttribute("muted");
   }
 
   /** Changes in one go lead to one start; a move within the page is a new start. */
@@ -186,33 +200,53 @@ export class PeerstreamPlayer extends HTMLElement {
 
   async #start(run: number): Promise<void> {
     const endpoints = this.#endpoints();
+    this.#track = new Track();
+    this.#track.note("player");
+    const publisher = this.getAttribute("publisher")?.trim().toLowerCase() || null;
+    if (publisher !== null && !/^[0-9a-f]{64}$/.test(publisher)) {
+      void this.video;
+      return this.#judge({ state: "failed", detail: "The publisher's key is not 64 hexadecimal digits." });
+    }
+    this.#attend();
+    const player = this.#prepare(endpoints);
+    // Whom to trust, what may be relayed and what may be uploaded: all of it the host says.
+    const asked = this.#askFacts(endpoints, run);
+    const begun = asked.then(() => this.#enter(run, endpoints, publisher, player));
+    // Making and drawing what is seen keeps the page's thread busy, through which all that has been started has to go.
+    await Promise.race([begun, new Promise((done) => setTimeout(done, SEEN_MS_MAX))]);
+    if (run !== this.#run) return;
+    player();
+    this.#alarms.push(pageClock().every(RENDER_MS, () => this.#apply()));
+    this.#alarms.push(pageClock().every(FACTS_MS, () => void this.#askFacts(endpoints, run)));
+    this.#alarms.push(pageClock().every(HEAD_MS, () => this.#tellHead()));
+    this.#takeTracks();
+    this.#render();
+  }
+
+  /** Begins with the broadcast, or with its recording when it is over. */
+  async #enter(run: number, endpoints: string[], publisher: string | null, player: () => Player): Promise<void> {
+    if (this.#facts?.state === "ended") await this.#lookForRecording(run, 1);
+    if (run !== this.#run) return;
+    if (!this.#recording) return this.#begin(endpoints, publisher ?? this.#facts?.publisher ?? null);
+    this.#leaveOverlay();
+    player();
+    this.#playRecording();
+  }
+
+  /** What happens outside. */
+  #attend(): void {
     this.#leaving = new AbortController();
     const { signal } = this.#leaving;
     self.addEventListener("pagehide", () => this.#stop(), { signal });
     self.addEventListener("pageshow", (event) => event.persisted && this.#schedule(), { signal });
     watchSleep(() => this.#thread?.tell((station) => station.woke()), signal);
     this.#watch = new Watch(() => this.#apply(), signal);
-    this.#takeTracks();
-    const publisher = this.getAttribute("publisher")?.trim().toLowerCase() || null;
-    if (publisher !== null && !/^[0-9a-f]{64}$/.test(publisher)) {
-      return this.#judge({ state: "failed", detail: "The publisher's key is not 64 hexadecimal digits." });
-    }
-    this.#prepare();
-    this.#alarms.push(pageClock().every(RENDER_MS, () => this.#apply()));
-    this.#alarms.push(pageClock().every(FACTS_MS, () => void this.#askFacts(endpoints, run)));
-    this.#alarms.push(pageClock().every(HEAD_MS, () => this.#tellHead()));
-    this.#render();
-    // Whom to trust, what may be relayed and what may be uploaded: all of it the host says.
-    await this.#askFacts(endpoints, run);
-    if (this.#facts?.state === "ended") await this.#lookForRecording(run, 1);
-    if (run !== this.#run) return;
-    if (this.#recording) this.#playRecording();
-    else this.#begin(endpoints, publisher ?? this.#facts?.publisher ?? null);
   }
 
-  /** Starts what takes its time while the host is asked. */
-  #prepare(): void {
-    const player = (this.#player = new Player(this.video, this.#playerEvents()));
+  /** Starts what takes its time, before anything is made that is seen; gives the player, which is made when it is first wanted. */
+  #prepare(endpoints: string[]): () => Player {
+    let made: Player | null = null;
+    const player = (): Player => (made ??= this.#player = new Player(this.video, this.#playerEvents()));
     const peers = (this.#peers = new Peers({
       peerChannels: (...news) => this.#thread?.tell((station) => station.peerChannels(...news)),
       peerDescribed: (...news) => this.#thread?.tell((station) => station.peerDescribed(...news)),
@@ -220,6 +254,8 @@ export class PeerstreamPlayer extends HTMLElement {
       peerFailed: (...news) => this.#thread?.tell((station) => station.peerFailed(...news)),
     }));
     this.#thread = new Thread(this.#pageCalls(player, peers), this.getAttribute("worker") === "off" ? "page" : "worker");
+    this.#thread.tell((station) => station.prepare({ endpoints, token: this.getAttribute("token") }));
+    return player;
   }
 
   #begin(endpoints: string[], publisher: string | null): void {
@@ -247,7 +283,7 @@ export class PeerstreamPlayer extends HTMLElement {
     this.#leaving.abort();
     for (const cancel of this.#alarms.splice(0)) cancel();
     this.#idle();
-    this.#visualiser.stop();
+    this.#made?.visualiser.stop();
     this.#thread?.close();
     this.#peers?.closeAll();
     this.#tape?.close();
@@ -257,8 +293,8 @@ export class PeerstreamPlayer extends HTMLElement {
     this.#facts = this.#verdict = this.#recording = this.#tape = null;
     this.#relaying = null;
     this.#begun = this.#ended = this.#started = false;
-    this.#panel.ask(null);
-    this.#panel.offer(null);
+    this.#made?.panel.ask(null);
+    this.#made?.panel.offer(null);
   }
 
   #endpoints(): string[] {
@@ -273,6 +309,7 @@ export class PeerstreamPlayer extends HTMLElement {
     const facts = await fetchFacts(endpoints);
     if (run !== this.#run || !facts) return;
     this.#facts = facts;
+    this.#track.note("facts");
     if (facts.state === "live" && facts.epoch !== this.#recording?.starts_ms) this.#offerLive();
     const { endpoint, admission } = facts;
     if (endpoint && admission) this.#thread?.tell((station) => station.expect(endpoint, admission === "required"));
@@ -281,7 +318,7 @@ export class PeerstreamPlayer extends HTMLElement {
   }
 
   /** What the station has the page do. */
-  #pageCalls(player: Player, peers: Peers): PageCalls {
+  #pageCalls(player: () => Player, peers: Peers): PageCalls {
     return {
       openPeer: (...order) => peers.openPeer(...order),
       tellPeer: (...order) => peers.tellPeer(...order),
@@ -289,22 +326,22 @@ export class PeerstreamPlayer extends HTMLElement {
       begin: (carries) => {
         if (this.#tape) return this.#offerLive();
         this.#recording = null;
-        this.#panel.offer(null);
+        this.#made?.panel.offer(null);
         this.#recent.clear();
         this.#ended = this.#started = false;
         this.#mime = null;
         this.#judge(carries === "data" ? { state: "unsupported", detail: NOT_MEDIA } : null);
-        player.begin();
+        player().begin();
       },
       init: (mime, title) => {
         if (mime !== this.#mime) this.#judge(null);
         this.#mime = mime;
         this.#entitle(title);
       },
-      attach: (source) => this.#tape ?? player.attach(source),
-      turn: () => player.begin(),
-      rate: (rate) => this.#tape ?? player.rate(rate),
-      seek: (seconds) => player.seek(seconds),
+      attach: (source) => this.#tape ?? player().attach(source),
+      turn: () => player().begin(),
+      rate: (rate) => this.#tape ?? player().rate(rate),
+      seek: (seconds) => player().seek(seconds),
       segment: (seq, bytes) => {
         this.#emit("segment", { seq, bytes });
         this.#thread?.tell((station) => station.taken(bytes.length));
@@ -315,13 +352,13 @@ export class PeerstreamPlayer extends HTMLElement {
         void this.#lookForRecording(this.#run, TRIES_MAX);
       },
       unsupported: (mime) => {
-        player.detach();
+        player().detach();
         const codecs = unsupportedCodecs(mime, isSupported);
         this.#judge({ state: "unsupported", detail: `This browser cannot play ${codecs}. It still relays.` });
       },
       restarted: () => this.#stopBridging(),
       failed: (reason) => {
-        player.detach();
+        player().detach();
         this.#judge({ state: "failed", detail: reason });
       },
       refused: (reason) => this.#judge({ state: "refused", detail: refusal(reason) }),
@@ -336,6 +373,7 @@ export class PeerstreamPlayer extends HTMLElement {
     return {
       changed: () => this.#tellHead(),
       playing: () => this.#nowPlaying(),
+      shown: (at) => this.#track.note("shown", at),
       muted: () => this.#panel.ask("unmute"),
       blocked: () => this.#panel.ask("play"),
       broken: (reason) => this.#tape ?? this.#thread?.tell((station) => station.broken(reason)),
@@ -382,10 +420,14 @@ export class PeerstreamPlayer extends HTMLElement {
   /** A new broadcast has begun while a recording plays: it is for the viewer to say when. The old one's node has nothing to do any more. */
   #offerLive(): void {
     if (!this.#tape) return;
+    this.#leaveOverlay();
+    this.#panel.offer("live");
+  }
+
+  #leaveOverlay(): void {
     this.#thread?.close();
     this.#peers?.closeAll();
     this.#thread = this.#peers = null;
-    this.#panel.offer("live");
   }
 
   #tellHead(): void {
@@ -486,16 +528,20 @@ export class PeerstreamPlayer extends HTMLElement {
     this.#started = true;
     this.#moved = performance.now();
     if (!this.video.muted) this.#panel.ask(null);
-    if (!this.#hasPictures()) this.#visualiser.start();
+    if (!this.#hasPictures()) {
+      this.#track.note("shown");
+      this.#made?.visualiser.start();
+    }
     this.#stir();
     this.#render();
   }
 
   /** Pictures or sound run, or stand still because the user wants it. */
   #isRunning(): boolean {
+    if (!this.#started) return false;
     if (this.video.currentTime !== this.#position || this.#player?.report()?.paused) this.#moved = performance.now();
     this.#position = this.video.currentTime;
-    return this.#started && performance.now() - this.#moved < STILL_MS;
+    return performance.now() - this.#moved < STILL_MS;
   }
 
   #hasPictures(): boolean {
@@ -539,7 +585,7 @@ export class PeerstreamPlayer extends HTMLElement {
     };
     if (this.#tape) this.#actOnTape(action, acts);
     else if (this.#player) acts[action]();
-    if (!this.#hasPictures()) this.#visualiser.start();
+    if (!this.#hasPictures()) this.#made?.visualiser.start();
     if (action === "play") this.#panel.say(video.paused ? "Paused" : "Playing");
     this.#stir();
     this.#render();
@@ -668,6 +714,7 @@ export class PeerstreamPlayer extends HTMLElement {
   }
 
   #render(): void {
+    if (!this.#made) return;
     let status = this.status();
     if (this.#verdict?.state === "refused" && status.control) {
       this.#verdict = null;

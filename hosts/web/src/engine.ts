@@ -2,7 +2,7 @@
 
 import type { Admission } from "./admission.ts";
 import type { Cancel, Clock } from "./clock.ts";
-import { Control } from "./control.ts";
+import { Control, earlyConnection } from "./control.ts";
 import { type Calls, type Core, CoreStopped } from "./core.ts";
 import { Fetcher, live, past } from "./fetched.ts";
 import { iceServers } from "./ice.ts";
@@ -11,6 +11,7 @@ import type { PeerCalls, PeerEvents } from "./peers.ts";
 import type { Bytes, Carries, Orders, Side } from "./records.ts";
 import type { Keeping } from "./past.ts";
 import type { PlayerReport } from "./ranges.ts";
+import type { Step } from "./steps.ts";
 import { Timer } from "./timer.ts";
 
 /** A module that stopped is replaced after this long, doubling up to the maximum, in milliseconds. */
@@ -64,6 +65,8 @@ export interface EngineEvents {
   stopped(reason: string): void;
   /** How the player stands, or nothing while there is none. */
   player(): PlayerReport | null;
+  /** This is done. */
+  step(step: Step): void;
 }
 
 /** How a stream is to be played. */
@@ -99,6 +102,8 @@ export class Engine implements Orders {
   #playout: Playout;
   #control: Control | null = null;
   #links: Links | null = null;
+  /** A connection to the first endpoint for the first start. */
+  #early: WebSocket | null;
   #restart: Cancel = () => undefined;
   readonly #fetcher: Fetcher;
   readonly #past: Fetcher;
@@ -109,8 +114,9 @@ export class Engine implements Orders {
   #closed = false;
   #restarts = 0;
 
-  constructor(options: EngineOptions, ground: EngineGround, events: EngineEvents) {
+  constructor(options: EngineOptions, early: WebSocket | null, ground: EngineGround, events: EngineEvents) {
     this.#options = options;
+    this.#early = early;
     this.#ground = ground;
     this.#events = events;
     this.#timer = new Timer(ground.clock, () => this.#tell((calls, node, now) => calls.ps_tick(node, now)));
@@ -126,13 +132,15 @@ export class Engine implements Orders {
     });
   }
 
-  /** Loads the module and starts the node. */
+  /** Loads the module and starts the node. Once; what stops starts again by itself. */
   async start(): Promise<void> {
     try {
       const { endpoints, admission } = this.#options;
-      this.#control = new Control(endpoints, this.#ground.clock, admission, this.#controlEvents());
-      this.#control.prepare();
+      const early = this.#early ?? earlyConnection(endpoints, admission);
+      this.#early = null;
+      this.#control = new Control(endpoints, early, this.#ground.clock, admission, this.#controlEvents());
       const core = await this.#ground.load();
+      this.#events.step("module");
       if (!this.#closed) this.#begin(core);
     } catch (error) {
       this.#stop(error);
@@ -330,9 +338,12 @@ export class Engine implements Orders {
     this.#tellKeeping();
   }
 
-  #controlEvents(): ConstructorParameters<typeof Control>[3] {
+  #controlEvents(): ConstructorParameters<typeof Control>[4] {
     return {
-      controlUp: () => this.#tell((calls, node, now) => calls.ps_control_up(node, now)),
+      controlUp: () => {
+        this.#events.step("control");
+        this.#tell((calls, node, now) => calls.ps_control_up(node, now));
+      },
       controlDenied: (reason) => this.#events.denied(reason),
       controlDown: () => this.#tell((calls, node, now) => calls.ps_control_down(node, now)),
       controlMessage: (message) =>

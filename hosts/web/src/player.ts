@@ -15,6 +15,8 @@ export interface PlayerEvents {
   changed(): void;
   /** Pictures or sound run. */
   playing(): void;
+  /** The first picture is on the screen, at this time of the page. */
+  shown(at: number): void;
   /** The browser did not allow sound; it plays muted. */
   muted(): void;
   /** The browser does not play without the user's hand. */
@@ -57,6 +59,7 @@ export class Player {
     video.addEventListener("playing", () => events.playing(), options);
     video.addEventListener("pause", () => this.#onPause(), options);
     video.addEventListener("play", () => (this.#held = false), options);
+    video.requestVideoFrameCallback?.((now) => events.shown(now));
     video.addEventListener("error", () => events.broken(video.error?.message ?? "media error"), options);
     document.addEventListener("visibilitychange", () => this.#onVisible(), options);
   }

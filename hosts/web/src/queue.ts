@@ -53,12 +53,11 @@ export class AppendQueue {
     this.pump();
   }
 
-  /** Adds a whole segment or codec header. */
+  /** Adds a whole segment or codec header; [pump] has it appended. */
   push(bytes: Uint8Array): void {
     this.#waiting.push({ bytes });
     this.#waitingBytes += bytes.length;
-    if (this.#waitingBytes > WAITING_BYTES_MAX) return this.#fail("the player takes no data");
-    this.pump();
+    if (this.#waitingBytes > WAITING_BYTES_MAX) this.#fail("the player takes no data");
   }
 
   /** Does the next thing, if the sink is free. */

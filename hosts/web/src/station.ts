@@ -4,6 +4,7 @@
 import { Admission } from "./admission.ts";
 import { Appender } from "./appender.ts";
 import type { Cancel, Clock } from "./clock.ts";
+import { earlyConnection } from "./control.ts";
 import type { Core } from "./core.ts";
 import { Engine, type EngineEvents, type EngineOptions, type Playout } from "./engine.ts";
 import type { Keeping } from "./past.ts";
@@ -12,6 +13,7 @@ import type { Head } from "./player.ts";
 import { type PlayerReport, rangeAt } from "./ranges.ts";
 import type { Carries, Side } from "./records.ts";
 import type { NodeStatus } from "./status.ts";
+import { type Steps, Track } from "./steps.ts";
 
 /** The page hears how the station stands this often, in milliseconds. */
 const SNAPSHOT_MS = 250;
@@ -20,16 +22,24 @@ const HEAD_MS_MAX = 500;
 /** Segments of data that a busy page has not taken yet, in bytes; more are dropped. */
 const UNTAKEN_BYTES_MAX = 32 * 1024 * 1024;
 
-/** What a station is from its beginning. */
-export interface StationOptions extends Omit<EngineOptions, "admission"> {
+/** What is known of a station before any host has been heard. */
+export interface StationPlan {
+  /** Base addresses of hosts, tried in order. */
+  endpoints: readonly string[];
   /** From whoever embeds the page, for hosts that let in only who was invited. */
   token: string | null;
+}
+
+/** What a station is from its beginning. */
+export interface StationOptions extends StationPlan, Omit<EngineOptions, "admission"> {
   /** What a host has said about tickets. */
   expected: { endpoint: string; required: boolean } | null;
 }
 
 /** What the page tells a station. */
 export interface StationCalls extends PeerEvents {
+  /** Starts what takes its time and hangs on nothing that hosts say; once, before [begin]. */
+  prepare(plan: StationPlan): void;
   /** Starts the node; once. */
   begin(options: StationOptions): void;
   setRelay(on: boolean): void;
@@ -94,6 +104,8 @@ export interface Snapshot {
   restarts: number;
   /** Segments of data that were dropped, as the page did not take them. */
   untaken: number;
+  /** When the station did its steps. */
+  steps: Steps;
 }
 
 /** What a station stands on. */
@@ -108,10 +120,12 @@ export class Station implements StationCalls {
   readonly #ground: StationGround;
   readonly #appender: Appender;
   #admission: Admission | null = null;
+  #early: WebSocket | null = null;
   #engine: Engine | null = null;
   #beat: Cancel = () => undefined;
   #head: (Head & { at: number }) | null = null;
   #carries: Carries = "media";
+  readonly #track = new Track();
   #unread = false;
   #untakenBytes = 0;
   #untaken = 0;
@@ -119,23 +133,31 @@ export class Station implements StationCalls {
   constructor(page: PageCalls, ground: StationGround) {
     this.#page = page;
     this.#ground = ground;
+    this.#track.note("thread");
     this.#appender = new Appender(() => this.#position(), {
       attach: (source) => page.attach(source),
-      appended: () => this.#engine?.reportPlayer(),
+      appended: () => this.#appended(),
       unsupported: (mime) => page.unsupported(mime),
       restarted: (reason) => page.restarted(reason),
       failed: (reason) => page.failed(reason),
     });
   }
 
+  prepare({ endpoints, token }: StationPlan): void {
+    const admission = (this.#admission ??= new Admission(token));
+    // Who brings a token is let in with a ticket, most others without: should this host not, that connection is refused, and a ticket is asked for.
+    if (token === null) this.#early = earlyConnection(endpoints, admission);
+    this.#appender.prepare();
+  }
+
   begin(options: StationOptions): void {
     if (this.#engine) return;
     const { token, expected, ...engine } = options;
-    const admission = (this.#admission = new Admission(token));
+    const admission = (this.#admission ??= new Admission(token));
     if (expected) admission.expect(expected.endpoint, expected.required);
-    this.#engine = new Engine({ ...engine, admission }, { ...this.#ground, peers: this.#page }, this.#engineEvents());
+    const early = this.#takeEarly(admission, engine.endpoints[0]);
+    this.#engine = new Engine({ ...engine, admission }, early, { ...this.#ground, peers: this.#page }, this.#engineEvents());
     this.#beat = this.#ground.clock.every(SNAPSHOT_MS, () => !this.#unread && this.#show());
-    this.#appender.prepare();
     void this.#engine.start();
   }
 
@@ -190,6 +212,7 @@ export class Station implements StationCalls {
 
   close(): void {
     this.#beat();
+    this.#early?.close();
     this.#admission?.close();
     this.#engine?.close();
     this.#appender.close();
@@ -217,6 +240,7 @@ export class Station implements StationCalls {
     const [page, appender] = [this.#page, this.#appender];
     return {
       begin: (carries) => {
+        this.#track.note("welcome");
         this.#carries = carries;
         this.#head = null;
         appender.begin();
@@ -226,7 +250,11 @@ export class Station implements StationCalls {
         page.init(mime, title);
         appender.init(mime, header);
       },
-      deliver: (seq, segment) => (this.#carries === "data" ? this.#hand(seq, segment) : appender.deliver(segment)),
+      deliver: (seq, segment) => {
+        this.#track.note("segment");
+        if (this.#carries === "data") this.#hand(seq, segment);
+        else appender.deliver(segment);
+      },
       turn: () => {
         this.#head = null;
         appender.turn();
@@ -253,7 +281,22 @@ export class Station implements StationCalls {
       },
       stopped: (reason) => page.stopped(reason),
       player: () => this.#report(),
+      step: (step) => this.#track.note(step),
     };
+  }
+
+  /** The connection that was opened early, unless it turns out that its host wants to see a ticket. */
+  #takeEarly(admission: Admission, endpoint: string | undefined): WebSocket | null {
+    const early = this.#early;
+    this.#early = null;
+    if (endpoint !== undefined && admission.isOpen(endpoint)) return early;
+    early?.close();
+    return null;
+  }
+
+  #appended(): void {
+    if (this.#appender.buffered?.length) this.#track.note("appended");
+    this.#engine?.reportPlayer();
   }
 
   #hand(seq: number, segment: Uint8Array): void {
@@ -293,7 +336,7 @@ export class Station implements StationCalls {
     this.#unread = true;
     const { appended, restarts } = this.#appender.counters;
     const [node, mime] = [this.#engine.status() as NodeStatus | null, this.#appender.mime];
-    const snapshot = { node, mime, appended, restarts, engine_restarts: this.#engine.restarts, untaken: this.#untaken };
+    const snapshot = { node, mime, appended, restarts, engine_restarts: this.#engine.restarts, untaken: this.#untaken, steps: this.#track.steps };
     this.#page.snapshot(snapshot);
   }
 }

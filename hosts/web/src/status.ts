@@ -1,6 +1,7 @@
 // What `element.status()` returns.
 
 import type { PlayerReport } from "./ranges.ts";
+import type { Steps } from "./steps.ts";
 import type { Reason } from "./thrift.ts";
 
 /** Counters of a node; see `Figures` in `framework/protocol/src/control.rs`. */
@@ -91,6 +92,8 @@ export interface ElementStatus extends NodeStatus {
   worker_refusals: number;
   /** Segments of data that were dropped, as the page was too busy to take them. */
   untaken: number;
+  /** When the steps up to the first picture were done, in milliseconds since the page was opened. */
+  steps: Steps;
   player: PlayerStatus | null;
 }
 

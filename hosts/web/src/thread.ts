@@ -28,8 +28,11 @@ export class Thread {
   readonly #page: PageCalls;
   #worker: Worker | null = null;
   #station: StationCalls | null = null;
-  /** What is to be told once it is clear where the station runs, which is soon: nothing comes every moment before it has begun. */
-  #waiting: ((station: StationCalls) => void)[] = [];
+  /** The station that the Worker will most likely have: what it is told waits there. */
+  #likely: StationCalls | null = null;
+  /** What was told before it was clear where the station runs, which is soon: nothing comes every moment before it has begun. */
+  #told: ((station: StationCalls) => void)[] = [];
+  #asked: ((station: StationCalls) => void)[] = [];
   #disconnect = (): void => undefined;
   #deadline: Cancel = () => undefined;
   #closed = false;
@@ -45,7 +48,7 @@ export class Thread {
     this.#page = { ...page, snapshot };
     void compile().catch(() => undefined);
     if (wanted === "worker") this.#tryWorker();
-    else this.#settle(new Station(this.#page, { clock: pageClock(), load: loadCore }));
+    else this.#settle(new Station(this.#page, { clock: pageClock(), load: loadCore }), false);
   }
 
   /** Where the station runs; nothing while that is not clear. */
@@ -64,16 +67,22 @@ export class Thread {
     return this.#snapshot;
   }
 
-  /** Tells the station something, or as soon as there is one. */
+  /** Tells the station something; what is told while a Worker starts is told again elsewhere should that come to nothing. */
   tell(call: (station: StationCalls) => void): void {
     if (this.#closed) return;
-    if (this.#station) call(this.#station);
-    else this.#waiting.push(call);
+    if (this.#station) return call(this.#station);
+    this.#told.push(call);
+    if (this.#likely) call(this.#likely);
   }
 
   /** Asks the station something, or as soon as there is one; nothing when it ends before it has answered. */
   ask<T>(question: (station: StationCalls) => Promise<T>): Promise<T | null> {
-    return new Promise((answer) => this.tell((station) => void question(station).then(answer, () => answer(null))));
+    return new Promise((answer) => {
+      const ask = (station: StationCalls): void => void question(station).then(answer, () => answer(null));
+      if (this.#closed) answer(null);
+      else if (this.#station) ask(this.#station);
+      else this.#asked.push(ask);
+    });
   }
 
   /** Ends the station; a Worker says goodbye and ends itself. */
@@ -84,16 +93,17 @@ export class Thread {
     if (!this.#station) this.#worker?.terminate();
     this.#deadline();
     this.#closed = true;
-    this.#waiting = [];
+    this.#told = this.#asked = [];
   }
 
   #tryWorker(): void {
     const worker = (this.#worker = startWorker(script));
     if (!worker) return this.#fallBack();
-    const ready = (): void => this.#settle(there);
+    const ready = (): void => this.#settle(there, true);
     const page = { ...this.#page, ready, unable: () => this.#fallBack(), compile };
     const { there, close } = connect<StationCalls, WorkerPageCalls>(worker, () => page, ["evidence"]);
     this.#disconnect = close;
+    this.#likely = there;
     worker.onerror = (event) => {
       if (this.#station) return console.error("peerstream:", event.message);
       event.preventDefault();
@@ -109,13 +119,17 @@ export class Thread {
     this.#disconnect();
     this.#worker?.terminate();
     this.#worker = null;
-    this.#settle(new Station(this.#page, { clock: pageClock(), load: loadCore }));
+    this.#settle(new Station(this.#page, { clock: pageClock(), load: loadCore }), false);
   }
 
-  #settle(station: StationCalls): void {
+  /** From here on it is clear where the station runs; whether that one has been told what was told so far. */
+  #settle(station: StationCalls, informed: boolean): void {
     if (this.#station || this.#closed) return;
     this.#deadline();
     this.#station = station;
-    for (const call of this.#waiting.splice(0)) call(station);
+    this.#likely = null;
+    const told = this.#told.splice(0);
+    if (!informed) for (const call of told) call(station);
+    for (const ask of this.#asked.splice(0)) ask(station);
   }
 }

@@ -15,11 +15,20 @@ class WorkerStation extends Station {
 }
 
 const port = self as unknown as Port;
-const { there: page } = connect<WorkerPageCalls, StationCalls>(port, () => station, ["compile"]);
+/** Who hears the page where too little can be done. */
+const nobody = {} as StationCalls;
+const { there: page } = connect<WorkerPageCalls, StationCalls>(port, () => station ?? nobody, ["compile"]);
 let compiled: WebAssembly.Module | null = null;
+/** An instance that was made before anybody asked for one. */
+let first: Promise<Core | null> | null = null;
 /** The page has begun to compile the module long before it is asked. */
-const load = async (): Promise<Core> => Core.load((compiled ??= await page.compile()));
-const station = new WorkerStation(page, { clock: ownClock, load });
+const make = async (): Promise<Core> => Core.load((compiled ??= await page.compile()));
+const load = async (): Promise<Core> => {
+  const early = await first;
+  first = null;
+  return early ?? make();
+};
+const station: WorkerStation | null = isAble() ? new WorkerStation(page, { clock: ownClock, load }) : null;
 
 /** Whether media and channels can be had away from the page. */
 function isAble(): boolean {
@@ -27,5 +36,9 @@ function isAble(): boolean {
   return canConstructInDedicatedWorker === true && "RTCDataChannel" in self;
 }
 
-if (isAble()) page.ready();
-else page.unable();
+if (station) {
+  page.ready();
+  first = make().catch(() => null);
+} else {
+  page.unable();
+}

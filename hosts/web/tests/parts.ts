@@ -66,6 +66,7 @@ function player() {
   const player = new Player(video, {
     changed: () => undefined,
     playing: note("playing"),
+    shown: () => undefined,
     muted: note("muted"),
     blocked: note("blocked"),
     broken: (reason) => appender.restart(reason),

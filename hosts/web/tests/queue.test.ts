@@ -51,9 +51,11 @@ const segment = (length: number): Uint8Array => new Uint8Array(length);
 
 test("segments that wait are appended together", () => {
   const { sink, queue, finish } = world();
-  for (const length of [10, 20, 30]) queue.push(segment(length));
+  for (const length of [10, 20]) queue.push(segment(length));
+  queue.pump();
+  for (const length of [30, 40]) queue.push(segment(length));
   finish();
-  assert.deepEqual(sink.done, ["append 10", "append 50"]);
+  assert.deepEqual(sink.done, ["append 30", "append 70"]);
   assert.equal(queue.idle, false);
   finish();
   assert.equal(queue.idle, true);
@@ -61,11 +63,10 @@ test("segments that wait are appended together", () => {
 
 test("one append stays within its bound", () => {
   const { sink, queue, finish } = world();
-  queue.push(segment(1));
   for (let i = 0; i < 3; i += 1) queue.push(segment(APPEND_BYTES_MAX / 2));
   finish();
   finish();
-  assert.deepEqual(sink.done, ["append 1", `append ${APPEND_BYTES_MAX}`, `append ${APPEND_BYTES_MAX / 2}`]);
+  assert.deepEqual(sink.done, [`append ${APPEND_BYTES_MAX}`, `append ${APPEND_BYTES_MAX / 2}`]);
 });
 
 test("a change of type keeps its place", () => {
@@ -74,14 +75,16 @@ test("a change of type keeps its place", () => {
   queue.push(segment(2));
   queue.changeType("video/webm");
   queue.push(segment(3));
-  for (let i = 0; i < 3; i += 1) finish();
-  assert.deepEqual(sink.done, ["append 1", "append 2", "type video/webm", "append 3"]);
+  finish();
+  finish();
+  assert.deepEqual(sink.done, ["append 3", "type video/webm", "append 3"]);
 });
 
 test("what lies far behind the play head is removed, in steps", () => {
   const { sink, queue } = world(30);
   sink.ranges = [[16, 31]];
   queue.push(segment(1));
+  queue.pump();
   assert.deepEqual(sink.done, ["append 1"], "four seconds too many are not worth a removal");
   sink.updating = false;
   sink.ranges = [[5, 31]];
@@ -93,6 +96,7 @@ test("a paused head does not keep data for ever", () => {
   const { sink, queue } = world(1);
   sink.ranges = [[0, 100]];
   queue.push(segment(1));
+  queue.pump();
   assert.deepEqual(sink.done, ["remove 0-30"]);
 });
 
@@ -101,6 +105,7 @@ test("without room the past is given up and the segment tried again", () => {
   sink.ranges = [[0, 9]];
   sink.full = 1;
   queue.push(segment(5));
+  queue.pump();
   assert.deepEqual(sink.done, ["remove 0-7"]);
   finish();
   assert.deepEqual(sink.done, ["remove 0-7", "append 5"]);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { hasChromium, inWorkers, launch, openPages, until } from "./browser.mjs";
+import { hasChromium, inWorkers, launch, openPages, status, until } from "./browser.mjs";
 import { host } from "./server.mjs";
 
 const KEY = "ab".repeat(32);
@@ -30,6 +30,32 @@ test("the page starts a node that asks for the control connection", options, asy
   assert.equal(await page.title(), "Evening concert");
   await until(page, "trying the control connection", () => served.upgrades.includes("/api/v1/control"));
   assert.equal(await page.evaluate(() => document.querySelector("peerstream-player").video.tagName), "VIDEO");
+  await page.close();
+});
+
+/** A host that is slow to say what it has to say, with a page whose player has these attributes. */
+async function slowHost(t, attributes) {
+  const page = `<!doctype html><script type="module" src="./peerstream.js"></script><peerstream-player ${attributes}></peerstream-player>`;
+  const embed = (response) => response.setHeader("content-type", "text/html").end(page);
+  const slow = await host({ "/embed": embed, "/api/v1/stream": () => undefined });
+  t.after(slow.close);
+  return slow;
+}
+
+test("the control connection is opened while the host is still being asked", options, async (t) => {
+  const slow = await slowHost(t, "");
+  const [page] = await openPages(browser.context, `${slow.url}embed`, 1);
+  await until(page, "trying the control connection", () => slow.upgrades.includes("/api/v1/control"));
+  assert.equal((await status(page)).steps.facts, undefined);
+  await page.close();
+});
+
+test("who brings a token waits until the host has said whether it wants a ticket", options, async (t) => {
+  const slow = await slowHost(t, 'token="invited"');
+  const [page] = await openPages(browser.context, `${slow.url}embed`, 1);
+  await until(page, "started", ({ thread }) => thread === "worker");
+  await page.waitForTimeout(500);
+  assert.deepEqual(slow.upgrades, []);
   await page.close();
 });
 

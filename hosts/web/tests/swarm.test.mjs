@@ -55,6 +55,14 @@ test("six pages play close to the live edge, and pages feed pages", options, asy
   for (const { errors } of pages) assert.deepEqual(errors, []);
 });
 
+test("a page tells when it did the steps up to its first picture", options, async () => {
+  const [page] = await swarm(1);
+  const { steps } = await until(page, "shown", ({ steps }) => steps.shown !== undefined && steps.appended !== undefined);
+  const { control, welcome, segment, appended, shown } = steps;
+  const ways = [[steps.player, steps.facts], [steps.thread, steps.module, welcome], [control, welcome, segment, appended, shown]];
+  for (const way of ways) assert.deepEqual([...way].sort((a, b) => a - b), way, JSON.stringify(steps));
+});
+
 test("when a feeding page crashes the others go on", options, async () => {
   const pages = await swarm();
   await pages[0].waitForTimeout(2_000);

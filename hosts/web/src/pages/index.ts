@@ -4,6 +4,9 @@ import { make } from "../dom.ts";
 import type { Facts } from "../facts.ts";
 import { caption, fetchRecordings } from "../recordings.ts";
 
+/** The picture comes first: recordings are asked for so much later, in milliseconds. */
+const RECORDINGS_AFTER_MS = 1_000;
+
 /** The host that the player has found; a copy of the page may be anywhere. */
 let host = document.baseURI;
 
@@ -12,7 +15,7 @@ document.addEventListener("peerstream-facts", (event) => {
   if (facts.title) show(facts.title);
   if (facts.publisher) showKey(facts.publisher);
   if (facts.endpoint) host = facts.endpoint;
-  void showRecordings();
+  setTimeout(() => void showRecordings(), RECORDINGS_AFTER_MS);
 });
 
 function show(title: string): void {

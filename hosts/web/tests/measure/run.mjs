@@ -5,9 +5,9 @@ import { readFileSync } from "node:fs";
 import { crash, firstFrameMs, lagMs, launch, missingProofs, openPages, status, until, untilLive, watch } from "../browser.mjs";
 import { camera } from "./camera.mjs";
 import { FPS, glassToGlass, readBars } from "./clip.mjs";
-import { startServe, startSite } from "../demo.mjs";
+import { binary, startServe, startSite } from "../demo.mjs";
 import { residentMb } from "./memory.mjs";
-import { pause, spread } from "./numbers.mjs";
+import { pause, quantile, spread } from "./numbers.mjs";
 import { soundAfterPicture, startFfmpeg, startObs } from "./encoders.mjs";
 import { metrics, serve } from "./serve.mjs";
 
@@ -97,6 +97,13 @@ function shareSound() {
   };
 }
 
+/** Forgets what the browser has kept of earlier pages, compiled code with it. */
+async function emptyCache(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Network.clearBrowserCache");
+  await session.detach();
+}
+
 /** Milliseconds of each second that a page's thread is busy. */
 async function threadMs(page, span_ms) {
   const session = await page.context().newCDPSession(page);
@@ -151,6 +158,39 @@ const scenarios = {
       report(await troubles(pages, before));
       report({ copies_over_20_s: await copies(host, pages, 20_000) });
     }),
+
+  /**
+   * The first picture of `--pages` pages, one at a time, with an empty cache and with a filled one, and when the steps before it were done.
+   * `--against PROGRAM` takes turns with another host.
+   */
+  first: async () => {
+    const programs = [binary, option("against", null)].filter((program) => program !== null);
+    const hosts = [];
+    const browser = await launch({ viewport: { width: 400, height: 300 } });
+    try {
+      for (const program of programs) hosts.push(await serve({ program }));
+      const seen = programs.flatMap((program) => ["empty", "filled"].map((cache) => ({ program, cache, frames: [], steps: [] })));
+      for (let round = 0; round < PAGES; round += 1) {
+        for (const one of seen) {
+          const page = await browser.context.newPage();
+          if (one.cache === "empty") await emptyCache(page);
+          await page.goto(hosts[programs.indexOf(one.program)].url, { waitUntil: "commit" });
+          one.frames.push(await firstFrameMs(page));
+          await pause(600);
+          one.steps.push((await status(page)).steps ?? {});
+          await page.close();
+        }
+      }
+      for (const { program, cache, frames, steps } of seen) {
+        const median = (step) => quantile(steps.map((one) => one[step] ?? Infinity), 0.5);
+        const medians = Object.keys(steps[0]).map((step) => [step, median(step)]);
+        report({ program, cache, first_frame_ms: spread(frames), steps_p50_ms: Object.fromEntries(medians.sort((a, b) => a[1] - b[1])) });
+      }
+    } finally {
+      await browser.close();
+      for (const host of hosts) await host.close();
+    }
+  },
 
   /** With and without a Worker, by turns: the first picture of `--pages` pages each, and what a second of stream costs the page's thread. */
   threads: () =>
@@ -227,7 +267,7 @@ const scenarios = {
         pages.push(...(await openPages(browser.context, host.url, 1)));
         await pause(500);
       }
-      await untilLive(pages, { timeout_ms: 60_000 });
+      await untilLive(pages, { timeout_ms: 60_000, every_ms: 500 });
       await pause(5_000);
       const before = await Promise.all(pages.map(status));
       const heard = [];

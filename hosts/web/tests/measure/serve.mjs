@@ -7,15 +7,15 @@ import { join } from "node:path";
 import { binary, said } from "../demo.mjs";
 import { makeClip } from "./clip.mjs";
 
-/** Starts serving on this address, such as `127.0.0.1:0`. */
-export async function serve({ listen = "127.0.0.1:0" } = {}) {
+/** Starts serving on this address, such as `127.0.0.1:0`, with this program. */
+export async function serve({ listen = "127.0.0.1:0", program = binary } = {}) {
   const clip = await makeClip();
   const folder = await mkdtemp(join(tmpdir(), "peerstream-serve-"));
   let child;
   let url;
   const start = async (address) => {
     const args = ["serve", "--input", clip, "--loop", "--listen", address, "--key", join(folder, "key"), "--log", "warn"];
-    child = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"] });
+    child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
     [url] = await said(child, /http:\/\/127\.0\.0\.1:\d+\//);
   };
   await start(listen);
