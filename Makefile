@@ -16,7 +16,7 @@ check:
 	$(CARGO) clippy $(CHECKED) --locked -- -D warnings
 
 unit:
-	PEERSTREAM_REQUIRE_TOOLS=1 $(CARGO) test --workspace --locked
+	PEERSTREAM_REQUIRE_TOOLS=1 CARGO=$(CARGO) node .ci/unit.mjs
 
 web:
 	cd hosts/web && npm ci --no-audit --no-fund && npm test

@@ -43,6 +43,7 @@ export async function complaints({ cases = [], excerpt = null } = {}) {
   const whole = (it) => ({ case: it, entries: [{ at_us: 1.79e15, step: "submit", actor: it.notice.claimant?.name, hash: "00".repeat(32) }], steps: ["accept", "reject", "ask", "close"], statements: it.notice.statements.map(({ id }) => ({ id, version: 1, text: id })), counter: it.counter ?? null, suit: null, strikes: 1 });
   let copy = 0;
   const answers = [
+    [/^GET recordings$/, () => [200, []]],
     [/^GET takedown$/, () => desk],
     [/^POST takedown\/challenge$/, () => ({ puzzle: "p", bits: 8 })],
     [/^POST takedown\/drafts$/, ({ notice }) => [201, { draft: "d1", token: "t1", expires_us: 0, missing: notice.signature ? [] : ["signature", "statements.perjury"] }]],
