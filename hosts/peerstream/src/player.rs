@@ -46,9 +46,9 @@ pub struct Player {
     /// Where more is to be read about it: a whole address with http, https or mailto.
     #[schemars(example = "https://example.org/relaying")]
     pub notice_href: Option<String>,
-    /// Megabits per second that a page uploads at most; not set: no cap besides two viewers for each page.
+    /// Megabits per second that a page uploads at most, also parts of one; not set: no cap besides two viewers for each page.
     #[schemars(example = 10)]
-    pub upload_mbps: Option<u32>,
+    pub upload_mbps: Option<f64>,
 }
 
 impl PluginConfig for Player {
@@ -56,6 +56,8 @@ impl PluginConfig for Player {
         let chars = self.notice.as_ref().map_or(0, |notice| notice.chars().count());
         let message = format!("has {chars} characters, expected at most {NOTICE_CHARS_MAX}");
         violations.push_if(chars > NOTICE_CHARS_MAX, "notice", message);
+        let is_cap = self.upload_mbps.is_none_or(|cap| cap.is_finite() && cap >= 0.0);
+        violations.push_if(!is_cap, "upload_mbps", "is no number of megabits per second");
         if let Some(href) = &self.notice_href {
             let known = ["http://", "https://", "mailto:"].iter().any(|scheme| href.starts_with(scheme));
             let wrong =
@@ -91,6 +93,13 @@ mod tests {
     fn a_notice_is_no_novel() {
         let of = |chars: usize| Player { notice: Some("é".repeat(chars)), ..Player::default() };
         assert_eq!((violations(&of(NOTICE_CHARS_MAX)), violations(&of(NOTICE_CHARS_MAX + 1))), (0, 1));
+    }
+
+    #[test]
+    fn a_cap_is_a_number_from_nothing_on() {
+        let of = |cap| Player { upload_mbps: Some(cap), ..Player::default() };
+        assert_eq!([0.0, 0.5, 10.0].map(|cap| violations(&of(cap))), [0; 3]);
+        assert_eq!([-1.0, f64::NAN, f64::INFINITY].map(|cap| violations(&of(cap))), [1; 3]);
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,8 @@ const AHEAD_S = 24;
 const KEPT_S = 30;
 /** A head this little before a range counts as inside, in seconds. */
 const EDGE_S = 0.25;
+/** Where the host was killed a part is shorter than its playlist says. A hole up to so long is jumped over, in seconds. */
+const HOLE_S = 3;
 /** The playlist of a recording that still grows is asked for this often; what fails is tried again after this long, in milliseconds. */
 const RELOAD_MS = 3_000;
 /** Failures in a row before the tape gives up. */
@@ -74,6 +76,7 @@ export class Tape {
         const { parts, ended } = this.#playlist;
         const total = parts.reduce((sum, { duration }) => sum + duration, 0);
         if (media.readyState === "open" && !buffer.updating && !(media.duration >= total)) media.duration = total;
+        this.#leap(buffer);
         const next = this.#wanted(buffer);
         if (next === null || next >= parts.length) {
           if (ended && next !== null && media.readyState === "open" && this.#last === parts.length - 1) media.endOfStream();
@@ -96,12 +99,25 @@ export class Tape {
     const head = this.#video.currentTime;
     let end = head;
     for (let at = 0; at < buffer.buffered.length; at += 1) {
-      if (buffer.buffered.start(at) <= head + EDGE_S && buffer.buffered.end(at) > head) end = buffer.buffered.end(at);
+      const near = end > head ? HOLE_S : EDGE_S;
+      if (buffer.buffered.start(at) <= end + near && buffer.buffered.end(at) > end) end = buffer.buffered.end(at);
     }
     if (end - head >= AHEAD_S) return null;
     const number = partAt(this.#playlist.parts, end + EDGE_S);
     // What was just appended may be a little shorter than its playlist says.
     return number === this.#last && end > head ? number + 1 : number;
+  }
+
+  /** From the end of what is there over a small hole to what comes next. */
+  #leap(buffer: SourceBuffer): void {
+    const video = this.#video;
+    if (video.seeking || video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA) return;
+    const { buffered } = buffer;
+    for (let at = 1; at < buffered.length; at += 1) {
+      const [end, start] = [buffered.end(at - 1), buffered.start(at)];
+      const stuck = video.currentTime < start && Math.abs(video.currentTime - end) <= EDGE_S;
+      if (stuck && start - end <= HOLE_S) video.currentTime = start;
+    }
   }
 
   async #append(buffer: SourceBuffer, number: number): Promise<void> {
