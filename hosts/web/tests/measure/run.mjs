@@ -448,7 +448,7 @@ const scenarios = {
         host_past_egress_of_stream: round(grew("past_bytes") / grew("source_produced_bytes")),
       });
       report(await troubles([...early, ...latecomers]));
-    }),
+    }, { archive: true }),
 
   /** An address that is not loopback, a restarted source, and all pages reloaded at once. */
   trouble: () =>

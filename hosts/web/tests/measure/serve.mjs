@@ -7,23 +7,24 @@ import { join } from "node:path";
 import { binary, said } from "../demo.mjs";
 import { makeClip } from "./clip.mjs";
 
-/** Starts serving on this address, such as `127.0.0.1:0`, with this program. */
-export async function serve({ listen = "127.0.0.1:0", program = binary } = {}) {
+/** Starts serving on this address, such as `127.0.0.1:0`, with this program; `archive`: what it serves is kept too. */
+export async function serve({ listen = "127.0.0.1:0", program = binary, archive = false } = {}) {
   const clip = await makeClip();
   const folder = await mkdtemp(join(tmpdir(), "peerstream-serve-"));
   let child;
   let url;
   const start = async (address) => {
     const args = ["serve", "--input", clip, "--loop", "--listen", address, "--key", join(folder, "key"), "--log", "warn"];
+    if (archive) args.push("--set", 'archive.main.use="store"', "--set", `archive.main.config.folder="${join(folder, "kept")}"`);
     child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
     [url] = await said(child, /http:\/\/127\.0\.0\.1:\d+\//);
   };
   await start(listen);
-  const stop = () =>
+  const stop = (signal = "SIGKILL") =>
     new Promise((done) => {
       if (child.exitCode !== null || child.signalCode !== null) return done();
       child.once("exit", done);
-      child.kill("SIGKILL");
+      child.kill(signal);
     });
   return {
     get url() {
@@ -32,8 +33,9 @@ export async function serve({ listen = "127.0.0.1:0", program = binary } = {}) {
     pid: () => child.pid,
     overlay: async () => (await fetch(`${url}api/v1/overlay`)).json(),
     metrics: () => metrics(url),
+    /** Another broadcast begins. */
     restart: async () => {
-      await stop();
+      await stop("SIGTERM");
       await start(listen.replace(/:\d+$/, `:${new URL(url).port}`));
     },
     close: async () => {
