@@ -235,20 +235,38 @@ test("a DSA notice in words only, asked about, completed, and acted upon", optio
   assert.ok(done.some(({ action, hidden }) => action.action === "hide-range" && hidden), JSON.stringify(done));
 });
 
-/** The address of the page of the recording on air, once so many seconds of it are to be had. */
-async function recordingPage(seconds) {
+/** The recording on air once so many seconds of it are to be had: its page's address, and when the broadcast was at a second of it. */
+async function recordingOf(seconds) {
   for (let tries = 0; tries < 300; tries += 1) {
     const live = (await (await fetch(`${demo.url}api/v1/recordings`)).json()).find((one) => one.live);
     const playlist = live ? await (await fetch(`${demo.url}${live.hls}`)).text() : "";
-    const there = [...playlist.matchAll(/#EXTINF:([\d.]+)/g)].reduce((sum, [, part]) => sum + Number(part), 0);
-    if (there > seconds) return `recordings/${live.id}`;
+    const parts = [...playlist.matchAll(/#EXT-X-PROGRAM-DATE-TIME:(\S+)\n#EXTINF:([\d.]+)/g)].map(([, date, length]) => ({ date: Date.parse(date), length: Number(length) }));
+    const there = parts.reduce((sum, { length }) => sum + length, 0);
+    if (there > seconds) return { address: `recordings/${live.id}`, broadcastMs: (at) => broadcastMs(parts, at) };
     await new Promise((done) => setTimeout(done, 200));
   }
   throw new Error("nothing is recorded");
 }
 
+/** By the parts' dates: a source that pauses, as on a machine with too much to do, has a broadcast longer than its recording. */
+function broadcastMs(parts, seconds) {
+  let start = 0;
+  for (const { date, length } of parts) {
+    if (seconds < start + length) return date - parts[0].date + (seconds - start) * 1000;
+    start += length;
+  }
+  throw new Error(`nothing is recorded at ${seconds} s`);
+}
+
+/** A time as the form writes it: to a tenth of a second. */
+function clock(ms) {
+  const tenths = Math.round(ms / 100);
+  return `${Math.floor(tenths / 600)}:${String(Math.floor(tenths / 10) % 60).padStart(2, "0")}${tenths % 10 ? `.${tenths % 10}` : ""}`;
+}
+
 test("a part is picked on a recording by hand and by keyboard, played, and handed to the form, which goes on with it", withEvidence, async () => {
-  const page = await open(await recordingPage(12));
+  const { address, broadcastMs } = await recordingOf(12);
+  const page = await open(address);
   const video = page.locator("video");
   await page.waitForFunction(() => document.querySelector("video").duration > 12 && document.querySelector("video").readyState >= 2);
   const opener = page.getByRole("button", { name: "Report a part" });
@@ -282,7 +300,7 @@ test("a part is picked on a recording by hand and by keyboard, played, and hande
   await form.getByLabel(/Illegal content/).check();
   const from = form.getByLabel("From", { exact: true });
   const until = form.getByLabel("Until", { exact: true });
-  assert.deepEqual([await from.inputValue(), await until.inputValue()], ["0:03.1", "0:06"]);
+  assert.deepEqual([await from.inputValue(), await until.inputValue()], [clock(broadcastMs(3.1)), clock(broadcastMs(6))]);
   assert.match(await form.locator(".segments").innerText(), /which signed segments these are: \d+ to \d+/);
   await form.getByRole("button", { name: "Pick the part on the recording" }).click();
   await form.waitForFunction(() => document.querySelector(".player video")?.duration > 12);
@@ -290,8 +308,8 @@ test("a part is picked on a recording by hand and by keyboard, played, and hande
   await form.waitForFunction(() => document.querySelector(".picker input.to")?.getAttribute("aria-valuetext") === "6 seconds");
   await last.focus();
   await form.keyboard.press("ArrowRight");
-  assert.equal(await until.inputValue(), "0:07");
-  await until.fill("0:08");
+  assert.equal(await until.inputValue(), clock(broadcastMs(7)));
+  await until.fill(clock(broadcastMs(8)));
   assert.equal(await last.getAttribute("aria-valuetext"), "8 seconds", "the fields move the handles");
   assert.equal(await form.locator(".segments").isVisible(), false);
   assert.deepEqual(await faults(form), []);
@@ -306,7 +324,7 @@ test("a part is picked on a recording by hand and by keyboard, played, and hande
   const receipt = await receiptOf(form);
   const desk = await openCase(receipt.number);
   const { material } = (await whole(desk, receipt.number)).notice;
-  assert.deepEqual([material.from_ms, material.to_ms], [3_100, 7_000]);
+  assert.deepEqual([clock(material.from_ms), clock(material.to_ms)], [clock(broadcastMs(3.1)), clock(broadcastMs(7))]);
   assert.ok(material.first_seq < material.end_seq, JSON.stringify(material));
 });
 
