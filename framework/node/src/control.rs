@@ -259,6 +259,7 @@ impl<V: Verifier> Node<V> {
             }
             State::Closed | State::Ended => {}
         }
+        self.past.on_woke(self.now);
         self.pressing = true;
     }
 

@@ -131,6 +131,8 @@ struct Entered {
     vain: BTreeMap<Seq, Vec<(LinkId, Micros)>>,
     /// Nobody has these.
     lost: BTreeSet<Seq>,
+    /// The host was asked for this one, and its answer ended without it.
+    refused: Option<Seq>,
     init: InitId,
     shown: VecDeque<Shown>,
     position_us: Option<u64>,
@@ -179,6 +181,14 @@ impl Past {
         }
     }
 
+    /// Time has jumped: nobody could have given anything meanwhile.
+    pub(crate) fn on_woke(&mut self, now: Micros) {
+        if let Some(entered) = &mut self.entered {
+            entered.moved = now;
+        }
+        self.host.running = self.host.running.map(|_| now);
+    }
+
     /// Whether this peer is one of its keepers.
     pub(crate) fn relies_on(&self, peer: NodeId) -> bool {
         self.keepers.contains_key(&peer)
@@ -197,6 +207,7 @@ impl Entered {
             asked: BTreeMap::new(),
             vain: BTreeMap::new(),
             lost: BTreeSet::new(),
+            refused: None,
             init: InitId::NONE,
             shown: VecDeque::new(),
             position_us: None,
@@ -489,7 +500,9 @@ impl<V: Verifier> Node<V> {
         let (Some(position), next) = (self.position, entered.next) else { return };
         let patience = if self.is_in_prospect(next) { LOST_AFTER_MAX } else { LOST_AFTER };
         let starved = entered.ahead() < CAUGHT_UP && self.now.since(entered.moved) >= patience;
-        if !starved || next >= position || self.is_held_whole(next) {
+        // However long it took others to give nothing: what a host may have is not lost before it was asked.
+        let host_may = self.past.keeping.host && entered.refused != Some(next);
+        if !starved || host_may || next >= position || self.is_held_whole(next) {
             return;
         }
         let kept = self.kept.iter().map(|segment| segment.header.core.seq);
@@ -656,6 +669,9 @@ impl<V: Verifier> Node<V> {
         if let Some(entered) = &mut self.past.entered {
             let open: Vec<_> = entered.asked.iter().filter(|(_, ask)| ask.of.is_none()).map(|(seq, _)| *seq).collect();
             for seq in open {
+                if seq == entered.next {
+                    entered.refused = Some(seq);
+                }
                 entered.in_vain(seq, now);
                 // It sends in order what it has. What follows may only have been cut off, or may not be in its archive yet.
                 if newest.is_some_and(|newest| seq <= newest) {

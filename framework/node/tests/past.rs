@@ -42,6 +42,8 @@ struct World {
     told: Option<Kept>,
     /// Attempts of the viewer to link with the keeper.
     attempts: u32,
+    /// A segment that the keeper never gets across.
+    stuck: Option<Seq>,
 }
 
 impl World {
@@ -72,6 +74,7 @@ impl World {
             asked: Vec::new(),
             told: None,
             attempts: 0,
+            stuck: None,
         };
         world.go_on(20);
         world.played.clear();
@@ -137,7 +140,10 @@ impl World {
             }
         }
         for (lane, bytes) in sent {
-            if let Ok(Frame::Piece { bytes, .. }) = Frame::decode(&bytes) {
+            if let Ok(Frame::Piece { seq, bytes, .. }) = Frame::decode(&bytes) {
+                if self.stuck == Some(seq) {
+                    continue;
+                }
                 self.passed += bytes.len();
             }
             let near = self.link.unwrap().0;
@@ -298,6 +304,52 @@ fn what_nobody_keeps_comes_from_the_host() {
     world.tell_viewer(Input::PastFetchEnded);
     assert!(world.handed().len() > 20);
     assert_eq!(world.viewer.node.status().counters.past_from_host, u64::from(count) * 9_000);
+}
+
+#[test]
+fn a_viewer_that_is_stuck_asks_the_host_for_what_a_keeper_owes() {
+    let mut world = World::new(Keeping { host: true, ..KEEPING }, 400);
+    world.stuck = Some(Seq(150));
+    world.go_back(30);
+    let (mut waited, mut first) = (0, None);
+    for at in 0..200 {
+        world.play(f64::from(at) * 0.1);
+        world.go_on(1);
+        waited += u32::from(world.viewer.node.status().behind.is_some() && world.handed().last() == Some(&149));
+        if let Some(Output::FetchPast(from, count)) = world.fetches.pop() {
+            first.get_or_insert(from);
+            for seq in from.0..from.0 + u64::from(count) {
+                let frames: Vec<_> = world.made[seq as usize].all().map(<[u8]>::to_vec).collect();
+                frames.iter().for_each(|frame| world.tell_viewer(Input::PastFetched(frame)));
+            }
+            world.tell_viewer(Input::PastFetchEnded);
+        }
+    }
+    assert_eq!(first, Some(Seq(150)));
+    assert!((1..45).contains(&waited), "{} ms until the host has helped", waited * 100);
+    let handed = world.handed();
+    assert!(handed.windows(2).all(|pair| pair[1] == pair[0] + 1), "nothing is missing: {handed:?}");
+    assert_eq!(world.viewer.node.status().counters.past_lost, 0);
+}
+
+#[test]
+fn what_a_host_may_have_is_not_passed_over_before_it_was_asked_however_long_nothing_came() {
+    let mut world = World::new(Keeping { host: true, ..KEEPING }, 400);
+    world.stuck = Some(Seq(120));
+    world.go_back(30);
+    world.fetches.clear();
+    // The machine stands still, again and again.
+    for seconds in [9, 4, 9, 4, 9] {
+        world.keeper.now += Micros::from_secs(seconds);
+        world.go_on(1);
+    }
+    assert!(world.fetches.iter().any(|order| matches!(order, Output::FetchPast(..))), "{:?}", world.fetches);
+    assert_eq!(world.viewer.node.status().counters.past_lost, 0);
+    for _ in 0..4 {
+        world.tell_viewer(Input::PastFetchEnded);
+        world.go_on(100);
+    }
+    assert!(world.viewer.node.status().counters.past_lost > 0, "the host has nothing either");
 }
 
 #[test]

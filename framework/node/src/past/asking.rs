@@ -10,7 +10,7 @@ use peerstream_protocol::frame::{PAST_SEGMENTS_MAX, PeerMessage};
 use peerstream_protocol::id::{NodeId, Seq};
 use peerstream_protocol::time::Micros;
 
-use super::{Ask, Entered, Keeper, SHORT};
+use super::{Ask, CAUGHT_UP, Entered, Keeper, SHORT};
 use crate::io::{LinkId, Output};
 use crate::node::Node;
 
@@ -174,11 +174,11 @@ impl<V: Verifier> Node<V> {
         }
     }
 
-    /// The first segments from `seq` on, before `end`, that are missing and not asked for.
-    fn missing(&self, entered: &Entered, seq: Seq, end: Seq) -> Option<(Seq, Seq)> {
+    /// The first segments from `seq` on, before `end`, that are missing and not asked for; `owed`: nor sent by whom they were asked of.
+    fn missing(&self, entered: &Entered, seq: Seq, end: Seq, owed: bool) -> Option<(Seq, Seq)> {
         let open = |seq: &Seq| {
-            let known = entered.asked.contains_key(seq) || entered.lost.contains(seq) || self.withheld.has(*seq);
-            !known && !self.is_held_whole(*seq)
+            let asked = !owed && entered.asked.contains_key(seq);
+            !(asked || entered.lost.contains(seq) || self.withheld.has(*seq) || self.is_held_whole(*seq))
         };
         let first = (seq.0..end.0).map(Seq).find(open)?;
         let last = (first.0..end.0).map(Seq).take_while(open).last()?;
@@ -194,21 +194,25 @@ impl<V: Verifier> Node<V> {
     pub(super) fn ask_for_past(&mut self) {
         let Some(entered) = &self.past.entered else { return };
         let Some(end) = self.fetch_end(entered) else { return };
+        let is_stuck = self.is_stuck(entered);
         if entered.bytes() >= FETCHED_BYTES_MAX {
-            return;
+            // What is next is missing all the same.
+            return if is_stuck {
+                self.ask_host(end, true)
+            };
         }
-        let Some((first, _)) = self.missing(entered, entered.next, end) else { return };
+        let Some((first, _)) = self.missing(entered, entered.next, end, is_stuck) else { return };
         self.ask_for_a_keeper(first);
         let mut from = first;
         while self.is_a_keeper_free()
             && let Some((first, until)) =
-                self.past.entered.as_ref().and_then(|entered| self.missing(entered, from, end))
+                self.past.entered.as_ref().and_then(|entered| self.missing(entered, from, end, false))
         {
             let until = until.min(Seq(first.0 + RUN_MAX.min(PAST_SEGMENTS_MAX)));
             // What no keeper gives must not keep back what follows it.
             from = self.ask_keeper(first, until).unwrap_or(first.next());
         }
-        self.ask_host(end);
+        self.ask_host(end, is_stuck);
     }
 
     fn ask_for_a_keeper(&mut self, from: Seq) {
@@ -257,16 +261,20 @@ impl<V: Verifier> Node<V> {
         Some(until)
     }
 
-    /// Asks the host when there is nobody else, or no more time.
-    fn ask_host(&mut self, end: Seq) {
+    /// Asks the host when there is nobody else, or no more time; a viewer that is stuck asks for what others owe as well.
+    fn ask_host(&mut self, end: Seq, is_stuck: bool) {
         let (now, host) = (self.now, &self.past.host);
         let Some(entered) = &self.past.entered else { return };
         if !self.past.keeping.host || host.running.is_some() || now < host.not_before || !self.is_hurried(entered) {
             return;
         }
-        let Some((from, until)) = self.missing(entered, entered.next, end) else { return };
-        let count = HOST_SPAN.0 / self.latency.segment().0.max(1);
-        let until = until.min(Seq(from.0 + count.clamp(HOST_SEGMENTS.0, HOST_SEGMENTS.1)));
+        let Some((from, until)) = self.missing(entered, entered.next, end, is_stuck) else { return };
+        let count = (HOST_SPAN.0 / self.latency.segment().0.max(1)).clamp(HOST_SEGMENTS.0, HOST_SEGMENTS.1);
+        // What others owe comes first: what is so far behind it does not help yet.
+        if from.0 - entered.next.0 >= count {
+            return;
+        }
+        let until = until.min(Seq(from.0 + count));
         (self.past.host.running, self.past.host.gave, self.past.host.newest) = (Some(now), false, None);
         if let Some(entered) = &mut self.past.entered {
             entered.asked.extend((from.0..until.0).map(|seq| (Seq(seq), Ask { of: None, at: now })));
@@ -278,6 +286,11 @@ impl<V: Verifier> Node<V> {
         let nobody = self.past.keepers.len() == 0 && (self.past.answered || self.playout.linkless);
         let patience = if self.is_given_to() { PATIENCE + PATIENCE } else { PATIENCE };
         (nobody && entered.ahead() < HOST_STORE) || entered.short_for(self.now) >= patience
+    }
+
+    /// Whether the player has next to nothing and has been waiting for the same segment, whoever owes that.
+    fn is_stuck(&self, entered: &Entered) -> bool {
+        entered.ahead() < CAUGHT_UP && self.now.since(entered.moved) >= PATIENCE + PATIENCE
     }
 
     /// Whether a keeper sends something just now.
