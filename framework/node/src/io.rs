@@ -173,8 +173,8 @@ pub enum Input<'a> {
     GoBack(Micros),
     /// The host sent a frame in answer to [`Output::FetchPast`].
     PastFetched(&'a [u8]),
-    /// It has sent all that it has of what was asked for.
-    PastFetchEnded,
+    /// It has sent all that it has of what was asked for, which may be nothing; false: its answer broke off, or there was none.
+    PastFetchEnded(bool),
     /// The machine slept, or its network has changed: connections may be dead although nothing was heard of it.
     Woke,
     /// The user's word on relaying.

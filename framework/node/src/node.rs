@@ -313,7 +313,7 @@ impl<V: Verifier> Node<V> {
             Input::Keeping(keeping) => self.on_keeping(keeping),
             Input::GoBack(behind) => self.go_back(behind),
             Input::PastFetched(frame) => self.on_past_fetched(frame),
-            Input::PastFetchEnded => self.on_past_fetch_ended(),
+            Input::PastFetchEnded(whole) => self.on_past_fetch_ended(whole),
             Input::Woke => self.on_woke(),
             Input::Relay(relay) => self.on_relay(relay),
             Input::Leave => self.on_leave(),

@@ -33,6 +33,8 @@ const REFUSED: Micros = Micros::from_secs(1);
 const SHORT: Micros = Micros::from_millis(2_500);
 /// The first and the longest pause after the host gave nothing.
 const HOST_PAUSE: (Micros, Micros) = (Micros::from_secs(2), Micros::from_secs(15));
+/// A host that has given nothing so often in a row has nothing to give.
+const HOST_FAILURES_MAX: u32 = 3;
 /// What nobody has given after this long is passed over.
 const LOST_AFTER: Micros = Micros::from_secs(8);
 /// And after this long where a link to a keeper is opening, or a keeper owes what is next.
@@ -131,7 +133,7 @@ struct Entered {
     vain: BTreeMap<Seq, Vec<(LinkId, Micros)>>,
     /// Nobody has these.
     lost: BTreeSet<Seq>,
-    /// The host was asked for this one, and its answer ended without it.
+    /// The host does not have this one, or has not answered.
     refused: Option<Seq>,
     init: InitId,
     shown: VecDeque<Shown>,
@@ -651,8 +653,8 @@ impl<V: Verifier> Node<V> {
         }
     }
 
-    /// The host has sent all it has of that, or nothing.
-    pub(crate) fn on_past_fetch_ended(&mut self) {
+    /// The host has sent all it has of that; not `whole`: it may have more, or has not answered.
+    pub(crate) fn on_past_fetch_ended(&mut self, whole: bool) {
         let now = self.now;
         let host = &mut self.past.host;
         if host.running.take().is_none() {
@@ -665,11 +667,11 @@ impl<V: Verifier> Node<V> {
             host.failures += 1;
             host.not_before = now + pause;
         }
-        let newest = host.newest;
+        let (newest, refuses) = (host.newest, whole || host.failures >= HOST_FAILURES_MAX);
         if let Some(entered) = &mut self.past.entered {
             let open: Vec<_> = entered.asked.iter().filter(|(_, ask)| ask.of.is_none()).map(|(seq, _)| *seq).collect();
             for seq in open {
-                if seq == entered.next {
+                if seq == entered.next && refuses {
                     entered.refused = Some(seq);
                 }
                 entered.in_vain(seq, now);

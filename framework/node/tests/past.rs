@@ -301,7 +301,7 @@ fn what_nobody_keeps_comes_from_the_host() {
         let frames: Vec<_> = world.made[seq as usize].all().map(<[u8]>::to_vec).collect();
         frames.iter().for_each(|frame| world.tell_viewer(Input::PastFetched(frame)));
     }
-    world.tell_viewer(Input::PastFetchEnded);
+    world.tell_viewer(Input::PastFetchEnded(true));
     assert!(world.handed().len() > 20);
     assert_eq!(world.viewer.node.status().counters.past_from_host, u64::from(count) * 9_000);
 }
@@ -322,7 +322,7 @@ fn a_viewer_that_is_stuck_asks_the_host_for_what_a_keeper_owes() {
                 let frames: Vec<_> = world.made[seq as usize].all().map(<[u8]>::to_vec).collect();
                 frames.iter().for_each(|frame| world.tell_viewer(Input::PastFetched(frame)));
             }
-            world.tell_viewer(Input::PastFetchEnded);
+            world.tell_viewer(Input::PastFetchEnded(true));
         }
     }
     assert_eq!(first, Some(Seq(150)));
@@ -346,10 +346,29 @@ fn what_a_host_may_have_is_not_passed_over_before_it_was_asked_however_long_noth
     assert!(world.fetches.iter().any(|order| matches!(order, Output::FetchPast(..))), "{:?}", world.fetches);
     assert_eq!(world.viewer.node.status().counters.past_lost, 0);
     for _ in 0..4 {
-        world.tell_viewer(Input::PastFetchEnded);
+        world.tell_viewer(Input::PastFetchEnded(true));
         world.go_on(100);
     }
     assert!(world.viewer.node.status().counters.past_lost > 0, "the host has nothing either");
+}
+
+#[test]
+fn a_host_that_does_not_answer_is_asked_three_times_before_anything_is_passed_over() {
+    let mut world = World::new(Keeping { host: true, ..KEEPING }, 400);
+    world.named = false;
+    world.go_back(30);
+    let mut asked = 0;
+    for _ in 0..300 {
+        world.go_on(1);
+        if world.viewer.node.status().counters.past_lost == 0
+            && let Some(Output::FetchPast(..)) = world.fetches.pop()
+        {
+            asked += 1;
+            world.tell_viewer(Input::PastFetchEnded(false));
+        }
+    }
+    assert_eq!(asked, 3);
+    assert!(world.viewer.node.status().counters.past_lost > 0);
 }
 
 #[test]
@@ -363,7 +382,7 @@ fn what_the_host_or_a_keeper_falsifies_is_not_played() {
     let frames: Vec<_> = frames.all().map(<[u8]>::to_vec).collect();
     frames.iter().for_each(|frame| world.tell_viewer(Input::PastFetched(frame)));
     world.tell_viewer(Input::PastFetched(b"nonsense"));
-    world.tell_viewer(Input::PastFetchEnded);
+    world.tell_viewer(Input::PastFetchEnded(true));
     let counters = world.viewer.node.status().counters;
     assert_eq!((counters.forged, counters.malformed), (1, 1));
     assert!(!world.handed().contains(&from.0));
@@ -407,7 +426,7 @@ fn what_the_host_has_not_sent_when_its_answer_breaks_off_is_not_lost() {
         let frames: Vec<_> = world.made[seq as usize].all().map(<[u8]>::to_vec).collect();
         frames.iter().for_each(|frame| world.tell_viewer(Input::PastFetched(frame)));
     }
-    world.tell_viewer(Input::PastFetchEnded);
+    world.tell_viewer(Input::PastFetchEnded(false));
     assert_eq!(world.viewer.node.status().counters.past_lost, 1, "what it has left out it does not have");
     world.tick();
     let Some(Output::FetchPast(next, _)) = world.fetches.pop() else { panic!("the host is asked again") };

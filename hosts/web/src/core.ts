@@ -49,7 +49,7 @@ interface Exports {
   ps_keeping(node: number, now: number, bytes: number, span: number, host: number): number;
   ps_go_back(node: number, now: number, behind: number): number;
   ps_past_fetched(node: number, now: number, len: number): number;
-  ps_past_fetch_ended(node: number, now: number): number;
+  ps_past_fetch_ended(node: number, now: number, whole: number): number;
   ps_evidence(node: number, from: number, to: number): number;
   ps_woke(node: number, now: number): number;
   ps_relay(node: number, now: number, on: number): number;

@@ -128,7 +128,7 @@ export class Engine implements Orders {
     });
     this.#past = new Fetcher(options.admission, {
       fetched: (frame) => this.#tellBytes(frame, (calls, node, now, len) => calls.ps_past_fetched(node, now, len)),
-      ended: () => this.#tell((calls, node, now) => calls.ps_past_fetch_ended(node, now)),
+      ended: (whole) => this.#tell((calls, node, now) => calls.ps_past_fetch_ended(node, now, whole ? 1 : 0)),
     });
   }
 

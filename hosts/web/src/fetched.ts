@@ -32,10 +32,10 @@ export class Deframer {
   }
 }
 
-/** What is told of it; after `ended` nothing follows. */
+/** What is told of it; after `ended` nothing follows. `whole`: the host has sent all that it has of what was asked for, if only nothing. */
 export interface FetchEvents {
   fetched(frame: Uint8Array): void;
-  ended(): void;
+  ended(whole: boolean): void;
 }
 
 /** What a host is asked for. */
@@ -69,28 +69,29 @@ export class Fetcher {
   }
 
   async #run(endpoint: string, wanted: Wanted, present: AbortController): Promise<void> {
+    let whole = false;
     try {
       const ticket = await this.#admission.ticket(endpoint);
-      if (!present.signal.aborted) await this.#read(addressOf(wanted, endpoint, ticket), present);
+      if (!present.signal.aborted) whole = await this.#read(addressOf(wanted, endpoint, ticket), present);
     } catch {
       // Whatever the reason, the node tries again later or does without.
     }
     if (this.#present !== present) return;
     this.#present = null;
     present.abort();
-    this.#events.ended();
+    this.#events.ended(whole);
   }
 
-  async #read(url: string, present: AbortController): Promise<void> {
+  async #read(url: string, present: AbortController): Promise<boolean> {
     const late = setTimeout(() => present.abort(), BEGIN_MS_MAX);
     const response = await fetch(url, { cache: "no-store", signal: present.signal });
     clearTimeout(late);
-    if (response.status !== 200 || !response.body) return;
+    if (response.status !== 200 || !response.body) return response.status === 404;
     const reader = response.body.getReader();
     const deframer = new Deframer();
     for (;;) {
       const { value, done } = await reader.read();
-      if (done || this.#present !== present) return;
+      if (done || this.#present !== present) return done;
       for (const frame of deframer.push(value)) this.#events.fetched(frame);
     }
   }

@@ -40,41 +40,45 @@ async function fetched(t: TestContext, answer: (response: ServerResponse) => voi
   t.after(() => (server.close(), server.closeAllConnections()));
   await new Promise((done) => server.once("listening", done));
   const got: number[] = [];
-  let ended = 0;
+  const ends: boolean[] = [];
   let resolve: () => void = () => undefined;
   const done = new Promise<void>((ring) => (resolve = ring));
-  const events = { fetched: (frame: Uint8Array) => void got.push(frame.length), ended: () => ((ended += 1), resolve()) };
+  const events = { fetched: (frame: Uint8Array) => void got.push(frame.length), ended: (whole: boolean) => (ends.push(whole), resolve()) };
   const fetcher = new Fetcher(new Admission(null), events);
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}/stream/`;
-  return { fetcher, endpoint, asked, got, ended: () => ended, done };
+  return { fetcher, endpoint, asked, got, ends, done };
 }
 
 test("a host's frames are handed on, and its end is told once", async (t) => {
-  const { fetcher, endpoint, asked, got, ended, done } = await fetched(t, (response) => response.end(framed()));
+  const { fetcher, endpoint, asked, got, ends, done } = await fetched(t, (response) => response.end(framed()));
   fetcher.open(endpoint, live(17));
   await done;
   assert.deepEqual(got, [1, 300, 0, 16_400, 7]);
   assert.deepEqual(asked, ["/stream/api/v1/live?from=17"]);
-  assert.equal(ended(), 1);
+  assert.deepEqual(ends, [true]);
 });
 
-test("a host that refuses or sends nonsense ends it", async (t) => {
-  for (const answer of [(r: ServerResponse) => r.writeHead(503).end(), (r: ServerResponse) => r.writeHead(204).end()]) {
-    const { fetcher, endpoint, got, done } = await fetched(t, answer);
+test("a host that refuses, breaks off or sends nonsense ends it, and only one that has nothing has sent all", async (t) => {
+  const answers: [whole: boolean, answer: (response: ServerResponse) => void][] = [
+    [false, (response) => response.writeHead(503).end()],
+    [false, (response) => response.writeHead(204).end()],
+    [true, (response) => response.writeHead(404).end()],
+    [false, (response) => response.write(Buffer.alloc(64, 255))],
+    [false, (response) => response.write(framed().subarray(0, 2), () => response.destroy())],
+  ];
+  for (const [whole, answer] of answers) {
+    const { fetcher, endpoint, got, ends, done } = await fetched(t, answer);
     fetcher.open(endpoint, live(null));
     await done;
-    assert.deepEqual(got, []);
+    assert.deepEqual([got, ends], [[], [whole]]);
   }
-  const { fetcher, endpoint, done } = await fetched(t, (response) => response.write(Buffer.alloc(64, 255)));
-  fetcher.open(endpoint, live(null));
-  await done;
 });
 
 test("who has closed it hears nothing more", async (t) => {
-  const { fetcher, endpoint, ended, got } = await fetched(t, (response) => response.write(framed()));
+  const { fetcher, endpoint, ends, got } = await fetched(t, (response) => response.write(framed()));
   fetcher.open(endpoint, live(null));
   while (got.length === 0) await new Promise((done) => setTimeout(done, 10));
   fetcher.close();
   await new Promise((done) => setTimeout(done, 50));
-  assert.equal(ended(), 0);
+  assert.deepEqual(ends, []);
 });

@@ -110,7 +110,7 @@ impl<C: Conductor> World<C> {
         if self.actors[id.0].fetch != fetch {
             return;
         }
-        let Some(seq) = seq else { return self.tell(id, Input::PastFetchEnded) };
+        let Some(seq) = seq else { return self.tell(id, Input::PastFetchEnded(true)) };
         let frames = self.archive.as_ref().and_then(|archive| archive.get(seq)).unwrap_or_default().to_vec();
         frames.iter().for_each(|frame| self.tell(id, Input::PastFetched(frame)));
     }

@@ -158,7 +158,7 @@ impl<V: Verifier> Node<V> {
         silent.into_iter().for_each(|link| self.on_given_nothing(link));
         if self.past.host.running.is_some_and(|since| now.since(since) > HOST_STALLED) {
             self.out.push_back(Output::EndFetchPast);
-            self.on_past_fetch_ended();
+            self.on_past_fetch_ended(false);
         }
     }
 

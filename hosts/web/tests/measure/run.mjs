@@ -421,6 +421,10 @@ const scenarios = {
       const { pages: latecomers } = await gather(context, host.url, late);
       await untilLive(latecomers);
       const before = await host.metrics();
+      const answers = {};
+      const count = (request, of) => request.url().includes("api/v1/segments") && (answers[of] = (answers[of] ?? 0) + 1);
+      context.on("response", (response) => count(response.request(), response.status()));
+      context.on("requestfailed", (request) => count(request, request.failure()?.errorText));
       const began = Date.now();
       const goBack = (page) => page.evaluate((s) => document.querySelector("peerstream-player").goBack(s), back);
       const there = ({ behind_ms, player }) => behind_ms !== null && player?.ready;
@@ -444,7 +448,8 @@ const scenarios = {
         behind_ms: now.map(({ behind_ms }) => behind_ms),
         from_pages_bytes: sum("past_from_peers", now),
         from_host_bytes: sum("past_from_host", now),
-        lost_segments: sum("past_lost", now),
+        lost_segments: now.map(({ past_lost }) => past_lost),
+        host_answers: answers,
         host_past_egress_of_stream: round(grew("past_bytes") / grew("source_produced_bytes")),
       });
       report(await troubles([...early, ...latecomers]));

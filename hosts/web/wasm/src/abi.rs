@@ -294,10 +294,10 @@ pub extern "C" fn ps_past_fetched(handle: u32, now: f64, len: usize) -> i32 {
     told_bytes(handle, now, len, |bytes| Input::PastFetched(bytes))
 }
 
-/// The host has sent all it has of what was asked for, or nothing.
+/// The host has sent all it has of what was asked for; `whole` is 0 when its answer broke off, or there was none.
 #[unsafe(no_mangle)]
-pub extern "C" fn ps_past_fetch_ended(handle: u32, now: f64) -> i32 {
-    told(handle, now, Input::PastFetchEnded)
+pub extern "C" fn ps_past_fetch_ended(handle: u32, now: f64, whole: u32) -> i32 {
+    told(handle, now, Input::PastFetchEnded(whole != 0))
 }
 
 /// Makes an evidence bundle of what is here of the media between these times, microseconds on its own timeline; nothing when there
