@@ -1,33 +1,47 @@
-//! Embeds the web client (`hosts/web/dist`) and the demo clip; without them the command still builds and says so. Hashes
+//! Embeds the web client (`hosts/web/dist`), as it is and compressed, and the demo clip; without them the command still builds and says so. Hashes
 //! the sources of what the lab simulates, so that reports of other sources are not taken for its own.
 
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
 fn main() {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo")).join("embedded.rs");
-    let code = files(&here.join("../web/dist")) + &clip(&here.join("assets/demo.mp4"));
-    fs::write(out, code).expect("cargo's output folder is writable");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
+    let code = files(&here.join("../web/dist"), &out) + &clip(&here.join("assets/demo.mp4"));
+    fs::write(out.join("embedded.rs"), code).expect("cargo's output folder is writable");
     println!("cargo::rustc-env=PEERSTREAM_LAB_SOURCES={:016x}", hash_of_sources(&here.join("../..")));
 }
 
-/// The files of the web client, by name.
-fn files(folder: &Path) -> String {
+/// The files of the web client, by name; with each what gzip makes of it.
+fn files(folder: &Path, out: &Path) -> String {
     println!("cargo::rerun-if-changed={}", folder.display());
     let mut paths: Vec<_> = fs::read_dir(folder)
         .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()).collect())
         .unwrap_or_default();
     paths.sort();
-    let mut code = String::from("static WEB: &[(&str, &[u8])] = &[\n");
+    let mut code = String::from("static WEB: &[(&str, &[u8], &[u8])] = &[\n");
     for path in &paths {
         println!("cargo::rerun-if-changed={}", path.display());
         let name = path.file_name().and_then(|name| name.to_str()).expect("file names of the web client are text");
-        writeln!(code, "    ({name:?}, include_bytes!({path:?})),").expect("strings take text");
+        let zipped = out.join(format!("{name}.gz"));
+        fs::write(&zipped, gzip(&fs::read(path).expect("a file that was listed")))
+            .expect("cargo's output folder is writable");
+        writeln!(code, "    ({name:?}, include_bytes!({path:?}), include_bytes!({zipped:?})),")
+            .expect("strings take text");
     }
     code + "];\n"
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).expect("a vector takes all");
+    encoder.finish().expect("a vector takes all")
 }
 
 fn clip(path: &Path) -> String {

@@ -161,7 +161,7 @@ async fn asset(method: Method, uri: Uri, request: Request) -> Response {
 
 fn file(method: Method, uri: &Uri, request: &Request) -> Response {
     match (method, assets::find(uri.path())) {
-        (Method::GET | Method::HEAD, Some(asset)) => asset.respond(request.headers()),
+        (Method::GET | Method::HEAD, Some(asset)) => asset.respond(uri.query(), request.headers()),
         (_, Some(_)) => (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD")]).into_response(),
         (_, None) => (StatusCode::NOT_FOUND, "not found\n").into_response(),
     }

@@ -93,6 +93,36 @@ fn files_have_types_and_tags_and_are_not_sent_twice() {
     assert!(request(&server, "POST", "/", &[]).0.starts_with("http/1.1 405"));
 }
 
+#[test]
+fn the_module_travels_compressed_and_is_kept_for_good_where_it_is_asked_for_by_version() {
+    let server = Server::data(&[]);
+    let page = String::from_utf8(request(&server, "GET", "/", &[]).1).unwrap();
+    let asked = page.split_once("./peerstream.wasm?").unwrap().1.split('"').next().unwrap().to_owned();
+    let size = |head: &str| -> usize {
+        head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap()
+    };
+    let module = |query: &str, coding: &str| {
+        let coding = format!("accept-encoding: {coding}");
+        request(&server, "HEAD", &format!("/peerstream.wasm{query}"), &[&coding]).0
+    };
+    let (plain, zipped) = (module("", "identity, gzip;q=0"), module("", "deflate, gzip;q=0.8, br"));
+    assert!(size(&zipped) * 2 < size(&plain), "{zipped}");
+    check_header(&zipped, "content-encoding: gzip");
+    assert!(!plain.contains("content-encoding"), "{plain}");
+    for head in [&plain, &zipped] {
+        check_header(head, "content-type: application/wasm");
+        check_header(head, "vary: accept-encoding");
+        check_header(head, "cache-control: no-cache");
+    }
+    check_header(&module(&format!("?{asked}"), "gzip"), "cache-control: public, max-age=31536000, immutable");
+    check_header(&module("?v=000000000000", "gzip"), "cache-control: no-cache");
+    let tag = zipped.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
+    assert_ne!(Some(tag), plain.lines().find_map(|line| line.strip_prefix("etag: ")));
+    let known = format!("if-none-match: {tag}");
+    let (head, _) = request(&server, "GET", "/peerstream.wasm", &["accept-encoding: gzip", &known]);
+    assert!(head.starts_with("http/1.1 304"), "{head}");
+}
+
 fn open_control(server: &Server) -> TcpStream {
     let host = server.url.strip_prefix("http://").unwrap().trim_end_matches('/');
     let mut socket = TcpStream::connect(host).unwrap();
