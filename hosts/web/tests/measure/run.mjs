@@ -18,7 +18,7 @@ const option = (name, otherwise) => {
 const PAGES = Number(option("pages", 20));
 const report = (what) => console.log(JSON.stringify(what));
 
-/** Opens pages half a second apart; returns them with the milliseconds to their first pictures. */
+/** Opens pages half a second (`--every MS`) apart; returns them with the milliseconds to their first pictures. */
 async function gather(context, url, count = PAGES) {
   const firstFrames = [];
   const pages = [];
@@ -26,7 +26,7 @@ async function gather(context, url, count = PAGES) {
     const [page] = await openPages(context, url, 1);
     firstFrames.push(firstFrameMs(page));
     pages.push(page);
-    await pause(500);
+    await pause(Number(option("every", 500)));
   }
   return { pages, firstFrames: await Promise.all(firstFrames) };
 }
