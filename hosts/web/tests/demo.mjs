@@ -1,7 +1,7 @@
 // A real host for tests: `peerstream demo` on a free port, and a page of another origin that embeds the player.
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -32,13 +32,14 @@ export const archive = (folder) => `[archive.shelf]\nuse = "${readsBack() ? "sto
 /** Starts a host that plays a file once and serves on for a while after it. */
 export const startOnce = (config, input) => startHost(config, ["serve", "--input", input, "--linger", "600"]);
 
-/** Starts a host with the inputs of this config. */
-export const startServe = (config) => startHost(config, ["serve"]);
+/** Starts a host with the inputs of this config, and with a copy of this key when one is named. */
+export const startServe = (config, key) => startHost(config, ["serve"], key);
 
-async function startHost(config, command) {
+async function startHost(config, command, key) {
   const folder = await mkdtemp(join(tmpdir(), "peerstream-demo-"));
   const file = join(folder, "config.toml");
   await writeFile(file, config);
+  if (key) await copyFile(key, join(folder, "key"));
   let child;
   let url;
   let dashboard;

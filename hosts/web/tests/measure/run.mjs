@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { crash, firstFrameMs, lagMs, launch, missingProofs, openPages, status, until, untilLive, watch } from "../browser.mjs";
 import { camera } from "./camera.mjs";
 import { FPS, glassToGlass, readBars } from "./clip.mjs";
-import { binary, startServe, startSite } from "../demo.mjs";
+import { archive, binary, startServe, startSite } from "../demo.mjs";
 import { residentMb } from "./memory.mjs";
 import { pause, quantile, spread } from "./numbers.mjs";
 import { soundAfterPicture, startFfmpeg, startObs } from "./encoders.mjs";
@@ -53,6 +53,26 @@ async function copies(host, pages, span_ms) {
 /** Waits until somebody is on air. */
 async function untilOnAir(url) {
   while ((await (await fetch(`${url}api/v1/stream`)).json()).state !== "live") await pause(100);
+}
+
+/** The seconds of a recording at which its playlist says that it does not go on where it was. */
+function breaksOf(playlist) {
+  const [breaks, lengths] = [[], []];
+  for (const line of playlist.split("\n")) {
+    if (line === "#EXT-X-DISCONTINUITY") breaks.push(lengths.reduce((sum, seconds) => sum + seconds, 0));
+    const [, seconds] = /^#EXTINF:([\d.]+)/.exec(line) ?? [];
+    if (seconds) lengths.push(Number(seconds));
+  }
+  return breaks;
+}
+
+/** Runs in a page: plays from a second before this one to a second behind it; whether it came there. */
+async function playOver(at) {
+  const video = document.querySelector("video");
+  video.currentTime = Math.max(0, at - 1);
+  await video.play();
+  for (let tries = 0; tries < 200 && !(video.currentTime > at + 1 && !video.seeking); tries += 1) await new Promise((done) => setTimeout(done, 100));
+  return video.currentTime > at + 1 && video.currentTime < at + 5;
 }
 
 const round = (value) => Math.round(value * 10_000) / 10_000;
@@ -454,6 +474,36 @@ const scenarios = {
       });
       report(await troubles([...early, ...latecomers]));
     }, { archive: true }),
+
+  /** Plays each recording in `--folder`, where `key` and `recordings` are, on its own page over every place where it does not go on. */
+  kept: async () => {
+    const folder = option("folder");
+    const host = await startServe(archive(`${folder}/recordings`), `${folder}/key`);
+    const browser = await launch({ viewport: { width: 400, height: 300 } });
+    try {
+      for (const { id, hls, live } of await (await fetch(`${host.url}api/v1/recordings`)).json()) {
+        if (live) continue;
+        const text = await (await fetch(`${host.url}${hls}`)).text();
+        const page = await browser.context.newPage();
+        await page.goto(`${host.url}recordings/${id}`);
+        await page.waitForFunction(() => document.querySelector("video")?.readyState >= 2);
+        const breaks = breaksOf(text);
+        const stuck = [];
+        const took = [];
+        for (const at of breaks) {
+          const began = Date.now();
+          const over = await page.evaluate(playOver, at);
+          if (over) took.push(Date.now() - began);
+          else stuck.push(at);
+        }
+        const lasts = await page.evaluate(() => document.querySelector("video").duration);
+        report({ recording: id, seconds: round(lasts), breaks: breaks.length, played_over: took.length, stuck, took_ms: spread(took), errors: await page.evaluate(() => document.querySelector("video").error?.message ?? null) });
+      }
+    } finally {
+      await browser.close();
+      await host.close();
+    }
+  },
 
   /** An address that is not loopback, a restarted source, and all pages reloaded at once. */
   trouble: () =>
