@@ -61,6 +61,8 @@ pub(crate) struct Control {
     ticket: Vec<u8>,
     /// The latest reign this node has been welcomed to in the present epoch.
     term: Term,
+    /// When a later reign than the one before was first heard of.
+    term_begun: Option<Micros>,
     ping: Option<(u32, Micros)>,
     pinged: Micros,
     reported: Micros,
@@ -71,6 +73,11 @@ pub(crate) struct Control {
 impl Control {
     pub(crate) fn is_welcomed(&self) -> bool {
         self.state == State::Welcomed
+    }
+
+    /// When the present reign began, if there was one before.
+    pub(crate) fn term_begun(&self) -> Option<Micros> {
+        self.term_begun
     }
 }
 
@@ -166,6 +173,9 @@ impl<V: Verifier> Node<V> {
         self.control.failures = 0;
         self.control.session = Some(welcome.session);
         self.control.ticket.clone_from(&welcome.ticket);
+        if known.is_some() && welcome.term > self.control.term {
+            self.control.term_begun = Some(self.now);
+        }
         self.control.term = welcome.term;
         self.clock.on_sample(welcome.wall_us, self.now, PING_EVERY);
         self.ice.clone_from(&welcome.ice);

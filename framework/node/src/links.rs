@@ -36,6 +36,9 @@ const SUSPECT_AFTER: Micros = Micros::from_millis(300);
 const SUSPECT_AGAIN: Micros = Micros::from_millis(500);
 /// The same for peers that say little.
 const SUSPECT_SELDOM_AFTER: Micros = Micros::from_millis(2_500);
+/// A source that has said nothing for this long since a new reign began has begun anew itself: it stands beside the
+/// coordinator.
+const SOURCE_MUTE: Micros = Micros::from_millis(1_500);
 /// A peer that was cut off is not linked with for this long.
 const BANNED: Micros = Micros::from_secs(30);
 /// A failed link is tried again after this long.
@@ -319,11 +322,17 @@ impl<V: Verifier> Node<V> {
         let state = self.reconciler.link(peer);
         let invited = self.reconciler.names(peer) || self.reconciler.is_guest(peer);
         let stranger = !invited && state.feeds_me.with(state.fed_by_me).is_empty();
-        if stranger && age > STRANGER_MAX {
+        if (stranger && age > STRANGER_MAX) || self.is_of_an_ended_source(link) {
             self.close_link_with(peer, true);
         } else if !link.open && link.attempt == 0 && age > OFFER_WAIT_MAX {
             self.on_link_gone(id, false);
         }
+    }
+
+    /// Whether the source at the other end is gone together with the coordinator of before. The transport finds out seconds later.
+    fn is_of_an_ended_source(&self, link: &Link) -> bool {
+        let mute = |begun| link.heard < begun && self.now.since(begun) >= SOURCE_MUTE;
+        link.open && link.peer == NodeId::SOURCE && self.control.term_begun().is_some_and(mute)
     }
 
     /// Forgets failures after a pause, so that the reconciler tries again.

@@ -7,6 +7,7 @@ use fed::{Fed, Maker};
 use peerstream_node::{Input, Output};
 use peerstream_protocol::control::{Down, Reason, Up, Welcome};
 use peerstream_protocol::id::{NodeId, Session, Term};
+use peerstream_protocol::segment::PieceSize;
 use peerstream_protocol::time::Micros;
 
 fn welcome(maker: &Maker, term: u64, ticket: u8) -> Vec<u8> {
@@ -89,4 +90,38 @@ fn a_node_that_was_shed_stays_away_for_a_minute() {
         assert!(pause >= Micros::from_secs(60) && pause <= Micros::from_secs(121), "{pause:?}");
         greet(&mut fed);
     }
+}
+
+/// Seconds after which a node links with the source anew that feeds it, once another coordinator reigns; the source may go on speaking.
+fn relinks_after(source_speaks: bool) -> Option<f64> {
+    let mut maker = Maker::new();
+    let mut fed = Fed::new(&maker.cert.clone(), 0);
+    fed.feed_segment(&maker.segment(&[1; 100], PieceSize::Kib4));
+    fed.give(Input::ControlDown);
+    until_it_calls(&mut fed);
+    greet(&mut fed);
+    fed.give(Input::Control(&welcome(&maker, 5, 7)));
+    let (from, old, mut closed) = (fed.now, fed.parent, false);
+    for _ in 0..40 {
+        if source_speaks {
+            fed.feed_segment(&maker.segment(&[1; 100], PieceSize::Kib4));
+        } else {
+            fed.now += Micros::from_millis(100);
+        }
+        let outputs = fed.give(Input::Tick);
+        closed |= outputs.contains(&Output::Close(old));
+        let anew = |output: &Output| matches!(output, Output::Open(link, NodeId::SOURCE, _) if *link != old);
+        if outputs.iter().any(anew) {
+            assert!(closed, "{outputs:?}");
+            return Some(fed.now.since(from).0 as f64 / 1e6);
+        }
+    }
+    None
+}
+
+#[test]
+fn a_source_that_is_silent_under_a_new_coordinator_has_begun_anew_and_is_linked_with_again() {
+    let after = relinks_after(false).expect("it is linked with again");
+    assert!(after < 2.0, "after {after} s");
+    assert_eq!(relinks_after(true), None, "a source that speaks lives");
 }
