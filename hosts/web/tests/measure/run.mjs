@@ -482,8 +482,8 @@ const scenarios = {
     const browser = await launch({ viewport: { width: 400, height: 300 } });
     try {
       for (const { id, hls, live } of await (await fetch(`${host.url}api/v1/recordings`)).json()) {
-        if (live) continue;
         const text = await (await fetch(`${host.url}${hls}`)).text();
+        if (live || !text.includes("#EXTINF")) continue;
         const page = await browser.context.newPage();
         await page.goto(`${host.url}recordings/${id}`);
         await page.waitForFunction(() => document.querySelector("video")?.readyState >= 2);
