@@ -447,17 +447,17 @@ fn withstands(camp: Camp, strength: usize, span: Duration, honest_max: u8) {
 
 #[test]
 fn the_stream_and_an_honest_claimant_are_served_while_many_addresses_besiege_the_desk() {
-    withstands(Camp::Many, 3, Duration::from_secs(4), 8);
+    withstands(Camp::Many, 3, Duration::from_secs(3), 8);
 }
 
 #[test]
 fn the_same_while_one_address_does() {
-    withstands(Camp::One, 3, Duration::from_secs(3), 8);
+    withstands(Camp::One, 3, Duration::from_secs(2), 8);
 }
 
 #[test]
 fn the_same_behind_a_web_server_in_front() {
-    withstands(Camp::Behind, 3, Duration::from_secs(3), 8);
+    withstands(Camp::Behind, 3, Duration::from_secs(2), 8);
 }
 
 #[test]
