@@ -22,6 +22,9 @@ use socket2::{Domain, Socket, Type};
 /// Who does not answer within this time is gone.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What one besieger does until it is over.
+type Sort = fn(&Siege);
+
 /// What besiegers do: notices, replays, bodies without end, huge ones, uploads.
 const SORTS: usize = 5;
 
@@ -308,7 +311,7 @@ impl Siege {
 
     /// For so long; an honest claimant sends a notice in now and then.
     fn withstand(&self, span: Duration, honest_max: u8) -> Honest {
-        let sorts: [(fn(&Self), usize); SORTS] =
+        let sorts: [(Sort, usize); SORTS] =
             [(Self::notices, 4), (Self::replays, 1), (Self::endless, 1), (Self::huge, 1), (Self::uploads, 1)];
         scope(|all| {
             for (sort, times) in sorts {
