@@ -215,6 +215,8 @@ macro_rules! casebook_suite {
                 what_is_erased_is_gone_and_the_log_stays,
                 letters_wait_with_what_causes_them_until_they_are_taken,
                 letters_that_were_given_up_are_remembered_up_to_a_bound,
+                letters_that_were_sent_are_remembered_with_their_case_up_to_a_bound,
+                a_log_that_another_key_has_begun_or_gone_on_with_is_known,
                 what_no_column_can_hold_is_nobodys,
             ]
         );

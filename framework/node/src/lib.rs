@@ -37,3 +37,4 @@ mod window;
 pub use io::{Config, Input, Keeping, LinkId, Output, Payload, PlayerState, Playout, Produced, Resume, Side, Source};
 pub use node::{Counters, Node, Status};
 pub use past::{Behind, Evidence};
+pub use uplink::UPLINK_EIGHTHS;

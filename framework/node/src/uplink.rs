@@ -19,8 +19,9 @@ const HELD_UP_MAX: Micros = Micros::from_secs(1);
 /// Then it is measured. So many children held up at once for so long prove it as well: new links need a while to get up to speed.
 const CHILDREN_MIN: usize = 2;
 const PROVES_AFTER: Micros = Micros::from_secs(3);
-/// An uplink has to carry so many copies, and an eighth for headers, words and what a rescue costs.
-const COPIES: u64 = 2;
+/// An uplink that feeds two children has to carry so many eighths of the stream: two copies, and an eighth of each for headers, words and
+/// what a rescue costs.
+pub const UPLINK_EIGHTHS: u64 = 18;
 /// More copies than these pass in a hundredth of a second, in which clocks and batches of packets say more than the line.
 const COPIES_TOLD: u64 = 10;
 /// The stream is late when its lag has grown by this much and two segments.
@@ -94,7 +95,7 @@ impl<V: Verifier> Node<V> {
             return;
         }
         let bitrate = self.bitrate().unwrap_or_default();
-        let needed = bitrate * COPIES * 9 / 8;
+        let needed = bitrate * UPLINK_EIGHTHS / 8;
         let sent = if self.uplink.is_weak() { None } else { self.sent_while_held_up() };
         let held_up = sent.filter(|(span, rate)| *span >= HELD_UP_MAX && *rate < needed);
         if let Some((_, rate)) = held_up.filter(|(span, _)| *span >= PROVES_AFTER)

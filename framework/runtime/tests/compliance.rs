@@ -548,6 +548,26 @@ async fn handlers_without_a_desk_are_refused() {
 }
 
 #[tokio::test]
+async fn cases_that_another_key_has_begun_are_refused_and_stay_as_they_are() {
+    let world = World::new();
+    let running = world.queue().await;
+    let (case, _) = submit(&desk(&running), notice(Profile::Dsa)).await;
+    until_state(&desk(&running), case, State::Screened).await;
+    let before = desk(&running).head().await.unwrap();
+    running.stop().await;
+    drop(running);
+    let mut plugins = none();
+    plugins.desk = Some(Setup { operator: SecretKey::from_seed(&[8; 32]), ..world.setup() });
+    let queue = world.handler("queue", |_| Ok(Decision::Queue));
+    plugins.compliance.push(instance("queue", Arc::new(queue) as _, options::Compliance::default()));
+    let Err(StartError::Desk(refused)) = plugins.start().await else { panic!("it has begun") };
+    let (said, key) = (refused.to_string(), SecretKey::from_seed(&[8; 32]).public().to_string());
+    assert!(matches!(refused, Refused::NotOurs(_)) && said.contains(&key) && said.contains("entry 1"), "{said}");
+    let running = world.queue().await;
+    assert_eq!(desk(&running).head().await.unwrap(), before);
+}
+
+#[tokio::test]
 async fn one_host_at_a_time_writes_the_cases() {
     let world = World::new();
     let _setup = world.setup();

@@ -7,10 +7,14 @@ use crate::hex::Digest;
 use crate::notice::Notice;
 use crate::state::State;
 
-/// Drafts that a host keeps, at most; beyond it newcomers are told to come back.
+/// Drafts that a host keeps, at most; beyond it those give way that are older than [`DRAFT_PRESSED_US`], and if there are none newcomers are told to
+/// come back.
 pub const DRAFTS_MAX: usize = 4_096;
 /// A draft that is not sent in, or not confirmed, is deleted after this time, in microseconds.
 pub const DRAFT_TTL_US: u64 = DAY_US;
+
+/// So long a draft stays whatever happens, in microseconds since it was begun or sent in.
+pub const DRAFT_PRESSED_US: u64 = 3_600_000_000;
 
 /// A draft. All of it is deleted when it expires.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -308,6 +308,12 @@ impl Signed {
         Self { entry, hash, signature }
     }
 
+    /// Whether it is as this key has signed it. What comes before it is not looked at.
+    pub fn is_by(&self, operator: &PublicKey) -> bool {
+        let is_signed = || Strict::default().verify(operator, &signed_bytes(&self.hash), &self.signature.0);
+        self.entry.hash() == self.hash && is_signed()
+    }
+
     /// Its line, without the line break.
     pub fn line(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("an entry is JSON")

@@ -8,10 +8,24 @@ use crate::docket::Docket;
 use crate::notice::{Notice, Profile};
 use crate::text::is_mail;
 
+/// To whom a mail is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Whom {
+    /// Who complains.
+    #[default]
+    Claimant,
+    /// Who streams.
+    Streamer,
+}
+
 /// A mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Letter {
+    /// Who that is.
+    #[serde(default)]
+    whom: Whom,
     /// To this address.
     to: String,
     /// What it is about.
@@ -29,14 +43,19 @@ pub struct Sender {
 
 impl Letter {
     /// A letter, if the address is one.
-    fn new(to: &str, subject: String, lines: &[&str]) -> Option<Self> {
+    fn new(whom: Whom, to: &str, subject: String, lines: &[&str]) -> Option<Self> {
         debug_assert!(!subject.contains(char::is_control));
         let footer = "--\nThis mail was sent by a PeerStream host about a notice. It is no legal advice.";
         let body = format!("{}\n\n{footer}\n", lines.join("\n\n"));
-        is_mail(to).then(|| Self { to: to.to_owned(), subject, body })
+        is_mail(to).then(|| Self { whom, to: to.to_owned(), subject, body })
     }
 
     /// To whom.
+    pub fn whom(&self) -> Whom {
+        self.whom
+    }
+
+    /// Their address.
     pub fn to(&self) -> &str {
         &self.to
     }
@@ -62,7 +81,7 @@ impl Sender {
             &link,
             "If it was not you, do nothing: the notice is deleted, and you get no other mail.",
         ];
-        Letter::new(to, "Please confirm your notice".into(), &lines)
+        Letter::new(Whom::Claimant, to, "Please confirm your notice".into(), &lines)
     }
 
     /// Confirms that a notice came in, as article 16(4) of the DSA demands.
@@ -70,7 +89,7 @@ impl Sender {
         let day = format!("Your notice has come in on {} (UTC).", Date::of_us(docket.received_us));
         let lines =
             [&day, "You can see how it stands with the receipt or the link that you were given.", &self.status(docket)];
-        Letter::new(to, format!("Notice {} has come in", docket.id), &lines)
+        Letter::new(Whom::Claimant, to, format!("Notice {} has come in", docket.id), &lines)
     }
 
     /// Asks a claimant for what is missing.
@@ -79,7 +98,7 @@ impl Sender {
         let fields: Vec<_> = docket.asked.iter().map(|field| format!("- {field}")).collect();
         let (fields, until) = (fields.join("\n"), format!("Please complete it until the end of {until} (UTC):"));
         let lines = ["Something that is needed is missing in your notice:", &fields, &until, &self.status(docket)];
-        Letter::new(to, format!("Notice {} is not complete", docket.id), &lines)
+        Letter::new(Whom::Claimant, to, format!("Notice {} is not complete", docket.id), &lines)
     }
 
     /// Tells a claimant the decision and what they can do about it, as article 16(5) of the DSA demands.
@@ -91,7 +110,7 @@ impl Sender {
         let mut lines = vec![outcome];
         lines.extend(Some(reason.as_str()).filter(|reason| !reason.is_empty()));
         lines.extend([redress(docket.profile), status.as_str()]);
-        Letter::new(to, format!("Notice {} was decided", docket.id), &lines)
+        Letter::new(Whom::Claimant, to, format!("Notice {} was decided", docket.id), &lines)
     }
 
     /// Tells the streamer of a notice and of what was done: the statement of reasons of article 17 of the DSA.
@@ -119,7 +138,7 @@ impl Sender {
         );
         lines.retain(|line| !line.is_empty());
         lines.push(&page);
-        Letter::new(to, format!("A notice about your broadcast: case {}", docket.id), &lines)
+        Letter::new(Whom::Streamer, to, format!("A notice about your broadcast: case {}", docket.id), &lines)
     }
 
     /// Sends a claimant the streamer's objection, as 17 U.S.C. 512(g)(2)(B) demands.
@@ -136,14 +155,14 @@ impl Sender {
         let mut lines = vec![who.as_str(), &words];
         lines.extend(window.as_deref());
         lines.push(&status);
-        Letter::new(to, format!("A counter-notice in case {}", docket.id), &lines)
+        Letter::new(Whom::Claimant, to, format!("A counter-notice in case {}", docket.id), &lines)
     }
 
     /// Tells somebody that what was hidden is shown again.
-    pub fn restored(&self, to: &str, docket: &Docket) -> Option<Letter> {
+    pub fn restored(&self, whom: Whom, to: &str, docket: &Docket) -> Option<Letter> {
         let status = self.status(docket);
         let lines = ["What was hidden because of this notice is shown again.", &status];
-        Letter::new(to, format!("Case {}: what was hidden is shown again", docket.id), &lines)
+        Letter::new(whom, to, format!("Case {}: what was hidden is shown again", docket.id), &lines)
     }
 
     fn status(&self, docket: &Docket) -> String {

@@ -1,10 +1,11 @@
 //! Where cases are kept: the log, what it tells of each case, records, drafts, letters that wait. Files are kept beside it.
 
+use peerstream_protocol::crypto::PublicKey;
 use peerstream_takedown::hex::Digest;
 use peerstream_takedown::ledger::Head;
 use peerstream_takedown::{Docket, Draft, Lane, Posted, Profile, Record, Signed, State};
 
-pub use peerstream_takedown::outbox::{GIVEN_UP_MAX, LETTERS_MAX};
+pub use peerstream_takedown::outbox::{GIVEN_UP_MAX, LETTERS_MAX, SENT_MAX};
 
 use crate::PluginError;
 
@@ -82,7 +83,7 @@ pub trait Casebook: Send {
     /// How many cases are in each state.
     fn counts(&mut self) -> Result<Vec<(State, u64)>, PluginError>;
 
-    /// Cases on which the host has work to do or of which something is due by this time, at most [`CASES_MAX`].
+    /// Cases on which the host has work to do or of which something is due by this time, by lane and number, at most [`CASES_MAX`].
     fn pending(&mut self, now_us: u64) -> Result<Vec<u64>, PluginError>;
 
     /// Cases that have not changed since this time and still hold personal data, at most [`CASES_MAX`].
@@ -124,14 +125,15 @@ pub trait Casebook: Send {
     /// Letters that can be sent at this time, those that have waited longest first.
     fn letters_due(&mut self, now_us: u64, max: usize) -> Result<Vec<Posted>, PluginError>;
 
-    /// Keeps what has become of a letter, if it is still there. Of those given up the last [`GIVEN_UP_MAX`] are kept.
+    /// Keeps what has become of a letter, if it is still there. Of those given up the last [`GIVEN_UP_MAX`] are kept, of those sent the last
+    /// [`SENT_MAX`].
     fn update_letter(&mut self, letter: &Posted) -> Result<(), PluginError>;
 
-    /// Deletes a letter: a mail server has taken it.
+    /// Deletes a letter: a mail server has taken it, and nobody is to know it any more.
     fn remove_letter(&mut self, id: &str) -> Result<(), PluginError>;
 
-    /// Letters that wait or were given up, about one case or all of them, the latest first, at most `max`
-    /// and [`LETTERS_GIVEN_MAX`].
+    /// Letters about one case, or those about all cases and drafts that were not sent, the latest first, at most `max` and
+    /// [`LETTERS_GIVEN_MAX`].
     fn letters(&mut self, case: Option<u64>, max: usize) -> Result<Vec<Posted>, PluginError>;
 
     /// How many letters there are.
@@ -144,3 +146,39 @@ pub trait Casebook: Send {
 
 /// A casebook as the runtime holds it.
 pub type BoxedCasebook = Box<dyn Casebook>;
+
+/// Whether the log in a casebook is this operator's, told by its first and its last entry: it may have been begun with another key, or gone on
+/// with. What stands between is for those who verify the whole log.
+///
+/// # Errors
+/// The number of an entry that this key has not signed as it stands there, or the casebook's.
+pub fn is_of(book: &mut dyn Casebook, operator: &PublicKey) -> Result<(), NotOurs> {
+    let last = book.head()?.entries;
+    for number in [last.min(1), last].into_iter().filter(|number| *number > 0) {
+        let entry = book.entries(None, number, 1)?.pop().filter(|it| it.entry.number == number);
+        if !entry.is_some_and(|it| it.is_by(operator)) {
+            return Err(NotOurs::Entry { number, operator: *operator });
+        }
+    }
+    Ok(())
+}
+
+/// Why a casebook cannot be gone on with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotOurs {
+    /// An entry of its log is somebody else's.
+    #[error(
+        "the log of cases is not this host's: {operator}, the operator's key of this host, has not signed its entry {number}. A log of two keys \
+         proves nothing: start with the publisher's key that it was begun with, or have cases kept elsewhere and leave these as they are"
+    )]
+    Entry {
+        /// Its number.
+        number: u64,
+        /// The key that should have signed it.
+        operator: PublicKey,
+    },
+    /// It cannot be read.
+    #[error(transparent)]
+    Store(#[from] PluginError),
+}

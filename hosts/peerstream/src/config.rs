@@ -1,7 +1,7 @@
 //! The host's own sections of the config, and what the framework can be told about each plug-in. Every option has a default
 //! that is good for production, so that no file is needed.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use peerstream::coordinator;
@@ -219,8 +219,12 @@ pub struct Limits {
     pub nodes: usize,
     /// Open TCP connections; beyond it newcomers wait.
     pub connections: usize,
-    /// Control connections from one IPv4 address, or one /64 of IPv6. Raise it behind a proxy.
+    /// Control connections from one IPv4 address, or one /64 of IPv6. Of other connections it may have 256 more.
     pub connections_per_address: usize,
+    /// Addresses of web servers in front of this one, such as `127.0.0.1`: what they say in `X-Forwarded-For` is who asks. Without them
+    /// all who come through one are one address for these limits and those of notices.
+    #[schemars(with = "Vec<String>")]
+    pub proxies: Vec<IpAddr>,
     /// Joins from one address at once after a pause.
     pub joins_per_address_burst: u32,
     /// Joins from one address per second after that.
@@ -237,6 +241,7 @@ impl Default for Limits {
             nodes: limits.nodes_max,
             connections: limits.connections_max,
             connections_per_address: 512,
+            proxies: Vec::new(),
             joins_per_address_burst: limits.joins_per_address_burst,
             joins_per_address_per_second: limits.joins_per_address_per_second,
             starter_bytes_per_second: limits.starter_bytes_per_second,

@@ -31,6 +31,7 @@ mod equip;
 mod excerpt;
 mod failure;
 mod fallback;
+mod front;
 mod health;
 mod inputs;
 mod inspect;

@@ -13,11 +13,13 @@ use crate::bundle;
 use crate::egress::Egress;
 use crate::fallback::Budget;
 use crate::server::Shared;
+use crate::takedown::Refusals;
 
 /// What the web server counts.
 #[derive(Debug, Default)]
 pub struct Counters {
     accept_failed: AtomicU64,
+    sockets_refused: AtomicU64,
     address_refused: AtomicU64,
     ticket_refused: AtomicU64,
     questions_refused: AtomicU64,
@@ -25,6 +27,7 @@ pub struct Counters {
     watchers_refused: AtomicU64,
     fallback: Arc<Budget>,
     egress: Arc<Egress>,
+    takedown: Refusals,
 }
 
 impl Counters {
@@ -43,9 +46,19 @@ impl Counters {
         &self.fallback
     }
 
+    /// What is refused about notices.
+    pub fn takedown(&self) -> &Refusals {
+        &self.takedown
+    }
+
     /// A connection could not be accepted.
     pub fn accept_failed(&self) {
         self.accept_failed.fetch_add(1, Relaxed);
+    }
+
+    /// An address had too many connections of any sort.
+    pub fn socket_refused(&self) {
+        self.sockets_refused.fetch_add(1, Relaxed);
     }
 
     /// An address had too many control connections.
@@ -76,8 +89,13 @@ impl Counters {
     /// As figures of the broadcast.
     pub fn figures(&self) -> Vec<Figure> {
         let value = |counter: &AtomicU64| counter.load(Relaxed);
-        vec![
+        let mut figures = vec![
             counter("accept_failures", "connections that could not be accepted", value(&self.accept_failed)),
+            counter(
+                "socket_refusals",
+                "connections refused because their address had too many of any sort",
+                value(&self.sockets_refused),
+            ),
             counter(
                 "address_refusals",
                 "control connections refused because their address had too many",
@@ -117,7 +135,9 @@ impl Counters {
                 self.egress.refused(),
             ),
             gauge("past_answers", "requests for the past being answered", self.egress.sending()),
-        ]
+        ];
+        figures.extend(self.takedown.figures());
+        figures
     }
 }
 

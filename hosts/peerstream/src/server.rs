@@ -28,6 +28,7 @@ use crate::config::{Limits, TimeShift};
 use crate::dashboard::{Dashboard, Private, routes, visitor};
 use crate::egress::Egress;
 use crate::fallback::Budget;
+use crate::front::Proxies;
 use crate::inputs::{self, Inputs};
 use crate::player::Player;
 use crate::recordings::{self, Playlists};
@@ -40,6 +41,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// What was sent must be taken within this time: whoever has gone, or does not read, keeps no place.
 const TAKEN_TIMEOUT: Duration = Duration::from_secs(20);
+/// TCP connections that an address may have beside its control connections.
+const SOCKETS_BESIDE: usize = 256;
 /// The pause after a connection could not be accepted, when the machine is out of files for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -214,6 +217,8 @@ pub async fn serve(listener: &TcpListener, shared: Arc<Shared>, limits: &Limits)
 
 async fn accept(listener: &TcpListener, shared: &Shared, limits: &Limits, app: Router) -> Result<()> {
     let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
+    let sockets = Admission::new(limits.connections_per_address.saturating_add(SOCKETS_BESIDE));
+    let proxies = Proxies::new(&limits.proxies);
     let mut connections = JoinSet::new();
     loop {
         let place = places.clone().acquire_owned().await.context("semaphore is never closed")?;
@@ -228,10 +233,16 @@ async fn accept(listener: &TcpListener, shared: &Shared, limits: &Limits, app: R
                 continue;
             }
         };
-        let app = app.clone();
+        // Many come through a proxy.
+        let own = if proxies.is_one(address.ip()) { None } else { Some(sockets.enter(address.ip())) };
+        if let Some(None) = own {
+            shared.counters.socket_refused();
+            continue;
+        }
+        let (app, proxies) = (app.clone(), proxies.clone());
         connections.spawn(async move {
-            connection(socket, address, app).await;
-            drop(place);
+            connection(socket, address, proxies, app).await;
+            drop((place, own));
         });
     }
 }
@@ -244,13 +255,14 @@ fn end_when_gone(socket: &TcpStream) {
     let _ = socket.set_tcp_user_timeout(Some(TAKEN_TIMEOUT));
 }
 
-async fn connection(socket: TcpStream, address: SocketAddr, app: Router) {
+async fn connection(socket: TcpStream, address: SocketAddr, proxies: Proxies, app: Router) {
     let _ = socket.set_nodelay(true);
     end_when_gone(&socket);
     let near = socket.local_addr().ok().and_then(|here| visitor::FromThisMachine::of(here, address));
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(address));
+        let visitor = proxies.visitor(address, request.headers());
+        request.extensions_mut().insert(ConnectInfo(visitor));
         near.map(|near| request.extensions_mut().insert(near));
         let mut app = app.clone();
         async move { tower_service::Service::call(&mut app, request).await }

@@ -128,6 +128,39 @@ fn a_case_is_exported_in_lumens_shape_with_evidence_and_a_log_that_verify() {
 }
 
 #[test]
+fn another_key_than_the_cases_were_begun_with_is_refused_by_the_host_and_on_the_command_line() {
+    let mut house = House::open(&[]);
+    enter(&house, &house.notice("dsa", "a@example.org"));
+    house.until_state(1, "screened");
+    let operator = house.desk("session")["operator"].as_str().unwrap().to_owned();
+    let log = house.folder().join("log");
+    said(&house, &["export", "--operator", &operator, "-o", log.to_str().unwrap()]);
+    said(&house, &["ls", "--operator", &operator]);
+    let other = "1".repeat(64);
+    for arguments in [&["ls"][..], &["show", "1"], &["letters"], &["export"], &["export", "1"], &["enter", "-"]] {
+        let arguments = [arguments, &["--operator", &other]].concat();
+        refuses(&house, &arguments, &["is another one", &operator, &other]);
+    }
+    check_fails(
+        &["takedown", "verify", log.to_str().unwrap(), "--operator", &other],
+        4,
+        &["entry 1", "is not signed by the operator's key"],
+    );
+
+    let key = house.folder().join("key");
+    let ours = std::fs::read(&key).unwrap();
+    house.end();
+    std::fs::remove_file(&key).unwrap();
+    let (code, errors) = house.refuses_to_start();
+    assert_eq!(code, Some(1), "{errors}");
+    holds(&errors, &["the log of cases is not this host's", "has not signed its entry 1", "kept elsewhere"]);
+    std::fs::write(&key, ours).unwrap();
+    house.start_again();
+    assert_eq!(house.desk("session")["operator"], operator);
+    assert_eq!(house.desk("cases")["cases"][0]["case"], 1);
+}
+
+#[test]
 fn what_cannot_be_is_said_with_its_reason() {
     let house = House::open(&[]);
     for case in ["1", "18446744073709551615"] {

@@ -39,8 +39,10 @@ export async function complaints({ cases = [], excerpt = null } = {}) {
     profiles: ["dmca", "dsa", "house-rules"], confirmation: "none", today: "2026-11-29", statements: STATEMENTS,
     agent: { name: "The Agent", address: "1 Road", phone: "555", email: "agent@example.org" }, copy_bytes_max: 1e8, chunk_bytes_max: 1000, range_ms_max: 1e7, archive: true,
   };
-  const row = (it) => ({ case: it.id, state: it.state, profile: it.notice.profile, lane: "normal", received_us: 1.79e15, due_us: 1.79e15, title: it.notice.work?.title ?? "", claimant: it.notice.claimant?.name ?? "", from_ms: 1, to_ms: 2, epoch: 17, comparison: it.comparison?.verdict ?? null, claimant_rejected: 2, revision: it.revision });
-  const whole = (it) => ({ case: it, entries: [{ at_us: 1.79e15, step: "submit", actor: it.notice.claimant?.name, hash: "00".repeat(32) }], steps: ["accept", "reject", "ask", "close"], statements: it.notice.statements.map(({ id }) => ({ id, version: 1, text: id })), counter: it.counter ?? null, suit: null, strikes: 1 });
+  const row = (it) => ({ case: it.id, state: it.state, profile: it.notice.profile, lane: "normal", received_us: 1.79e15, due_us: 1.79e15, title: it.notice.work?.title ?? "", claimant: it.notice.claimant?.name ?? "", from_ms: 1, to_ms: 2, epoch: 17, comparison: it.comparison?.verdict ?? null, claimant_rejected: 2, revision: it.revision, mails: mails(it.letters ?? []) });
+  const mails = (letters) => ({ waiting: count(letters, "waiting"), failing: count(letters, "failing"), given_up: count(letters, "given-up") });
+  const count = (letters, state) => letters.filter((letter) => letter.state === state).length;
+  const whole = (it) => ({ case: it, entries: [{ at_us: 1.79e15, step: "submit", actor: it.notice.claimant?.name, hash: "00".repeat(32) }], steps: ["accept", "reject", "ask", "close"], statements: it.notice.statements.map(({ id }) => ({ id, version: 1, text: id })), counter: it.counter ?? null, suit: null, strikes: 1, letters: it.letters ?? [] });
   let copy = 0;
   const answers = [
     [/^GET recordings$/, () => [200, []]],
@@ -55,6 +57,7 @@ export async function complaints({ cases = [], excerpt = null } = {}) {
     [/^POST takedown\/cases\/7\/withdraw$/, () => ({ ...claim(), state: "closed" })],
     [/^GET takedown\/desk\/session$/, () => ({ profiles: desk.profiles, handlers: [], mail: false })],
     [/^GET takedown\/desk\/drafts$/, () => ({ drafts: cases.slice(0, 2).map(({ notice }) => ({ draft: "d", expires_us: 1.79e15, notice })) })],
+    [/^GET takedown\/desk\/letters$/, () => ({ letters: cases.flatMap(({ letters = [] }) => letters).filter(({ state }) => state !== "sent"), waiting: 0, given_up: 0 })],
     [/^GET takedown\/desk\/cases$/, () => ({ cases: cases.map(row), more: false, counts: { screened: cases.length } })],
     [/^GET takedown\/desk\/cases\/(\d+)$/, (_, [, id]) => whole(cases.find((it) => it.id === Number(id)))],
     [/^POST takedown\/desk\/cases\/(\d+)\/\w+$/, (_, [, id]) => whole(cases.find((it) => it.id === Number(id)))],

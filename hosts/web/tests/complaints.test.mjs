@@ -32,8 +32,13 @@ function hostileCase(id, text) {
   };
   const evidence = { bundle: true, times_ms: null, faults: [text] };
   const comparison = { verdict: text, detail: text, tools: [text] };
-  return { id, revision: 1, state: "screened", notice, evidence, copy: true, missing: [text], asked: [text], comparison, counter: { name: text, explanation: text }, received_us: 1.79e15 };
+  return { id, revision: 1, state: "screened", notice, evidence, copy: true, missing: [text], asked: [text], comparison, counter: { name: text, explanation: text }, received_us: 1.79e15, letters: [letter(id, "failing", { subject: text, address: text, problem: text })] };
 }
+
+const letter = (id, state, more = {}) => ({
+  letter: `${id}${state}`, case: id, draft: null, to: "claimant", address: state === "failing" ? "a@author.example" : null, subject: `Notice ${id} has come in`, state, put_us: 1.79e15, tries: 4,
+  next_us: state === "failing" ? 1.79e15 : null, sent_us: state === "sent" ? 1.79e15 : null, problem: state === "sent" ? "" : "the mail server answers 451", ...more,
+});
 
 const plain = (id, state = "screened") => {
   const notice = { profile: "dmca", material: { from_ms: 10_000, to_ms: 20_000 }, work: { title: `song ${id}` }, claimant: { name: "A. Author" }, statements: [] };
@@ -200,6 +205,35 @@ test("the queue is worked through with keys alone", options, async () => {
   await page.keyboard.press("/");
   await page.keyboard.type("jar");
   assert.equal(await page.locator(".by-text").inputValue(), "jar");
+  assert.deepEqual(page.errors, []);
+});
+
+test("mails that do not get through are marked in the list, gathered below it, and told in their case", options, async () => {
+  const cases = [
+    { ...plain(1), letters: [letter(1, "sent")] },
+    { ...plain(2), letters: [letter(2, "failing"), letter(2, "sent", { to: "streamer" })] },
+    { ...plain(3, "actioned"), letters: [letter(3, "given-up"), letter(3, "waiting")] },
+  ];
+  const page = await open(await start({ cases }), "takedown/queue");
+  await page.locator("tbody tr").first().waitFor();
+  assert.deepEqual(await page.locator("tbody td:last-child").allInnerTexts(), ["", "does not get through", "given up"]);
+  const summary = page.locator(".troubled summary");
+  assert.equal(await summary.innerText(), "2 mails do not get through");
+  await summary.focus();
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Open case 2");
+  await page.keyboard.press("g");
+  await page.waitForTimeout(200);
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Open case 2", "the list was loaded again");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Case 2: Waits for you" }).waitFor();
+  await page.keyboard.press("l");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Mails");
+  const told = await page.locator(".letters li").allInnerTexts();
+  assert.match(told[0], /^does not get through\s+Notice 2 has come in, to who complained \(a@author.example\), written .+, tried 4 times in vain, tried now: the mail server answers 451$/);
+  assert.match(told[1], /^sent\s+Notice 2 has come in, to the streamer, written .+, sent .+/);
+  await inBothColours(page, "the mails");
   assert.deepEqual(page.errors, []);
 });
 

@@ -10,9 +10,9 @@ const python = ["/usr/bin/python3", "python3"].find((path) => spawnSync(path, [S
 /** Whether there is a mail server to test with. */
 export const hasMailbox = () => python !== undefined;
 
-/** Starts it on a free port. `mail(to, subject)` waits for a mail; `mails` are all that came. */
-export async function startMailbox() {
-  const child = spawn(python, [SCRIPT, "0"], { stdio: ["ignore", "pipe", "pipe"] });
+/** Starts it, on a free port if none is named. `mail(to, subject)` waits for a mail; `mails` are all that came. */
+export async function startMailbox(wanted = 0) {
+  const child = spawn(python, [SCRIPT, String(wanted)], { stdio: ["ignore", "pipe", "pipe"] });
   process.once("exit", () => child.kill());
   const mails = [];
   const [, port] = await said(child, /^(\d+)\n/);

@@ -352,16 +352,16 @@ test("a platform's own workflow acts by itself on a notice of somebody it trusts
 });
 
 /** A host that confirms addresses by mail, whose links lead to itself. */
-async function startWithMail(mailbox) {
+async function startWithMail(port, name = "mailed") {
   const config = (url) => `
 [compliance.queue]
 use = "queue"
 [takedown]
-folder = "${join(folder, "mailed")}"
+folder = "${join(folder, name)}"
 password = "${DESK}"
 puzzle_bits = 4
 confirmation = "mail"
-smtp = "smtp://127.0.0.1:${mailbox.port}"
+smtp = "smtp://127.0.0.1:${port}"
 mail_from = "PeerStream <live@example.org>"
 url = "${url}"
 `;
@@ -406,7 +406,7 @@ async function isRefused(page) {
 
 test("a report is received by the mail's link, once, and nobody else's link moves it", withMail, async (t) => {
   const mailbox = await startMailbox();
-  const host = await startWithMail(mailbox);
+  const host = await startWithMail(mailbox.port);
   const stranger = await launch();
   t.after(async () => {
     await stranger.close();
@@ -448,4 +448,65 @@ test("a report is received by the mail's link, once, and nobody else's link move
   await mailbox.mail("b@stranger.example", "Notice 2 has come in");
   assert.deepEqual((await host.cases()).map(([number]) => number).sort(), [1, 2]);
   assert.equal(mailbox.mails.length, 4, JSON.stringify(mailbox.mails.map(({ to, subject }) => [to, subject])));
+});
+
+test("a mail that does not get through is seen in the list and in its case, by keyboard, until it is sent", withMail, async (t) => {
+  // A port at which nobody listens any more.
+  const away = await startMailbox();
+  away.close();
+  const host = await startWithMail(away.port, "unmailed");
+  let mailbox;
+  t.after(async () => {
+    await host.close();
+    mailbox?.close();
+  });
+  const [desk] = await openPages(browser.context, `${host.url}takedown/queue`, 1);
+  await desk.getByLabel(/password/).fill(DESK);
+  await desk.keyboard.press("Enter");
+  await desk.locator(".desk").waitFor();
+  await desk.locator("h1").click();
+  await desk.keyboard.press("e");
+  const dialog = desk.locator("dialog.order");
+  await dialog.getByLabel("Rules").fill("house-rules");
+  await dialog.getByLabel("What it says").fill("It was loud.");
+  await dialog.getByLabel("Who claims it").fill("N. Neighbour");
+  await dialog.getByLabel("E-mail address").fill("n@neighbour.example");
+  await dialog.getByRole("button", { name: "Enter a notice" }).click();
+  await desk.locator('tr[data-case="1"]').waitFor();
+  const shown = async (locator) => {
+    for (let tries = 0; tries < 120 && !(await locator.first().isVisible()); tries += 1) {
+      await desk.waitForTimeout(500);
+      await desk.locator("h1").click();
+      await desk.keyboard.press("g");
+    }
+    assert.ok(await locator.first().isVisible(), await desk.locator("main").innerText());
+  };
+  await shown(desk.locator('tr[data-case="1"] td:last-child', { hasText: "does not get through" }));
+  const summary = desk.locator(".troubled summary");
+  assert.equal(await summary.innerText(), "1 mail does not get through");
+  await summary.focus();
+  await desk.keyboard.press("Enter");
+  const line = desk.locator(".troubled li");
+  assert.match(await line.innerText(), /^does not get through\s+Notice 1 has come in, to who complained \(n@neighbour\.example\), written .+, tried \d+ times in vain, tried .+: .+/);
+  await desk.keyboard.press("Tab");
+  await desk.keyboard.press("Enter");
+  await desk.locator("#case-title", { hasText: "Case 1:" }).waitFor();
+  await desk.keyboard.press("l");
+  assert.equal(await desk.evaluate(() => document.activeElement.id), "letters-title");
+  assert.match(await desk.locator(".letters li").innerText(), /^does not get through\s+Notice 1 has come in, to who complained \(n@neighbour\.example\), .+ in vain, .+/);
+  assert.deepEqual(await faults(desk), []);
+  assert.ok(!(await desk.content()).includes("takedown/confirm#"), "no text of a mail is shown");
+
+  mailbox = await startMailbox(away.port);
+  await mailbox.mail("n@neighbour.example", "Notice 1 has come in");
+  for (let tries = 0; tries < 60 && !(await desk.locator(".letters .sent").isVisible()); tries += 1) {
+    await desk.waitForTimeout(500);
+    await desk.locator('tr[data-case="1"] button').click();
+  }
+  assert.match(await desk.locator(".letters li").innerText(), /^sent\s+Notice 1 has come in, to who complained, written .+, sent .+, tried \d+ times in vain$/);
+  await desk.locator("h1").click();
+  await desk.keyboard.press("g");
+  await desk.locator(".troubled").waitFor({ state: "hidden" });
+  assert.equal(await desk.locator('tr[data-case="1"] td:last-child').innerText(), "");
+  assert.deepEqual(await faults(desk), []);
 });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Refused } from "../src/takedown/api.ts";
+import { course, type Letter, recipient, stands, trouble, troubled } from "../src/takedown/letters.ts";
 import { gather, Misread, scatter } from "../src/takedown/notice.ts";
 import { allowed, ORDERS } from "../src/takedown/orders.ts";
 import { shown } from "../src/takedown/shown.ts";
@@ -21,6 +22,34 @@ test("times are read as people write them, and nothing else is", () => {
 test("deadlines are told in words", () => {
   const far = (minutes: number) => fromNow(minutes * 60_000_000, 0);
   assert.deepEqual([1, 89, 120, 4_320, -30].map(far), ["in 1 minute", "in 89 minutes", "in 2 hours", "in 3 days", "30 minutes ago"]);
+});
+
+const MINUTE_US = 60_000_000;
+
+function letter(more: Partial<Letter>): Letter {
+  return {
+    letter: "ab", case: 7, draft: null, to: "claimant", address: null, subject: "Notice 7 has come in", state: "waiting", put_us: 0, tries: 0, next_us: null, sent_us: null, problem: "", ...more,
+  };
+}
+
+test("a mail is told with when it goes, to whom, and what went wrong", () => {
+  const told = (more: Partial<Letter>) => course(letter(more), 0);
+  assert.match(told({ state: "failing", tries: 3, next_us: 40 * MINUTE_US, problem: "no answer\u202e" }), /^written .*, tried 3 times in vain, tried again in 40 minutes: no answer⟨U\+202E⟩$/);
+  assert.match(told({ state: "waiting", next_us: 0 }), /^written .*, tried now$/);
+  assert.match(told({ state: "given-up", tries: 1, problem: "550" }), /^written .*, tried once in vain, not tried again: 550$/);
+  assert.match(told({ state: "sent", sent_us: MINUTE_US }), /^written .*, sent [^:]+:\d\d/);
+  assert.equal(recipient(letter({ address: "a@b.example" })), "who complained (a@b.example)");
+  assert.equal(recipient(letter({ to: "streamer", state: "sent" })), "the streamer");
+  assert.deepEqual((["waiting", "failing", "given-up", "sent"] as const).map((state) => stands(letter({ state }))), ["waits", "does not get through", "given up", "sent"]);
+});
+
+test("a case is marked in the list when a mail of it does not get through", () => {
+  assert.equal(trouble({ waiting: 3, failing: 0, given_up: 0 }), null);
+  assert.equal(trouble({ waiting: 0, failing: 1, given_up: 2 }), "failing");
+  assert.equal(trouble({ waiting: 0, failing: 0, given_up: 2 }), "given-up");
+  assert.equal(trouble(undefined), null, "a host of the version before tells nothing");
+  const states = troubled((["waiting", "failing", "given-up", "sent"] as const).map((state) => letter({ state })));
+  assert.deepEqual(states.map(({ state }) => state), ["failing", "given-up"]);
 });
 
 test("what hides in a text is shown, and long texts are cut", () => {

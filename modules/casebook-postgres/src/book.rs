@@ -1,11 +1,11 @@
 //! The casebook.
 
 use peerstream_sdk::traits::casebook::{
-    CASES_MAX, Casebook, Change, ENTRIES_MAX, GIVEN_UP_MAX, LETTERS_GIVEN_MAX, LetterCounts, Query,
+    CASES_MAX, Casebook, Change, ENTRIES_MAX, GIVEN_UP_MAX, LETTERS_GIVEN_MAX, LetterCounts, Query, SENT_MAX,
 };
 use peerstream_sdk::traits::takedown::hex::Digest;
 use peerstream_sdk::traits::takedown::ledger::Head;
-use peerstream_sdk::traits::takedown::outbox::About;
+use peerstream_sdk::traits::takedown::outbox::{About, Fate};
 use peerstream_sdk::traits::takedown::{Docket, Draft, Posted, Record, Signed, State};
 use peerstream_sdk::traits::{PluginError, Secret};
 use serde::de::DeserializeOwned;
@@ -172,12 +172,13 @@ async fn put_letters(to: &Transaction<'_>, letters: &[Posted]) -> Result<(), Err
     let ids: Vec<_> = letters.iter().map(|letter| &letter.id).collect();
     let put_us: Vec<_> = letters.iter().map(|letter| column(letter.put_us)).collect();
     let next_us: Vec<_> = letters.iter().map(|letter| letter.next_us.map(column)).collect();
+    let sent_us: Vec<_> = letters.iter().map(|letter| letter.sent_us.map(column)).collect();
     let kept: Vec<_> = letters.iter().map(json).collect();
-    let sql = "insert into letters (id, case_id, draft, put_us, next_us, json)
-        select id, case_id, draft, put_us, next_us, json
-        from unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[])
-            with ordinality as new (id, case_id, draft, put_us, next_us, json, at) order by at";
-    to.execute(sql, &[&ids, &cases, &drafts, &put_us, &next_us, &kept]).await.map(drop)
+    let sql = "insert into letters (id, case_id, draft, put_us, next_us, sent_us, json)
+        select id, case_id, draft, put_us, next_us, sent_us, json
+        from unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[])
+            with ordinality as new (id, case_id, draft, put_us, next_us, sent_us, json, at) order by at";
+    to.execute(sql, &[&ids, &cases, &drafts, &put_us, &next_us, &sent_us, &kept]).await.map(drop)
 }
 
 /// Conditions, and what they are given.
@@ -257,7 +258,8 @@ impl Casebook for Postgres {
 
     fn pending(&mut self, now_us: u64) -> Result<Vec<u64>, PluginError> {
         self.numbers(
-            "select id from dockets where work union select id from dockets where due_us <= $1 order by 1 limit $2",
+            "select id from (select id, lane from dockets where work union select id, lane from dockets where due_us <= $1) it
+            order by lane, id limit $2",
             &[&column(now_us), &(CASES_MAX as i64)],
         )
     }
@@ -346,17 +348,25 @@ impl Casebook for Postgres {
     }
 
     fn update_letter(&mut self, letter: &Posted) -> Result<(), PluginError> {
-        let next_us = letter.next_us.map(column);
+        let (next_us, sent_us) = (letter.next_us.map(column), letter.sent_us.map(column));
         self.execute(
-            "update letters set next_us = $2, json = $3 where id = $1",
-            &[&letter.id, &next_us, &json(letter)],
+            "update letters set next_us = $2, sent_us = $3, json = $4 where id = $1",
+            &[&letter.id, &next_us, &sent_us, &json(letter)],
         )?;
-        if !letter.is_given_up() {
-            return Ok(());
-        }
-        let sql = "delete from letters where number in
-            (select number from letters where next_us is null order by number desc offset $1)";
-        self.execute(sql, &[&column(GIVEN_UP_MAX)])
+        let (sql, max) = match letter.fate() {
+            Fate::Waiting | Fate::Failing => return Ok(()),
+            Fate::GivenUp => {
+                let sql = "delete from letters where number in (select number from letters where next_us is null and sent_us is null
+                    order by number desc offset $1)";
+                (sql, GIVEN_UP_MAX)
+            }
+            Fate::Sent => {
+                let sql = "delete from letters where number in (select number from letters where sent_us is not null
+                    order by number desc offset $1)";
+                (sql, SENT_MAX)
+            }
+        };
+        self.execute(sql, &[&column(max)])
     }
 
     fn remove_letter(&mut self, id: &str) -> Result<(), PluginError> {
@@ -366,7 +376,7 @@ impl Casebook for Postgres {
     fn letters(&mut self, case: Option<u64>, max: usize) -> Result<Vec<Posted>, PluginError> {
         let max = max.min(LETTERS_GIVEN_MAX) as i64;
         match case {
-            None => self.all("select json from letters order by number desc limit $1", &[&max]),
+            None => self.all("select json from letters where sent_us is null order by number desc limit $1", &[&max]),
             Some(case) => self.all(
                 "select json from letters where case_id = $2 order by number desc limit $1",
                 &[&max, &column(case)],
@@ -376,7 +386,7 @@ impl Casebook for Postgres {
 
     fn letter_counts(&mut self) -> Result<LetterCounts, PluginError> {
         let waiting = self.count("select count(*) from letters where next_us is not null", &[])?;
-        let given_up = self.count("select count(*) from letters where next_us is null", &[])?;
+        let given_up = self.count("select count(*) from letters where next_us is null and sent_us is null", &[])?;
         Ok(LetterCounts { waiting, given_up })
     }
 

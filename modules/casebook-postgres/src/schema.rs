@@ -1,7 +1,7 @@
 //! The tables.
 
 /// What makes each version of the one before. What is looked for stands in columns, the rest in `json`.
-pub const STEPS: [&str; 1] = [TABLES];
+pub const STEPS: [&str; 2] = [TABLES, SENT];
 
 /// Holds the version, and whether something was erased that may still be in the files.
 pub const CASEBOOK: &str = "
@@ -88,4 +88,10 @@ create index letters_due on letters (next_us) where next_us is not null;
 create index letters_of_case on letters (case_id) where case_id is not null;
 create index letters_of_draft on letters (draft) where draft is not null;
 alter table letters alter column json set statistics 0;
+";
+
+/// What is remembered of letters that were sent.
+const SENT: &str = "
+alter table letters add column sent_us bigint;
+create index letters_sent on letters (number) where sent_us is not null;
 ";

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use peerstream_sdk::traits::casebook::{
-    CASES_MAX, Casebook, Change, ENTRIES_MAX, GIVEN_UP_MAX, LETTERS_GIVEN_MAX, LetterCounts, Query,
+    CASES_MAX, Casebook, Change, ENTRIES_MAX, GIVEN_UP_MAX, LETTERS_GIVEN_MAX, LetterCounts, Query, SENT_MAX,
 };
 use peerstream_sdk::traits::takedown::hex::Digest;
 use peerstream_sdk::traits::takedown::ledger::Head;
-use peerstream_sdk::traits::takedown::outbox::About;
+use peerstream_sdk::traits::takedown::outbox::{About, Fate};
 use peerstream_sdk::traits::takedown::{Docket, Draft, Posted, Record, Signed, State};
 use peerstream_sdk::traits::{ErrorClass, PluginError};
 use rusqlite::types::Value;
@@ -199,9 +199,9 @@ fn put_letter(to: &Transaction<'_>, letter: &Posted) -> rusqlite::Result<()> {
         About::Draft(draft) => (None, Some(draft)),
     };
     to.prepare_cached(
-        "insert into letters (id, case_id, draft, put_us, next_us, json) values (?1, ?2, ?3, ?4, ?5, ?6)",
+        "insert into letters (id, case_id, draft, put_us, next_us, sent_us, json) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
-    .execute(params![letter.id, case, draft, letter.put_us, letter.next_us, json(letter)])?;
+    .execute(params![letter.id, case, draft, letter.put_us, letter.next_us, letter.sent_us, json(letter)])?;
     Ok(())
 }
 
@@ -298,7 +298,8 @@ impl Casebook for Sqlite {
 
     fn pending(&mut self, now_us: u64) -> Result<Vec<u64>, PluginError> {
         self.numbers(
-            "select id from dockets where work = 1 union select id from dockets where due_us <= ?1 order by 1 limit ?2",
+            "select id from (select id, lane from dockets where work = 1 union select id, lane from dockets where due_us <= ?1)
+            order by lane, id limit ?2",
             [column(now_us), CASES_MAX as i64],
         )
     }
@@ -383,15 +384,25 @@ impl Casebook for Sqlite {
     }
 
     fn update_letter(&mut self, letter: &Posted) -> Result<(), PluginError> {
-        let sql = "update letters set next_us = ?2, json = ?3 where id = ?1";
-        let values = params![letter.id, letter.next_us, json(letter)];
+        let sql = "update letters set next_us = ?2, sent_us = ?3, json = ?4 where id = ?1";
+        let values = params![letter.id, letter.next_us, letter.sent_us, json(letter)];
         self.0.prepare_cached(sql).and_then(|mut it| it.execute(values)).map_err(from)?;
-        if letter.is_given_up() {
-            let sql = "delete from letters where number in
-                (select number from letters where next_us is null order by number desc limit -1 offset ?1)";
-            self.0.prepare_cached(sql).and_then(|mut it| it.execute([GIVEN_UP_MAX])).map_err(from)?;
-        }
-        Ok(())
+        let (sql, max) = match letter.fate() {
+            Fate::Waiting | Fate::Failing => return Ok(()),
+            Fate::GivenUp => {
+                let sql = "delete from letters where number in (select number from letters where next_us is null and sent_us is null
+                    order by number desc limit -1 offset ?1)";
+                (sql, GIVEN_UP_MAX)
+            }
+            Fate::Sent => {
+                let sql = "delete from letters where number in (select number from letters where sent_us is not null
+                    order by number desc limit -1 offset ?1)";
+                (sql, SENT_MAX)
+            }
+        };
+        self.0.prepare_cached(sql).and_then(|mut it| it.execute([max])).map_err(from)?;
+        // Its address and its text are forgotten.
+        self.truncate()
     }
 
     fn remove_letter(&mut self, id: &str) -> Result<(), PluginError> {
@@ -403,14 +414,16 @@ impl Casebook for Sqlite {
 
     fn letters(&mut self, case: Option<u64>, max: usize) -> Result<Vec<Posted>, PluginError> {
         let max = max.min(LETTERS_GIVEN_MAX) as i64;
-        let Some(case) = case else { return self.all("select json from letters order by number desc limit ?1", [max]) };
+        let Some(case) = case else {
+            return self.all("select json from letters where sent_us is null order by number desc limit ?1", [max]);
+        };
         let Ok(case) = i64::try_from(case) else { return Ok(Vec::new()) };
         self.all("select json from letters where case_id = ?2 order by number desc limit ?1", [max, case])
     }
 
     fn letter_counts(&mut self) -> Result<LetterCounts, PluginError> {
         let waiting = self.count("select count(*) from letters where next_us is not null", [])?;
-        let given_up = self.count("select count(*) from letters where next_us is null", [])?;
+        let given_up = self.count("select count(*) from letters where next_us is null and sent_us is null", [])?;
         Ok(LetterCounts { waiting, given_up })
     }
 

@@ -1,10 +1,10 @@
 //! The tables.
 
 /// Grows whenever the tables change.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
 
 /// What makes each version of the one before. What is looked for stands in columns, the rest in `json`.
-pub const STEPS: [&str; VERSION as usize] = [TABLES, LETTERS];
+pub const STEPS: [&str; VERSION as usize] = [TABLES, LETTERS, SENT];
 
 const TABLES: &str = "
 create table entries (
@@ -81,4 +81,10 @@ create trigger entries_follow before insert on entries
 when new.number <> (select coalesce(max(number), 0) + 1 from entries) begin
     select raise(abort, 'an entry of the log follows the last one');
 end;
+";
+
+/// What is remembered of letters that were sent.
+const SENT: &str = "
+alter table letters add column sent_us integer;
+create index letters_sent on letters (number) where sent_us is not null;
 ";

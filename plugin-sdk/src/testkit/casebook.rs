@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use peerstream_protocol::crypto::SecretKey;
 use peerstream_traits::PluginError;
-use peerstream_traits::casebook::{BoxedCasebook, Change, GIVEN_UP_MAX, LetterCounts, Query};
+use peerstream_traits::casebook::{BoxedCasebook, Change, GIVEN_UP_MAX, LetterCounts, NotOurs, Query, SENT_MAX, is_of};
 use peerstream_traits::compliance::{Actor, Docket, Material, Notice, Profile, State, Step};
 use peerstream_traits::takedown::docket::Lane;
 use peerstream_traits::takedown::draft::token_hash;
@@ -65,6 +65,16 @@ pub const RULES: &[Rule<Make>] = &[
         name: "letters_that_were_given_up_are_remembered_up_to_a_bound",
         why: "the operator must see them, and a mail server that refuses all of them must not fill the disk",
         check: given_up,
+    },
+    Rule {
+        name: "letters_that_were_sent_are_remembered_with_their_case_up_to_a_bound",
+        why: "the operator must see what was sent about a case, without address and text, and never send it again",
+        check: sent,
+    },
+    Rule {
+        name: "a_log_that_another_key_has_begun_or_gone_on_with_is_known",
+        why: "a log that two keys have signed proves nothing, and a host must refuse it before it adds to it",
+        check: of_its_operator,
     },
     Rule {
         name: "what_no_column_can_hold_is_nobodys",
@@ -153,11 +163,21 @@ pub struct With<'a> {
 /// # Errors
 /// The casebook's.
 pub fn add(book: &mut BoxedCasebook, case: u64, what: Happening, with: With<'_>) -> Result<Docket, PluginError> {
+    add_by(&key(), book, case, what, with)
+}
+
+fn add_by(
+    key: &SecretKey,
+    book: &mut BoxedCasebook,
+    case: u64,
+    what: Happening,
+    with: With<'_>,
+) -> Result<Docket, PluginError> {
     let by = match what {
         Happening::Received(_) => Actor::Claimant,
         _ => Actor::Operator,
     };
-    let signed = Signed::new(book.head()?.next(7, case, by, what), &key());
+    let signed = Signed::new(book.head()?.next(7, case, by, what), key);
     let docket = match book.docket(case)? {
         Some(mut docket) => {
             docket.apply(&signed).map(|()| docket).map_err(|it| PluginError::invalid(it.to_string()))?
@@ -263,6 +283,7 @@ fn queries(make: &Make) -> Found {
     for case in 1..=3 {
         ok(add(&mut book, case, received(case), With::default()))?;
     }
+    same("work by lane", ok(book.pending(0))?, vec![1, 3, 2])?;
     ok(add(&mut book, 2, Happening::Rejected { reason: "no".into() }, With::default()))?;
     let all = || Query { max: 10, ..Query::default() };
     let text = |text: &str| Query { text: Some(text.into()), ..all() };
@@ -352,6 +373,52 @@ fn given_up(make: &Make) -> Found {
     same("how many", ok(book.letter_counts())?, LetterCounts { waiting: 1, given_up: GIVEN_UP_MAX })?;
     same("what is due", ids(ok(book.letters_due(u64::MAX, 10))?), vec!["waits".into()])?;
     same("the latest", ids(ok(book.letters(None, 2))?), vec!["fails".into(), "waits".into()])
+}
+
+fn sent(make: &Make) -> Found {
+    let mut book = ok(make()())?;
+    let about = |at| About::Case(if at < 5 { 3 } else { 2 });
+    let mut put: Vec<_> = (0..SENT_MAX + 2).map(|at| letter(&format!("{at}"), about(at), at)).collect();
+    put.iter_mut().for_each(|letter| letter.sent(9));
+    let mut refused = letter("refused", About::Case(1), 0);
+    refused.failed(Failure::ForGood, "the mail server answers 550", 1);
+    put.extend([refused.clone(), letter("a", About::Case(1), 0), letter("b", About::Case(1), 0)]);
+    ok(add(&mut book, 1, received(1), With { letters: &put, ..With::default() }))?;
+    let mut taken = put.pop().expect("it was put in");
+    taken.sent(10);
+    ok(book.update_letter(&taken))?;
+    same("what is due", ids(ok(book.letters_due(u64::MAX, 10))?), vec!["a".into()])?;
+    same("what was not sent", ids(ok(book.letters(None, 10))?), vec!["a".into(), "refused".into()])?;
+    same("how many", ok(book.letter_counts())?, LetterCounts { waiting: 1, given_up: 1 })?;
+    same("those of the case", ok(book.letters(Some(1), 10))?, vec![taken, put.pop().expect("it was put in"), refused])?;
+    same("the oldest that were sent", ids(ok(book.letters(Some(3), 10))?), vec!["4".into(), "3".into()])?;
+    ok(add(&mut book, 1, Happening::Rejected { reason: "no".into() }, With::default()))?;
+    ok(add(&mut book, 1, Happening::Erased { note: String::new() }, With::default()))?;
+    same("those of an erased case", ok(book.letters(Some(1), 10))?, vec![])
+}
+
+fn of_its_operator(make: &Make) -> Found {
+    let place = make();
+    let mut book = ok(place())?;
+    let (ours, other) = (key(), SecretKey::from_seed(&[8; 32]));
+    let told = |what: &str, book: &mut BoxedCasebook, of: &SecretKey, expected: Option<u64>| {
+        let found = match is_of(book.as_mut(), &of.public()) {
+            Err(NotOurs::Entry { number, .. }) => Some(number),
+            Err(error) => return Err(format!("{what}: {error}")),
+            Ok(()) => None,
+        };
+        same(what, found, expected)
+    };
+    told("an empty log", &mut book, &other, None)?;
+    ok(add(&mut book, 1, received(1), With::default()))?;
+    told("a log of one entry", &mut book, &ours, None)?;
+    ok(add(&mut book, 1, Happening::Noted { note: "more".into() }, With::default()))?;
+    drop(book);
+    let mut book = ok(place())?;
+    told("our log", &mut book, &ours, None)?;
+    told("a log that another key has begun", &mut book, &other, Some(1))?;
+    ok(add_by(&other, &mut book, 1, Happening::Noted { note: "theirs".into() }, With::default()))?;
+    told("a log that another key has gone on with", &mut book, &ours, Some(3))
 }
 
 fn nobodys(make: &Make) -> Found {

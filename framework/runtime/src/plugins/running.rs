@@ -44,7 +44,7 @@ pub enum StartError {
     },
     /// The cases could not be opened.
     #[error("the cases of notices cannot be opened: {0}")]
-    Desk(#[source] takedown::Refused),
+    Desk(takedown::Refused),
     /// There are compliance handlers, and no desk.
     #[error("there are compliance handlers, but nothing says where notices are kept")]
     NoDesk,

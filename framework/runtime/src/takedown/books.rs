@@ -4,6 +4,7 @@ use std::path::Path;
 
 use peerstream_protocol::crypto::SecretKey;
 use peerstream_takedown::action::Segments;
+use peerstream_takedown::draft::{DRAFT_PRESSED_US, DRAFT_TTL_US, DRAFTS_MAX};
 use peerstream_takedown::hex::Digest;
 use peerstream_takedown::ledger::{self, Entry, Evidence, Happening, Head, Intake, Signed};
 use peerstream_takedown::notice::{Claimant, Notice};
@@ -12,9 +13,9 @@ use peerstream_takedown::record::{Body, Record};
 use peerstream_takedown::state::{Actor, State, Step};
 use peerstream_takedown::statement::{self, Of};
 use peerstream_takedown::{Docket, Draft, Receipt, docket};
-use peerstream_traits::casebook::{BoxedCasebook, CASES_MAX, Change, Query};
+use peerstream_traits::casebook::{self, BoxedCasebook, CASES_MAX, Change, Query};
 use peerstream_traits::compliance::{self, Case, Stored, Sworn, Transition};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::files::{Files, Part};
 use super::post::Post;
@@ -51,13 +52,15 @@ pub(super) fn salt() -> [u8; 16] {
 }
 
 impl Books {
+    /// Refuses a log that another key has begun or gone on with.
     pub(super) fn open(
-        book: BoxedCasebook,
+        mut book: BoxedCasebook,
         operator: SecretKey,
         folder: &Path,
         rules: Rules,
         post: Post,
     ) -> Result<Self, Refused> {
+        casebook::is_of(book.as_mut(), &operator.public())?;
         let files = Files::open(folder, rules.files_bytes_max)?;
         let claimant_secret = operator.derive("peerstream 2026 takedown claimants");
         Ok(Self { book, operator, claimant_secret, files, rules, post })
@@ -232,6 +235,31 @@ impl Books {
 }
 
 impl Books {
+    /// Deletes drafts that are over by this time, and what was uploaded with them; gives how many.
+    pub(super) fn expire_drafts(&mut self, at_us: u64) -> Result<usize, Refused> {
+        let expired = self.book.expire_drafts(at_us)?;
+        expired.iter().try_for_each(|draft| self.files.forget(draft))?;
+        Ok(expired.len())
+    }
+
+    /// Whether one more draft can be begun: when there are too many, the older ones give way.
+    pub(super) fn room_for_draft(&mut self) -> Result<(), Refused> {
+        if self.book.drafts()? < DRAFTS_MAX {
+            return Ok(());
+        }
+        match self.expire_drafts(now_us() + DRAFT_TTL_US - DRAFT_PRESSED_US)? {
+            0 => Err(Refused::Busy),
+            count => {
+                warn!(
+                    count,
+                    max = DRAFTS_MAX,
+                    "there were too many drafts of notices: those older than an hour are gone"
+                );
+                Ok(())
+            }
+        }
+    }
+
     /// What other cases hide of the same broadcast at present.
     pub(super) fn hidden_by_others(&mut self, docket: &Docket, epoch: u64) -> Result<Vec<Segments>, Refused> {
         let states = vec![State::Accepted, State::Actioned, State::CounterReceived, State::SuitFiled, State::Closed];

@@ -8,11 +8,11 @@ use peerstream_takedown::action::Action;
 use peerstream_takedown::calendar::Date;
 use peerstream_takedown::counter::{CounterNotice, Suit};
 use peerstream_takedown::docket::{self, Comparison, NOTE_CHARS_MAX, NotPossible};
-use peerstream_takedown::draft::{DRAFT_TTL_US, DRAFTS_MAX, token_hash};
+use peerstream_takedown::draft::{DRAFT_TTL_US, token_hash};
 use peerstream_takedown::hex::Digest;
 use peerstream_takedown::ledger::{File, Happening, Head, Signed};
 use peerstream_takedown::notice::{Notice, Profile};
-use peerstream_takedown::outbox::{About, Posted};
+use peerstream_takedown::outbox::{About, Mails, Posted};
 use peerstream_takedown::record::{Body, Record};
 use peerstream_takedown::state::{Actor, Illegal, State, Step};
 use peerstream_takedown::text::{self, Invalid};
@@ -21,7 +21,7 @@ use peerstream_traits::casebook::{BoxedCasebook, LETTERS_GIVEN_MAX, LetterCounts
 use peerstream_traits::compliance::{Case, Decision, Evidence, Transition};
 use peerstream_traits::mail::SharedCourier;
 use peerstream_traits::telemetry::Figure;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tracing::warn;
 
 use super::books::{Books, How, Written, now_us, salt, without_words, words};
@@ -44,7 +44,7 @@ pub struct Setup {
     pub folder: PathBuf,
     /// Where cases are kept.
     pub casebook: BoxedCasebook,
-    /// Signs the log and the receipts. Another key than before begins no other log: keep it.
+    /// Signs the log and the receipts. Cases that were begun with another key are refused: keep it.
     pub operator: SecretKey,
     /// The operator's rules.
     pub rules: Rules,
@@ -60,6 +60,8 @@ pub struct Desk(pub(super) Arc<Shared>);
 
 pub(super) struct Shared {
     books: Mutex<Books>,
+    /// Whose turn with the books it is, in the order in which they came: those who wait keep no thread.
+    turn: Arc<Semaphore>,
     pub(super) rules: Rules,
     operator: PublicKey,
     pub(super) post: Post,
@@ -124,6 +126,7 @@ impl Desk {
         let (news, heard) = mpsc::channel(NEWS_MAX);
         let shared = Arc::new(Shared {
             books: Mutex::new(books),
+            turn: Arc::new(Semaphore::new(1)),
             rules,
             operator: public,
             post,
@@ -167,8 +170,13 @@ impl Desk {
         act: impl FnOnce(&mut Books) -> Result<T, Refused> + Send + 'static,
     ) -> Result<T, Refused> {
         let shared = self.0.clone();
-        let acted = tokio::task::spawn_blocking(move || act(&mut shared.books.lock().expect("no holder panics"))).await;
-        acted.map_err(|error| Refused::Store(peerstream_traits::PluginError::unavailable(error.to_string())))?
+        let turn = shared.turn.clone().acquire_owned().await.expect("it is never closed");
+        let acted = tokio::task::spawn_blocking(move || {
+            let acted = act(&mut shared.books.lock().expect("no holder panics"));
+            drop(turn);
+            acted
+        });
+        acted.await.map_err(|error| Refused::Store(peerstream_traits::PluginError::unavailable(error.to_string())))?
     }
 
     /// Adds an entry to a case, and has others hear of it.
@@ -205,9 +213,7 @@ impl Desk {
         let token = token();
         let hash = token_hash(&token);
         let draft = self.with(move |books| {
-            if books.book().drafts()? >= DRAFTS_MAX {
-                return Err(Refused::Busy);
-            }
+            books.room_for_draft()?;
             let notice = notice.tidied(today())?;
             let expires_us = now_us() + DRAFT_TTL_US;
             let draft = Draft {
@@ -289,12 +295,12 @@ impl Desk {
         let submitted = self.with(move |books| {
             let mut draft = draft_of(books, &id, &token)?;
             draft.notice.material.epoch.get_or_insert(epoch);
-            room(books)?;
+            // Who names no address cannot confirm it; the law does not demand one.
+            let confirms = confirmation != Confirmation::None && !draft.notice.claimant.email.is_empty();
+            room(books, confirms)?;
             if let Some(twin) = books.twin(&draft.notice, None)? {
                 return Err(Refused::Duplicate(twin));
             }
-            // Who names no address cannot confirm it; the law does not demand one.
-            let confirms = confirmation != Confirmation::None && !draft.notice.claimant.email.is_empty();
             if !confirms {
                 let how =
                     How { step: Step::Receive, by: Actor::Claimant, channel: "web", stream: &stream, confirmed: false };
@@ -323,7 +329,7 @@ impl Desk {
         let written = self.with(move |books| {
             let draft = books.book().draft_of_confirmation(&confirm)?.filter(|draft| draft.expires_us > now_us());
             let draft = draft.ok_or(Refused::Expired)?;
-            room(books)?;
+            room(books, true)?;
             // Several may have been sent in before the first one was confirmed.
             if let Some(twin) = books.twin(&draft.notice, None)? {
                 return Err(Refused::Duplicate(twin));
@@ -552,11 +558,20 @@ impl Desk {
         self.with(Books::head).await
     }
 
-    /// Mails that wait or were given up, about one case or all of them, the latest first, and how many there are.
+    /// Mails about one case, or those about all of them that were not sent, the latest first, and how many wait or were given up.
     pub async fn letters(&self, case: Option<u64>) -> Result<(Vec<Posted>, LetterCounts), Refused> {
         self.with(move |books| {
             let letters = books.book().letters(case, LETTERS_GIVEN_MAX)?;
             Ok((letters, books.book().letter_counts()?))
+        })
+        .await
+    }
+
+    /// How the mails of each of these cases stand.
+    pub async fn mails(&self, cases: Vec<u64>) -> Result<Vec<Mails>, Refused> {
+        self.with(move |books| {
+            let mails = cases.into_iter().map(|case| books.book().letters(Some(case), LETTERS_GIVEN_MAX));
+            mails.map(|letters| Ok(Mails::of(&letters?))).collect()
         })
         .await
     }
@@ -606,11 +621,11 @@ fn begin(books: &mut Books, draft: &Draft, how: How<'_>) -> Result<(Written, Rec
     Ok((written, receipt))
 }
 
-/// Whether one more case can be taken in.
-fn room(books: &mut Books) -> Result<(), Refused> {
-    let open_max = books.rules.open_max;
+/// Whether one more case can be taken in. Strangers fill three quarters of the room: who has shown an address still has the rest.
+fn room(books: &mut Books, confirmed: bool) -> Result<(), Refused> {
+    let max = if confirmed { books.rules.open_max } else { books.rules.open_max - books.rules.open_max / 4 };
     let open: u64 = books.book().counts()?.iter().filter(|(state, _)| state.is_open()).map(|(_, count)| count).sum();
-    if open < open_max { Ok(()) } else { Err(Refused::Busy) }
+    if open < max { Ok(()) } else { Err(Refused::Busy) }
 }
 
 /// What an order is in the log.

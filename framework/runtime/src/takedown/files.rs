@@ -17,6 +17,29 @@ pub const CHUNK_BYTES_MAX: usize = 1 << 20;
 /// Files, at most; beyond it no more are taken.
 pub const FILES_MAX: u64 = 100_000;
 
+/// For what there must be room. Each may fill another part of what all files may take, so that strangers who send much leave room for the evidence
+/// of those who have shown who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// What somebody sends: half.
+    Upload,
+    /// Evidence for somebody whom nobody has confirmed: three quarters.
+    Unconfirmed,
+    /// Evidence for somebody who was: all.
+    Confirmed,
+}
+
+impl Room {
+    const fn share(self, whole: u64) -> u64 {
+        let quarter = whole / 4;
+        match self {
+            Self::Upload => 2 * quarter,
+            Self::Unconfirmed => 3 * quarter,
+            Self::Confirmed => whole,
+        }
+    }
+}
+
 /// What an upload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -110,7 +133,7 @@ impl Files {
             return Err(Refused::TooLarge(max));
         }
         let is_new = so_far == 0;
-        self.room(bytes.len() as u64, is_new)?;
+        self.room(bytes.len() as u64, is_new, Room::Upload)?;
         let path = self.upload_path(draft, part);
         let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
         if let Err(error) = file.write_all(bytes) {
@@ -124,9 +147,15 @@ impl Files {
     }
 
     /// Whether there is room for so many bytes more.
-    pub(super) fn room(&self, bytes: u64, is_new: bool) -> Result<(), Refused> {
-        let fits = self.bytes.saturating_add(bytes) <= self.bytes_max && self.count + u64::from(is_new) <= FILES_MAX;
-        if fits { Ok(()) } else { Err(Refused::Busy) }
+    fn room(&self, bytes: u64, is_new: bool, room: Room) -> Result<(), Refused> {
+        let has_place = self.count + u64::from(is_new) <= room.share(FILES_MAX);
+        if has_place && bytes <= self.left(room) { Ok(()) } else { Err(Refused::Busy) }
+    }
+
+    /// Bytes that one more file can have.
+    pub(super) fn left(&self, room: Room) -> u64 {
+        let has_place = self.count < room.share(FILES_MAX);
+        if has_place { room.share(self.bytes_max).saturating_sub(self.bytes) } else { 0 }
     }
 
     /// Deletes an upload.
@@ -225,7 +254,7 @@ mod tests {
     use super::*;
 
     fn files(folder: &Path) -> Files {
-        Files::open(folder, 100).unwrap()
+        Files::open(folder, 200).unwrap()
     }
 
     #[test]
@@ -254,6 +283,19 @@ mod tests {
         assert!(matches!(it.append("b", Part::Copy, 0, &[0; 60], 60), Err(Refused::Busy)));
         it.forget("a").unwrap();
         it.append("b", Part::Copy, 0, &[0; 60], 60).unwrap();
+    }
+
+    #[test]
+    fn strangers_who_fill_their_part_leave_room_for_evidence() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut it = files(folder.path());
+        it.append("a", Part::Copy, 0, &[0; 100], 100).unwrap();
+        assert!(matches!(it.append("b", Part::Copy, 0, &[0; 1], 100), Err(Refused::Busy)));
+        assert_eq!([Room::Upload, Room::Unconfirmed, Room::Confirmed].map(|room| it.left(room)), [0, 50, 100]);
+        it.count = FILES_MAX / 2;
+        assert_eq!([Room::Upload, Room::Unconfirmed, Room::Confirmed].map(|room| it.left(room)), [0, 50, 100]);
+        it.count = FILES_MAX;
+        assert_eq!([Room::Upload, Room::Unconfirmed, Room::Confirmed].map(|room| it.left(room)), [0, 0, 0]);
     }
 
     #[test]

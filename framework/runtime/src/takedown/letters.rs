@@ -3,7 +3,7 @@
 use peerstream_takedown::Docket;
 use peerstream_takedown::action::Action;
 use peerstream_takedown::ledger::Happening;
-use peerstream_takedown::letter::{Letter, Sender};
+use peerstream_takedown::letter::{Letter, Sender, Whom};
 use peerstream_takedown::record::{Body, Record};
 use peerstream_takedown::state::Step;
 
@@ -38,7 +38,10 @@ impl Books {
                     .and_then(|(name, explanation)| sender.countered(&claimant, docket, name, explanation)),
             ],
             Step::Restore => {
-                vec![sender.restored(&claimant, docket), sender.restored(&self.rules.streamer_email, docket)]
+                vec![
+                    sender.restored(Whom::Claimant, &claimant, docket),
+                    sender.restored(Whom::Streamer, &self.rules.streamer_email, docket),
+                ]
             }
             _ => Vec::new(),
         };

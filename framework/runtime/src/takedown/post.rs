@@ -101,7 +101,7 @@ impl Post {
         }
     }
 
-    async fn send(&self, desk: &Desk, courier: &SharedCourier, posted: Posted) {
+    async fn send(&self, desk: &Desk, courier: &SharedCourier, mut posted: Posted) {
         // The draft or the case that it belongs to may be gone since.
         let Some(letter) = &posted.letter else { return };
         let sent = tokio::time::timeout(SEND_TIMEOUT, courier.send(letter, &posted.id)).await;
@@ -109,8 +109,13 @@ impl Post {
         match sent.unwrap_or_else(late) {
             Ok(()) => {
                 self.0.sent.fetch_add(1, Relaxed);
-                // Nothing else is sent before that is written down: it would be sent again.
-                self.until_kept(desk, move |books| Ok(books.book().remove_letter(&posted.id)?)).await;
+                posted.sent(now_us());
+                // Nothing else is sent before that is written down: it would be sent again. A draft's letter has a link in it, and goes.
+                let keep = move |books: &mut Books| match posted.about {
+                    About::Case(_) => Ok(books.book().update_letter(&posted)?),
+                    About::Draft(_) => Ok(books.book().remove_letter(&posted.id)?),
+                };
+                self.until_kept(desk, keep).await;
             }
             Err(problem) => {
                 let posted = self.failed(posted, &problem);

@@ -3,6 +3,7 @@
 use peerstream_takedown::docket::NotPossible;
 use peerstream_takedown::text::Invalid;
 use peerstream_traits::PluginError;
+use peerstream_traits::casebook::NotOurs;
 
 /// Why something was not done. Nothing has changed then.
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +36,21 @@ pub enum Refused {
     /// There is no room for more.
     #[error("too many notices wait; try again later")]
     Busy,
+    /// The cases are those of another operator.
+    #[error("{0}")]
+    NotOurs(NotOurs),
     /// It could not be written down.
     #[error("it could not be written down; try again later")]
     Store(#[from] PluginError),
+}
+
+impl From<NotOurs> for Refused {
+    fn from(why: NotOurs) -> Self {
+        match why {
+            NotOurs::Store(error) => Self::Store(error),
+            why => Self::NotOurs(why),
+        }
+    }
 }
 
 impl From<std::io::Error> for Refused {

@@ -2,7 +2,7 @@
 //!
 //! What is to be done stands in the cases, so that a host that was killed goes on where it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,7 @@ use tracing::{error, warn};
 use super::books::{now_us, sworn};
 use super::carrier::Carrier;
 use super::desk::{Desk, decided};
+use super::files::Room;
 use super::gather;
 use super::refused::Refused;
 use crate::plugins::shelf::Shelf;
@@ -108,12 +109,14 @@ impl Worker {
     }
 
     async fn look_once(&mut self) -> Result<(), Refused> {
-        let expired = self.desk.with(|books| {
-            let expired = books.book().expire_drafts(now_us())?;
-            expired.iter().try_for_each(|draft| books.files.forget(draft))?;
-            Ok(books.book().pending(now_us())?)
-        });
-        for case in expired.await? {
+        let expired = self.desk.with(|books| books.expire_drafts(now_us()));
+        expired.await?;
+        let mut seen = BTreeSet::new();
+        loop {
+            // Asked for anew each time: who comes later may be in a faster lane.
+            let pending = self.desk.with(|books| Ok(books.book().pending(now_us())?)).await?;
+            let Some(case) = pending.into_iter().find(|case| !seen.contains(case)) else { return Ok(()) };
+            seen.insert(case);
             if self.left_open.get(&case).is_none_or(|at| *at <= Instant::now()) {
                 // One case that cannot go on holds no other one up.
                 if let Err(error) = self.work_on(case).await {
@@ -121,7 +124,6 @@ impl Worker {
                 }
             }
         }
-        Ok(())
     }
 
     /// Does what there is to do about a case, step by step.
@@ -256,10 +258,10 @@ impl Worker {
 
     async fn gather(&self, docket: &Docket) -> Result<Evidence, Refused> {
         let (id, material) = (docket.id, docket.clone());
+        let room = if docket.confirmed { Room::Confirmed } else { Room::Unconfirmed };
         let (path, attachments, bytes_max) = self
             .desk
             .with(move |books| {
-                books.files.room(0, true)?;
                 let notice = books.notice(&material)?;
                 let texts =
                     sworn(&notice).into_iter().map(|it| format!("{} (version {}):\n{}", it.id, it.version, it.text));
@@ -270,9 +272,14 @@ impl Worker {
                     ("notice.json", json(serde_json::to_vec_pretty(&notice.without_person()))),
                     ("receipt.json", json(serde_json::to_vec_pretty(&books.receipt(&material)))),
                 ];
-                Ok((books.files.draft_of(id, "bundle")?, attachments, books.rules.bundle_bytes_max))
+                let bytes_max = books.rules.bundle_bytes_max.min(books.files.left(room));
+                Ok((books.files.draft_of(id, "bundle")?, attachments, bytes_max))
             })
             .await?;
+        if bytes_max == 0 {
+            warn!(case = id, "there is no room for evidence: files take all that they may");
+            return self.without_archive(docket, "there was no room for it".into()).await;
+        }
         match gather::from_archive(&self.shelf, docket, attachments, path.clone(), bytes_max).await {
             Ok(mut evidence) => {
                 evidence.bundle = Some(self.desk.with(move |books| Ok(books.files.keep(&path, id)?)).await?);

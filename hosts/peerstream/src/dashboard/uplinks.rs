@@ -1,13 +1,12 @@
 //! What viewers can upload, as their nodes have found out by packet trains, and what that says of the bitrate.
 
 use peerstream::coordinator::Overview;
+use peerstream::node::UPLINK_EIGHTHS;
 use peerstream::protocol::control::Role;
 use serde::Serialize;
 
 use super::outlook::Outlook;
 
-/// Bits per second that an uplink needs for each of the stream: two copies, and an eighth for headers, words and rescues.
-const NEEDED_EIGHTHS: u64 = 18;
 /// Of so large a share of viewers that do not pass the stream on the streamer is told, in percent,
 const NOT_RELAYING_PERCENT: u64 = 40;
 /// if there are so many viewers.
@@ -53,14 +52,14 @@ pub fn uplinks(overview: &Overview, stream_bps: u64) -> Uplinks {
 impl Uplinks {
     /// How many of the measured ones can send two copies of a stream of so many bits per second.
     fn carrying(&self, stream_bps: u64) -> u64 {
-        let needed_kbps = (stream_bps * NEEDED_EIGHTHS).div_ceil(8_000);
+        let needed_kbps = (stream_bps * UPLINK_EIGHTHS).div_ceil(8_000);
         self.kbps.iter().filter(|kbps| **kbps >= needed_kbps).count() as u64
     }
 
     /// A lower bitrate that most can send twice, in whole steps; not far below what it is.
     fn proposed(&self, stream_bps: u64) -> Option<u64> {
         let slow = *self.kbps.get(self.kbps.len() * (100 - PROPOSED_PERCENT) / 100)?;
-        let carried = slow * 8_000 / NEEDED_EIGHTHS / PROPOSED_STEP * PROPOSED_STEP;
+        let carried = slow * 8_000 / UPLINK_EIGHTHS / PROPOSED_STEP * PROPOSED_STEP;
         let least = (stream_bps / PROPOSED_PART).next_multiple_of(PROPOSED_STEP);
         let proposed = carried.max(least);
         (proposed < stream_bps && self.carrying(proposed) > self.carry).then_some(proposed)
@@ -116,7 +115,7 @@ mod tests {
         for (id, kbps) in kbps.iter().enumerate() {
             let mut one = node(id as u64 + 1, Some(0));
             one.figures.uplink_kbps = *kbps;
-            one.relay = u64::from(*kbps) * 8_000 >= STREAM_BPS * NEEDED_EIGHTHS;
+            one.relay = u64::from(*kbps) * 8_000 >= STREAM_BPS * UPLINK_EIGHTHS;
             nodes.push(one);
         }
         overview(nodes)

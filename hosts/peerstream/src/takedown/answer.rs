@@ -13,6 +13,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tracing::error;
 
+use super::bodies::Untaken;
+use super::refusals::Reason;
+
 /// What was not done, for programs and for people.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -37,6 +40,11 @@ impl Problem {
     /// Too many from one place.
     pub fn too_many(from: &str) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", format!("too many from {from}; try again in a minute"))
+    }
+
+    /// Too much is going on.
+    pub fn busy() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too much is going on; try again later")
     }
 
     pub fn unknown() -> Self {
@@ -75,6 +83,17 @@ impl From<Refused> for Problem {
     }
 }
 
+impl From<Untaken> for Problem {
+    fn from(untaken: Untaken) -> Self {
+        match untaken {
+            Untaken::TooMany => Self::too_many("your network"),
+            Untaken::Busy => Self::busy(),
+            Untaken::TooLarge(max) => Refused::TooLarge(max as u64).into(),
+            Untaken::Slow => Self::new(StatusCode::REQUEST_TIMEOUT, "slow", "it took too long to come; try again"),
+        }
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut body = json!({ "error": self.code, "field": self.field, "message": self.message });
@@ -82,6 +101,7 @@ impl IntoResponse for Problem {
             body[name] = value.into();
         }
         let mut response = (self.status, Json(body)).into_response();
+        response.extensions_mut().insert(Reason(self.code));
         if matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             response.headers_mut().insert(RETRY_AFTER, 60.into());
         }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use peerstream::clock::wall;
-use peerstream::takedown::{CHUNK_BYTES_MAX, Confirmation, Desk, Part, Submitted};
+use peerstream::takedown::{CHUNK_BYTES_MAX, Confirmation, Desk, Draft, Part, Submitted};
 use peerstream::traits::archive::Seq;
 use peerstream::traits::compliance::{Actor, Notice, Profile};
 use peerstream::traits::takedown::calendar::Date;
@@ -68,6 +68,18 @@ fn may_ask(shared: &Shared, address: SocketAddr) -> Result<(), Problem> {
     } else {
         Err(Problem::too_many("your network"))
     }
+}
+
+/// Answers somebody who shows a token. Tokens that are nobody's count as questions, so that they cannot be guessed and cost little.
+async fn known_by<T>(
+    shared: &Shared,
+    address: SocketAddr,
+    answer: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    may_ask(shared, address)?;
+    let answer = answer.await?;
+    shared.takedown.questions.give_back(&network_name(address.ip()));
+    Ok(answer)
 }
 
 /// A provider's network, wider than a household: a /24 of IPv4, a /48 of IPv6.
@@ -137,12 +149,8 @@ async fn started_us(shared: &Shared) -> u64 {
 pub async fn challenge(State(shared): State<Arc<Shared>>, ConnectInfo(address): ConnectInfo<SocketAddr>) -> Answer {
     desk(&shared)?;
     may_ask(&shared, address)?;
-    let (puzzle, bits) = shared.takedown.puzzles.puzzle(&network_name(address.ip())).await.ok_or_else(busy)?;
+    let (puzzle, bits) = shared.takedown.puzzles.puzzle(&network_name(address.ip())).await.ok_or_else(Problem::busy)?;
     Ok(Json(json!({ "puzzle": puzzle, "bits": bits })).into_response())
-}
-
-fn busy() -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too much is going on; try again later")
 }
 
 /// `POST /api/v1/takedown/drafts`
@@ -159,13 +167,16 @@ pub async fn begin(
         Bad::Proof => {
             Problem::new(StatusCode::FORBIDDEN, "proof", "the puzzle is not solved, or was used; ask for another one")
         }
-        Bad::Busy => busy(),
+        Bad::Busy => Problem::busy(),
     })?;
-    if !shared.takedown.drafts.take(&network, now) {
-        return Err(Problem::too_many("your address"));
-    }
-    if !shared.takedown.drafts_per_network.take(&wide_network(address.ip()), now) {
+    // First the wider one, so that nobody fills the memory of addresses with those of one network.
+    let wide = wide_network(address.ip());
+    if !shared.takedown.drafts_per_network.take(&wide, now) {
         return Err(Problem::too_many("your network"));
+    }
+    if !shared.takedown.drafts.take(&network, now) {
+        shared.takedown.drafts_per_network.give_back(&wide);
+        return Err(Problem::too_many("your address"));
     }
     let (draft, token) = desk.begin(notice).await?;
     let body =
@@ -185,9 +196,25 @@ fn known(desk: &Desk, profile: Profile) -> Result<(), Problem> {
     ))
 }
 
+/// The draft of a token, and how many bytes of its parts have come.
+async fn own_draft(
+    shared: &Shared,
+    address: SocketAddr,
+    id: &str,
+    headers: &HeaderMap,
+) -> Result<(Draft, [u64; 2]), Problem> {
+    let (desk, token) = (desk(shared)?, bearer(headers)?);
+    known_by(shared, address, async { Ok(desk.draft(id, &token).await?) }).await
+}
+
 /// `GET /api/v1/takedown/drafts/ID`
-pub async fn draft(State(shared): State<Arc<Shared>>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
-    let (draft, [copy, bundle]) = desk(&shared)?.draft(&id, &bearer(&headers)?).await?;
+pub async fn draft(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
+    let (draft, [copy, bundle]) = own_draft(&shared, address, &id, &headers).await?;
     let body = json!({
         "missing": draft.notice.missing(),
         "notice": draft.notice,
@@ -225,29 +252,42 @@ fn part(word: &str) -> Result<Part, Problem> {
 /// `PUT /api/v1/takedown/drafts/ID/copy?offset=N`, or `bundle`
 pub async fn upload(
     State(shared): State<Arc<Shared>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
     Path((id, word)): Path<(String, String)>,
     Query(Offset { offset }): Query<Offset>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Answer {
-    let received = desk(&shared)?.upload(&id, &bearer(&headers)?, part(&word)?, offset, body).await?;
+    let part = part(&word)?;
+    // Nothing is taken in from somebody who has no draft.
+    own_draft(&shared, address, &id, &headers).await?;
+    let taken = shared.takedown.pieces.take(&network_name(address.ip()), body, CHUNK_BYTES_MAX).await?;
+    let received = desk(&shared)?.upload(&id, &bearer(&headers)?, part, offset, taken.bytes.clone()).await?;
     Ok(Json(json!({ "received": received })).into_response())
 }
 
 /// `DELETE /api/v1/takedown/drafts/ID/copy`, or `bundle`
 pub async fn discard(
     State(shared): State<Arc<Shared>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
     Path((id, word)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Answer {
-    desk(&shared)?.discard(&id, &bearer(&headers)?, part(&word)?).await?;
+    let part = part(&word)?;
+    own_draft(&shared, address, &id, &headers).await?;
+    desk(&shared)?.discard(&id, &bearer(&headers)?, part).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// `POST /api/v1/takedown/drafts/ID/submit`
-pub async fn submit(State(shared): State<Arc<Shared>>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+pub async fn submit(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
     let (desk, token) = (desk(&shared)?, bearer(&headers)?);
-    let (draft, _) = desk.draft(&id, &token).await?;
+    let (draft, _) = own_draft(&shared, address, &id, &headers).await?;
     if let Some((_, domain)) = draft.notice.claimant.email.rsplit_once('@') {
         let (mail, now) = (draft.notice.claimant.email.to_lowercase(), Instant::now());
         if !shared.takedown.per_mail.take(&mail, now) {
@@ -302,9 +342,13 @@ pub async fn status(
 }
 
 /// The desk, and the case if the token is its own.
-async fn own(shared: &Shared, id: u64, headers: &HeaderMap) -> Result<Desk, Problem> {
-    let desk = desk(shared)?;
-    if desk.case_of(&bearer(headers)?).await? == id { Ok(desk) } else { Err(Problem::unknown()) }
+async fn own(shared: &Shared, address: SocketAddr, id: u64, headers: &HeaderMap) -> Result<Desk, Problem> {
+    let (desk, token) = (desk(shared)?, bearer(headers)?);
+    known_by(shared, address, async {
+        if desk.case_of(&token).await? == id { Ok(()) } else { Err(Problem::unknown()) }
+    })
+    .await?;
+    Ok(desk)
 }
 
 async fn shown(desk: &Desk, id: u64) -> Answer {
@@ -323,29 +367,46 @@ async fn changed(desk: &Desk, docket: Docket) -> Answer {
 }
 
 /// `GET /api/v1/takedown/cases/ID`
-pub async fn case(State(shared): State<Arc<Shared>>, Path(id): Path<u64>, headers: HeaderMap) -> Answer {
-    shown(&own(&shared, id, &headers).await?, id).await
+pub async fn case(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    Path(id): Path<u64>,
+    headers: HeaderMap,
+) -> Answer {
+    shown(&own(&shared, address, id, &headers).await?, id).await
 }
 
 /// `PUT /api/v1/takedown/cases/ID`
 pub async fn complete(
     State(shared): State<Arc<Shared>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
     Path(id): Path<u64>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    let desk = own(&shared, id, &headers).await?;
+    let desk = own(&shared, address, id, &headers).await?;
     changed(&desk, desk.complete(id, Actor::Claimant, read(&body)?).await?).await
 }
 
 /// `POST /api/v1/takedown/cases/ID/withdraw`
-pub async fn withdraw(State(shared): State<Arc<Shared>>, Path(id): Path<u64>, headers: HeaderMap) -> Answer {
-    let desk = own(&shared, id, &headers).await?;
+pub async fn withdraw(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    Path(id): Path<u64>,
+    headers: HeaderMap,
+) -> Answer {
+    let desk = own(&shared, address, id, &headers).await?;
     changed(&desk, desk.withdraw(id).await?).await
 }
 
 /// `POST /api/v1/takedown/cases/ID/suit`
-pub async fn suit(State(shared): State<Arc<Shared>>, Path(id): Path<u64>, headers: HeaderMap, body: Bytes) -> Answer {
-    let desk = own(&shared, id, &headers).await?;
+pub async fn suit(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    Path(id): Path<u64>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    let desk = own(&shared, address, id, &headers).await?;
     changed(&desk, desk.sue(id, Actor::Claimant, None, read(&body)?).await?).await
 }

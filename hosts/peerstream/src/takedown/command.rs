@@ -69,7 +69,8 @@ pub enum TakedownCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Write a case in the shape of the Lumen database, its evidence, or the whole log
+    /// Write a case in the shape of the Lumen database, its evidence, or the whole log; a log is checked as it is written, a fault is named,
+    /// and the exit code is 4
     Export {
         #[command(flatten)]
         at: DeskArgs,
@@ -106,6 +107,9 @@ pub struct DeskArgs {
     /// The operator's password or token
     #[arg(long, value_name = "TOKEN", env = "PEERSTREAM_DESK_TOKEN", hide_env_values = true)]
     pub token: String,
+    /// The operator's key; a desk whose log another key signs is refused
+    #[arg(long, value_name = "KEY", value_parser = publisher)]
+    pub operator: Option<PublicKey>,
 }
 
 /// `peerstream takedown`
@@ -113,15 +117,18 @@ pub fn run(command: TakedownCommand) -> Result<ExitCode, Failure> {
     match command {
         TakedownCommand::Verify { file, operator, held_in } => return Ok(verify(&file, operator, held_in.as_deref())?),
         TakedownCommand::Ls { at, state, text, json } => {
+            at.is_of()?;
             let cases = at.get(&format!("cases?max=499&state={}&text={}", escaped(&state), escaped(&text)))?;
             tell(&cases, json, || Ok(list(&cases, &at.get("letters")?)))?;
         }
         TakedownCommand::Show { at, case, json } => {
+            at.is_of()?;
             let shown = at.get(&format!("cases/{case}"))?;
             let another = "the host is of another version; show its answer as it is with --json";
             tell(&shown, json, || story::case(&shown, &at.get(&format!("letters?case={case}"))?).context(another))?;
         }
         TakedownCommand::Letters { at, json } => {
+            at.is_of()?;
             let letters = at.get("letters")?;
             let table = match story::letters(&letters) {
                 text if text.is_empty() => "no mails wait\n".to_owned(),
@@ -129,15 +136,17 @@ pub fn run(command: TakedownCommand) -> Result<ExitCode, Failure> {
             };
             tell(&letters, json, || Ok(table))?;
         }
-        TakedownCommand::Export { at, case, evidence, names, output } => {
-            let path = match case {
-                None => "log".to_owned(),
-                Some(case) if evidence => format!("cases/{case}/evidence"),
-                Some(case) => format!("cases/{case}/lumen?names={names}"),
+        TakedownCommand::Export { at, case: None, output, .. } => return Ok(at.log(&output)?),
+        TakedownCommand::Export { at, case: Some(case), evidence, names, output } => {
+            at.is_of()?;
+            let path = match evidence {
+                true => format!("cases/{case}/evidence"),
+                false => format!("cases/{case}/lumen?names={names}"),
             };
-            at.download(&path, &output)?;
+            at.save(&path, &output)?;
         }
         TakedownCommand::Enter { at, notice, channel } => {
+            at.is_of()?;
             let notice: Value = serde_json::from_slice(&whole(&notice)?).context("the notice is no JSON")?;
             let entered = at.post("cases", &serde_json::json!({ "notice": notice, "channel": channel }))?;
             line(&format!("case {}", entered["case"]["id"]));
@@ -181,6 +190,14 @@ fn whole(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// A file, or standard output.
+fn writer(to: &Path) -> Result<Box<dyn io::Write>> {
+    Ok(match to.to_str() {
+        Some("-") => Box::new(io::stdout().lock()),
+        _ => Box::new(File::create(to).with_context(|| format!("{} cannot be written", to.display()))?),
+    })
+}
+
 impl DeskArgs {
     fn address(&self, path: &str) -> String {
         let page = self.url.split(['#', '?']).next().unwrap_or_default();
@@ -204,7 +221,62 @@ impl DeskArgs {
         if status.is_success() { Ok(bytes) } else { Err(refused(status.as_u16(), &bytes)) }
     }
 
-    fn download(&self, path: &str, to: &Path) -> Result<()> {
+    /// Refuses another operator's desk than was asked for.
+    fn is_of(&self) -> Result<()> {
+        match self.operator {
+            Some(_) => self.signer().map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Who signs its log.
+    fn signer(&self) -> Result<PublicKey> {
+        let session = self.get("session")?;
+        let told = session["operator"].as_str().context("the host does not say who signs its log")?;
+        let signer = publisher(told).map_err(|why| anyhow!("the host names a key that is none: {why}"))?;
+        match self.operator {
+            Some(operator) if operator != signer => {
+                bail!("the desk at {} is another one: its log is signed by {signer}, not by {operator}", self.url)
+            }
+            _ => Ok(signer),
+        }
+    }
+
+    fn save(&self, path: &str, to: &Path) -> Result<()> {
+        let mut answer = self.download(path)?;
+        let mut writer = writer(to)?;
+        io::copy(&mut answer.body_mut().as_reader(), &mut writer)?;
+        Ok(writer.flush()?)
+    }
+
+    /// Writes the log to its end, whatever is wrong with it, and says what is.
+    fn log(&self, to: &Path) -> Result<ExitCode> {
+        let (mut verifier, mut fault) = (Verifier::new(self.signer()?), None);
+        let mut answer = self.download("log")?;
+        let mut reader = BufReader::new(answer.body_mut().as_reader());
+        let (mut writer, mut text) = (writer(to)?, Vec::new());
+        loop {
+            text.clear();
+            (&mut reader).take(LINE_BYTES_MAX as u64 + 2).read_until(b'\n', &mut text)?;
+            if text.is_empty() {
+                break;
+            }
+            writer.write_all(&text)?;
+            if fault.is_none() {
+                fault = verifier.take(text.trim_ascii_end()).err();
+            }
+        }
+        writer.flush()?;
+        Ok(match fault {
+            None => ExitCode::SUCCESS,
+            Some(fault) => {
+                eprintln!("the log of the desk at {}: {fault}", self.url);
+                ExitCode::from(EXIT_BROKEN)
+            }
+        })
+    }
+
+    fn download(&self, path: &str) -> Result<ureq::http::Response<ureq::Body>> {
         let request = Self::agent().get(self.address(path)).header("authorization", format!("Bearer {}", self.token));
         let mut answer = request.call().with_context(|| format!("{} cannot be reached", self.url))?;
         let status = answer.status();
@@ -212,16 +284,7 @@ impl DeskArgs {
             let bytes = answer.body_mut().read_to_vec()?;
             return Err(refused(status.as_u16(), &bytes));
         }
-        let mut reader = answer.body_mut().as_reader();
-        match to.to_str() {
-            Some("-") => drop(io::copy(&mut reader, &mut io::stdout().lock())?),
-            _ => {
-                let mut file = File::create(to).with_context(|| format!("{} cannot be written", to.display()))?;
-                io::copy(&mut reader, &mut file)?;
-                file.flush()?;
-            }
-        }
-        Ok(())
+        Ok(answer)
     }
 
     fn post(&self, path: &str, body: &Value) -> Result<Value> {

@@ -17,16 +17,16 @@ use peerstream::takedown::{Desk, Notes, Order};
 use peerstream::traits::casebook::{self, CASES_MAX, ENTRIES_MAX};
 use peerstream::traits::compliance::{Action, Actor, Case, Decision, Lane, Notice, Profile, State as CaseState};
 use peerstream::traits::takedown::lumen;
-use peerstream::traits::takedown::outbox;
+use peerstream::traits::takedown::outbox::{self, Posted};
 use peerstream::traits::takedown::record::Person;
 use peerstream::traits::takedown::state::By;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 
-use super::NOTICE_BYTES_MAX;
 use super::answer::{Problem, read};
 use super::claimant::desk;
+use super::{NOTICE_BYTES_MAX, take_in};
 use crate::dashboard::login::Role;
 use crate::dashboard::{answers, visitor};
 use crate::excerpt::play;
@@ -65,7 +65,7 @@ pub fn routes(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/api/v1/takedown/desk/counts", get(counts))
         .route_layer(from_fn_with_state(shared.clone(), enter_desk));
     let before = Router::new()
-        .route("/api/v1/takedown/desk/login", post(login))
+        .route("/api/v1/takedown/desk/login", post(login).layer(from_fn_with_state(shared.clone(), take_in)))
         .route("/api/v1/takedown/desk/logout", post(logout));
     behind.merge(before).layer(DefaultBodyLimit::max(NOTICE_BYTES_MAX))
 }
@@ -177,11 +177,13 @@ async fn list(State(shared): State<Arc<Shared>>, Query(wanted): Query<Wanted>) -
     let cases = desk.cases(query).await?;
     let counts: serde_json::Map<_, _> =
         desk.counts().await?.into_iter().map(|(state, count)| (state.word().to_owned(), count.into())).collect();
-    let rows: Vec<_> = cases.iter().take(max).map(row).collect();
+    let shown = &cases[..cases.len().min(max)];
+    let mails = desk.mails(shown.iter().map(|case| case.docket.id).collect()).await?;
+    let rows: Vec<_> = shown.iter().zip(&mails).map(|(case, mails)| row(case, mails)).collect();
     Ok(Json(json!({ "cases": rows, "more": cases.len() > max, "counts": counts })).into_response())
 }
 
-fn row(case: &Case) -> Value {
+fn row(case: &Case, mails: &outbox::Mails) -> Value {
     let docket = &case.docket;
     json!({
         "case": docket.id,
@@ -203,6 +205,7 @@ fn row(case: &Case) -> Value {
         "claimant_rejected": case.claimant_rejected,
         "strikes": case.strikes,
         "hold": docket.hold,
+        "mails": mails,
     })
 }
 
@@ -222,6 +225,7 @@ async fn shown(desk: &Desk, id: u64) -> Answer {
     let [counter, suit] = said.map(|record| record.map(|record| json!(record.body)["body"].take()));
     let steps = case.docket.state.steps(By::Operator);
     let evidence = desk.evidence(case.clone()).await?;
+    let (letters, _) = desk.letters(Some(id)).await?;
     Ok(Json(json!({
         "case": case,
         "entries": entries.iter().map(|it| &it.entry).collect::<Vec<_>>(),
@@ -230,6 +234,7 @@ async fn shown(desk: &Desk, id: u64) -> Answer {
         "counter": counter,
         "suit": suit,
         "strikes": case.strikes,
+        "letters": letters.iter().map(letter).collect::<Vec<_>>(),
         "receipt": desk.receipt(id).await?,
     }))
     .into_response())
@@ -445,19 +450,34 @@ pub struct About {
     case: Option<u64>,
 }
 
-/// Mails that wait or were given up, without their texts: a link to confirm is its claimant's alone.
+/// Mails about a case, or those about all of them that were not sent; without their texts: a link to confirm is its claimant's alone.
 async fn letters(State(shared): State<Arc<Shared>>, Query(About { case }): Query<About>) -> Answer {
     let (letters, counts) = desk(&shared)?.letters(case).await?;
-    let rows = letters.iter().map(|it| {
-        let (case, draft) = match &it.about {
-            outbox::About::Case(case) => (Some(case), None),
-            outbox::About::Draft(draft) => (None, Some(draft)),
-        };
-        json!({ "letter": it.id, "case": case, "draft": draft, "subject": it.subject, "put_us": it.put_us, "tries": it.tries,
-            "next_us": it.next_us, "problem": it.problem })
-    });
+    let rows: Vec<_> = letters.iter().map(letter).collect();
     let (waiting, given_up) = (counts.waiting, counts.given_up);
-    Ok(Json(json!({ "letters": rows.collect::<Vec<_>>(), "waiting": waiting, "given_up": given_up })).into_response())
+    Ok(Json(json!({ "letters": rows, "waiting": waiting, "given_up": given_up })).into_response())
+}
+
+/// The address is known for as long as the mail waits.
+fn letter(it: &Posted) -> Value {
+    let (case, draft) = match &it.about {
+        outbox::About::Case(case) => (Some(case), None),
+        outbox::About::Draft(draft) => (None, Some(draft)),
+    };
+    json!({
+        "letter": it.id,
+        "case": case,
+        "draft": draft,
+        "to": it.whom,
+        "address": it.letter.as_ref().map(|letter| letter.to()),
+        "subject": it.subject,
+        "state": it.fate(),
+        "put_us": it.put_us,
+        "tries": it.tries,
+        "next_us": it.next_us,
+        "sent_us": it.sent_us,
+        "problem": it.problem,
+    })
 }
 
 /// From which entry on.

@@ -14,7 +14,7 @@ const CELL_CHARS_MAX: usize = 40;
 /// Titles of the columns of a list of cases.
 const CASES: [&str; 8] = ["CASE", "STATE", "RULES", "LANE", "CAME IN", "DUE", "CLAIMANT", "ABOUT"];
 /// And of a list of mails.
-const LETTERS: [&str; 6] = ["PUT IN", "CASE", "TRIES", "NEXT", "SUBJECT", "PROBLEM"];
+const LETTERS: [&str; 7] = ["PUT IN", "CASE", "TO", "FAILED", "NEXT", "SUBJECT", "PROBLEM"];
 
 /// A list of cases as the desk gives it.
 pub fn cases(answer: &Value) -> String {
@@ -43,7 +43,7 @@ fn case_row(case: &Value) -> [String; 8] {
     ]
 }
 
-/// Mails that wait or were given up; nothing when there are none.
+/// Mails; nothing when there are none.
 pub fn letters(answer: &Value) -> String {
     let rows: Vec<_> = answer["letters"].as_array().into_iter().flatten().map(letter_row).collect();
     if rows.is_empty() {
@@ -52,12 +52,16 @@ pub fn letters(answer: &Value) -> String {
     table(LETTERS, &rows)
 }
 
-fn letter_row(letter: &Value) -> [String; 6] {
-    let next = letter["next_us"].as_u64().map_or_else(|| "given up".to_owned(), time);
+fn letter_row(letter: &Value) -> [String; 7] {
+    let next = match (letter["sent_us"].as_u64(), letter["next_us"].as_u64()) {
+        (Some(sent), _) => format!("sent {}", time(sent)),
+        (None, Some(next)) => time(next),
+        (None, None) => "given up".to_owned(),
+    };
     let case = letter["case"].as_u64().map_or_else(|| "draft".to_owned(), |case| case.to_string());
     let text = |name: &str| tidy_line(letter[name].as_str().unwrap_or_default());
     let put = time(letter["put_us"].as_u64().unwrap_or_default());
-    [put, case, letter["tries"].to_string(), next, text("subject"), text("problem")]
+    [put, case, text("to"), letter["tries"].to_string(), next, text("subject"), text("problem")]
 }
 
 /// How many mails wait and were given up, in words; nothing when there are none.
@@ -125,7 +129,7 @@ pub fn case(shown: &Value, letters: &Value) -> Result<String, serde_json::Error>
     shown.entries.iter().for_each(|entry| story.entry(entry));
     let mails = self::letters(letters);
     if !mails.is_empty() {
-        story.part("Mails that were not taken yet");
+        story.part("Mails");
         mails.lines().for_each(|line| story.line(&format!("  {line}")));
     }
     story.line("");

@@ -18,6 +18,8 @@ pub const PASSWORD: &str = "staple of the desk";
 /// A host with a desk; ended and begun again it is the same host.
 pub struct House {
     server: Option<Server>,
+    /// Its folder while it is ended.
+    ended: Option<tempfile::TempDir>,
     flags: Vec<String>,
 }
 
@@ -31,7 +33,7 @@ impl House {
         let set = set.iter().chain(settings);
         let flags: Vec<_> = set.flat_map(|set| ["--set".to_owned(), (*set).to_owned()]).collect();
         let server = Some(Self::start(folder, &flags));
-        Self { server, flags }
+        Self { server, ended: None, flags }
     }
 
     fn start(folder: tempfile::TempDir, flags: &[String]) -> Server {
@@ -43,7 +45,17 @@ impl House {
     }
 
     pub fn folder(&self) -> &Path {
-        self.server.as_ref().unwrap().folder.path()
+        self.server.as_ref().map_or_else(|| self.ended.as_ref().unwrap(), |server| &server.folder).path()
+    }
+
+    /// Its number in the system.
+    pub fn process_id(&self) -> u32 {
+        self.server.as_ref().unwrap().process.child.id()
+    }
+
+    /// Somebody who watches, and writes the stream to standard output.
+    pub fn watch(&self) -> Process {
+        self.server.as_ref().unwrap().watch(&["-o", "-"])
     }
 
     /// What the host has said.
@@ -53,9 +65,29 @@ impl House {
 
     /// Kills it without a word, and begins it again.
     pub fn kill_and_restart(&mut self) {
+        self.end();
+        self.start_again();
+    }
+
+    /// Kills it without a word.
+    pub fn end(&mut self) {
         let Server { process, folder, .. } = self.server.take().unwrap();
         drop(process);
-        self.server = Some(Self::start(folder, &self.flags));
+        self.ended = Some(folder);
+    }
+
+    /// Begins it again where it was.
+    pub fn start_again(&mut self) {
+        self.server = Some(Self::start(self.ended.take().unwrap(), &self.flags));
+    }
+
+    /// Tries to begin it again in vain; gives its exit code and what it says.
+    pub fn refuses_to_start(&self) -> (Option<i32>, String) {
+        let mut demo = command();
+        demo.args(["demo", "--listen", "127.0.0.1:0", "--set", "stun.listen=\"127.0.0.1:0\"", "--key"]);
+        let mut process = Process::start(demo.arg(self.folder().join("key")).args(&self.flags));
+        let code = process.wait().code();
+        (code, process.log())
     }
 
     pub fn send(&self, method: &str, path: &str, token: &str, body: &Value) -> (u16, Value) {

@@ -4,6 +4,7 @@ import { definitions, element, find, say } from "../dashboard/dom.ts";
 import { make } from "../dom.ts";
 import { addressOf, type Notice, type Profile, Refused } from "../takedown/api.ts";
 import { cases, desk, type Entry, type Filter, type Row, type Session, type Unconfirmed, type Whole } from "../takedown/desk.ts";
+import { course, type Letter, recipient, stands, trouble, troubled } from "../takedown/letters.ts";
 import { allowed, type Ask, type Order, ORDERS } from "../takedown/orders.ts";
 import { shown } from "../takedown/shown.ts";
 import { fromNow, writeDate, writeTime } from "../takedown/times.ts";
@@ -14,6 +15,7 @@ const PAGE = 50;
 /** The list is asked for anew this often, in milliseconds. */
 const AGAIN_MS = 15_000;
 const STATE_WORDS: Record<string, string> = { ...STATES, deficient: "Asked, waits for an answer", "email-pending": "Mail not confirmed", screened: "Waits for you" };
+const MAIL_WORDS = { failing: "does not get through", "given-up": "given up" } as const;
 const COPY_WORDS: Record<string, string> = { match: "matches", unclear: "unclear", mismatch: "does not match", "not-compared": "not compared" };
 
 const table = find<HTMLTableSectionElement>("tbody" as "main");
@@ -21,6 +23,8 @@ const order = find<HTMLDialogElement>(".order");
 let rows: Row[] = [];
 let chosen = 0;
 let open: Whole | null = null;
+/** Whether this host sends mails. */
+let mailed = false;
 
 async function begin(): Promise<void> {
   try {
@@ -35,7 +39,8 @@ async function begin(): Promise<void> {
   }
 }
 
-function showDesk({ profiles }: Session): void {
+function showDesk({ profiles, mail }: Session): void {
+  mailed = mail;
   find(".login").hidden = true;
   for (const name of [".desk", ".keys", ".leave", ".log", ".enter"]) find(name).hidden = false;
   find<HTMLAnchorElement>(".log").href = addressOf("desk/log?from=0");
@@ -60,6 +65,34 @@ async function list(more = false): Promise<void> {
   say(find(".state"), waits === 1 ? "1 case waits for you" : `${waits} cases wait for you`);
   showList();
   await listUnconfirmed();
+  await listMails();
+}
+
+/** Mails that do not get through, of whatever case: one that is decided may not be in the list any more. */
+async function listMails(): Promise<void> {
+  const { letters } = await desk<{ letters: Letter[] }>("GET", "letters");
+  const failing = troubled(letters);
+  const now = Date.now();
+  find(".troubled").hidden = failing.length === 0;
+  say(find(".troubled summary"), failing.length === 1 ? "1 mail does not get through" : `${failing.length} mails do not get through`);
+  const place = find(".troubled ul");
+  const known = JSON.stringify(failing.map(({ letter, tries, state }) => [letter, tries, state]));
+  if (place.dataset["shown"] === known) return;
+  // Who is on one of its buttons stays on it.
+  const held = (document.activeElement as HTMLElement | null)?.closest<HTMLElement>(".troubled button")?.dataset["letter"];
+  place.dataset["shown"] = known;
+  place.replaceChildren(
+    ...failing.map((letter) => {
+      const line = make("li", {}, mark(stands(letter), letter.state), ` ${shown(letter.subject)}, to ${recipient(letter)}, ${course(letter, now)} `);
+      const id = letter.case;
+      if (id === null) return line;
+      const button = make("button", { type: "button", "data-letter": letter.letter }, `Open case ${id}`);
+      button.addEventListener("click", () => void show(id).then(() => find(".case").focus()));
+      line.append(button);
+      return line;
+    }),
+  );
+  if (held) [...place.querySelectorAll("button")].find((button) => button.dataset["letter"] === held)?.focus();
 }
 
 /** Notices of which nobody knows yet whether they are their sender's own; the operator may know. */
@@ -88,10 +121,12 @@ function showList(): void {
       const selected = index === chosen;
       const line = make("tr", { "aria-selected": String(selected), "data-case": String(row.case) });
       const due = element("span", row.due_us ? fromNow(row.due_us, now) : "", row.due_us && row.due_us / 1000 < now ? "mark late" : "");
+      const failing = trouble(row.mails);
+      const mail = failing ? mark(MAIL_WORDS[failing], failing) : "";
       const copy = row.comparison ? mark(COPY_WORDS[row.comparison] ?? row.comparison, row.comparison) : "";
       const button = make("button", { type: "button", tabindex: selected ? "0" : "-1", "aria-label": `Open case ${row.case}` }, String(row.case));
       button.addEventListener("click", () => (select(index), void show(row.case)));
-      const cells = [button, STATE_WORDS[row.state] ?? row.state, mark(row.lane, row.lane), due, shown(row.title || row.claimant), copy];
+      const cells = [button, STATE_WORDS[row.state] ?? row.state, mark(row.lane, row.lane), due, shown(row.title || row.claimant), copy, mail];
       line.append(...cells.map((cell) => make("td", {}, cell)));
       return line;
     }),
@@ -147,12 +182,22 @@ function showCase(whole: Whole): void {
   definitions(find(".statements"), statements.map(({ id, version, text }) => [`${shown(id)}, version ${version}`, shown(text)]));
   showSaid(".counter", counter);
   showSaid(".suit", suit);
+  showLetters(whole.letters);
   find(".entries").replaceChildren(...entries.map(entry));
   for (const [name, path] of [["lumen", "lumen"], ["evidence", "evidence"], ["copy", "copy"]] as const) {
     const link = find<HTMLAnchorElement>(`.files .${name}`);
     link.href = addressOf(`desk/cases/${it.id}/${path}`);
     link.hidden = name === "evidence" ? !it.evidence?.bundle : name === "copy" && !it.copy;
   }
+}
+
+function showLetters(letters: Letter[]): void {
+  const now = Date.now();
+  find(".letters").replaceChildren(
+    ...letters.map((letter) => make("li", {}, mark(stands(letter), letter.state), ` ${shown(letter.subject)}, to ${recipient(letter)}, ${course(letter, now)}`)),
+  );
+  find(".no-letters").hidden = letters.length > 0;
+  say(find(".no-letters"), mailed ? "None." : "This host sends no mails: no mail server is named in its config.");
 }
 
 function orderButton(one: Order): HTMLElement {
@@ -335,7 +380,7 @@ function enter(): void {
 }
 
 function help(): void {
-  const keys: [string, string][] = [["j, k", "Next and previous case"], ["Enter", "Open the case"], ["/", "Search"], ["g", "Load the list again"], ["p", "Play or stop the excerpt"], ["e", ENTER.label]];
+  const keys: [string, string][] = [["j, k", "Next and previous case"], ["Enter", "Open the case"], ["/", "Search"], ["g", "Load the list again"], ["p", "Play or stop the excerpt"], ["l", "The mails of the case"], ["e", ENTER.label]];
   definitions(find(".help-keys"), [...keys, ...ORDERS.map(({ key, label }): [string, string] => [key, label])]);
   find<HTMLDialogElement>(".help").showModal();
 }
@@ -352,10 +397,11 @@ function pressed(event: KeyboardEvent): void {
     "?": help,
     e: enter,
     p: play,
+    l: () => open && find("#letters-title").focus(),
   };
   const row = rows[chosen];
-  // On a button Enter presses the button.
-  if (row && !target.closest("button, a, video")) keys["Enter"] = () => void show(row.case);
+  // On a button Enter presses the button, and it opens what is folded.
+  if (row && !target.closest("button, a, video, summary")) keys["Enter"] = () => void show(row.case);
   const one = open ? allowed(open.steps, stateOf(open)).find(({ key }) => key === event.key) : undefined;
   const act = keys[event.key] ?? (one && (() => ask(one)));
   if (!act) return;

@@ -1,6 +1,7 @@
 // The operator's side of the API; see `docs/takedown.md`.
 
 import { ask, type Notice, type Profile } from "./api.ts";
+import type { Letter, Mails } from "./letters.ts";
 
 /** Other pages cannot send this header. */
 const OWN_PAGE = { "x-peerstream-desk": "1" };
@@ -27,6 +28,7 @@ export interface Row {
   comparison: string | null;
   claimant_rejected: number;
   revision: number;
+  mails: Mails;
 }
 
 /** One entry of the log. */
@@ -54,6 +56,7 @@ export interface Whole {
   counter: Record<string, unknown> | null;
   suit: Record<string, unknown> | null;
   strikes: number;
+  letters: Letter[];
 }
 
 /** A notice whose sender's address nobody has confirmed. */
