@@ -163,7 +163,7 @@ impl World {
             2 => self.give(Input::Woke),
             3 => self.give(Input::Relay(what & 256 != 0)),
             4 => self.give(Input::FetchEnded),
-            _ => self.give(Input::PastFetchEnded(self.now.0 % 2 == 0)),
+            _ => self.give(Input::PastFetchEnded(what & 256 != 0)),
         }
     }
 
