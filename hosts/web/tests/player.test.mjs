@@ -346,7 +346,7 @@ test("Firefox plays with the same keys, and without WebRTC over HTTP", firefox, 
   t.after(browser.close);
   const page = await browser.open(demo.url);
   let seen = await browser.untilLive(page, 60_000);
-  // Between two answers of the host there is none under way.
+  // The first segments come over the control connection.
   for (let tries = 0; tries < 50 && !seen.fallback; tries += 1) {
     await new Promise((done) => setTimeout(done, 200));
     seen = await browser.status(page);
