@@ -66,6 +66,8 @@ enum Action {
     Depart(ActorId),
     Begin,
     Fault(usize),
+    /// One viewer is struck by one of the faults that have begun.
+    Spoil(ActorId, usize),
     ComeLate,
     GoBack(usize),
     PlayPast,
@@ -167,7 +169,11 @@ impl<'a> Run<'a> {
         }
         self.actions.push(self.begin, Action::Begin);
         for (index, fault) in self.scenario.faults.iter().enumerate() {
-            self.actions.push(self.begin + seconds_to_micros(fault.at_s()), Action::Fault(index));
+            let at = match fault.at_s() {
+                before if before < 0.0 => Micros(self.begin.since(seconds_to_micros(-before)).0.max(SOURCE_ALONE.0)),
+                after => self.begin + seconds_to_micros(after),
+            };
+            self.actions.push(at, Action::Fault(index));
         }
         self.plan_past();
         match self.scenario.people.arrivals {
@@ -284,6 +290,7 @@ impl<'a> Run<'a> {
                 }
             }
             Action::Fault(index) => self.fail(&self.scenario.faults[index]),
+            Action::Spoil(id, index) => self.spoil(id, index),
             Action::Recovered(failure) => {
                 let at_s = failure.at.since(self.begin).0 as f64 / 1e6;
                 self.measures.on_recovered(&mut self.world, &failure, at_s);
@@ -356,11 +363,13 @@ impl<'a> Run<'a> {
                 }
             }
             Fault::OneWay { for_s, share, .. } => self.world.cut_one_way(share, seconds_to_micros(for_s)),
-            Fault::Underperform { share, uplink_mbps, late_ms, .. } => {
+            Fault::Underperform { share, uplink_mbps, late_ms, over_s, .. } => {
                 let flaw = Flaw { mute: false, late: from_ms(late_ms) };
-                self.spoil(share, flaw, Some(bytes_per_second(uplink_mbps)));
+                self.spoil_some(share, seconds_to_micros(over_s), (flaw, Some(bytes_per_second(uplink_mbps))));
             }
-            Fault::Lie { share, .. } => self.spoil(share, Flaw { mute: true, ..Flaw::default() }, None),
+            Fault::Lie { share, .. } => {
+                self.spoil_some(share, Micros(0), (Flaw { mute: true, ..Flaw::default() }, None));
+            }
         }
     }
 
@@ -397,13 +406,25 @@ impl<'a> Run<'a> {
         self.world.replace_conductor(next, span);
     }
 
-    fn spoil(&mut self, share: f64, flaw: Flaw, uplink: Option<u64>) {
-        for id in self.some(share) {
-            let actor = self.world.actor_mut(id);
-            (actor.flaw, actor.flawed) = (flaw, true);
-            actor.access.uplink = uplink.unwrap_or(actor.access.uplink);
-        }
+    /// This share of those who are there is spoilt within that time, and of the newcomers from now on.
+    fn spoil_some(&mut self, share: f64, within: Micros, (flaw, uplink): (Flaw, Option<u64>)) {
+        let index = self.flaws.len();
         self.flaws.push((share, flaw, uplink));
+        let struck = self.some(share);
+        let (now, count) = (self.world.now(), struck.len() as u64);
+        for (n, id) in (0..).zip(struck) {
+            match within {
+                Micros(0) => self.spoil(id, index),
+                within => self.actions.push(now + Micros(within.0 * n / count), Action::Spoil(id, index)),
+            }
+        }
+    }
+
+    fn spoil(&mut self, id: ActorId, index: usize) {
+        let (_, flaw, uplink) = self.flaws[index];
+        let actor = self.world.actor_mut(id);
+        (actor.flaw, actor.flawed) = (flaw, true);
+        actor.access.uplink = uplink.unwrap_or(actor.access.uplink);
     }
 
     // The report.

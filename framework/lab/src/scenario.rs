@@ -301,7 +301,7 @@ impl Default for Leaving {
     }
 }
 
-/// What goes wrong once; times count from the end of the warm-up.
+/// What goes wrong once; times count from the end of the warm-up, within which a fault may come too: before zero.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, tag = "kind", rename_all = "kebab-case")]
 pub enum Fault {
@@ -355,6 +355,9 @@ pub enum Fault {
     Underperform {
         /// When.
         at_s: f64,
+        /// Those who are there are struck one after the other, evenly within this time; at once when absent.
+        #[serde(default)]
+        over_s: f64,
         /// Share of the viewers.
         share: f64,
         /// Their uplink.
@@ -387,7 +390,8 @@ impl Fault {
         match self {
             Self::ControlDrop { for_s, .. } | Self::CoordinatorRestart { for_s, .. } => *for_s,
             Self::Freeze { for_s, .. } | Self::OneWay { for_s, .. } => *for_s,
-            Self::Vanish { .. } | Self::Kill { .. } | Self::Underperform { .. } | Self::Lie { .. } => 0.0,
+            Self::Underperform { over_s, .. } => *over_s,
+            Self::Vanish { .. } | Self::Kill { .. } | Self::Lie { .. } => 0.0,
         }
     }
 
@@ -507,12 +511,12 @@ impl Scenario {
         }
         for fault in &self.faults {
             expect(
-                fault.at_s() >= 0.0 && fault.at_s() <= self.minutes * 60.0,
+                fault.at_s() >= -self.warm_up_s && fault.at_s() <= self.minutes * 60.0,
                 "a fault's `at_s` is not within the run",
             );
             expect(!matches!(fault, Fault::Kill { viewer: 0, .. }), "a fault's `viewer` is 0, the source");
             expect((0.0..=1.0).contains(&fault.share()), "a fault's `share` is not within 0 to 1");
-            expect((0.0..=3_600.0).contains(&fault.span_s()), "a fault's `for_s` is not within 0 to 3600");
+            expect((0.0..=3_600.0).contains(&fault.span_s()), "a fault's `for_s` or `over_s` is not within 0 to 3600");
         }
         if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
     }
@@ -649,6 +653,16 @@ mod tests {
         for (path, value) in [("stream.nothing", "1"), ("nothing.loss", "1"), ("viewers", "many"), ("viewers", "0")] {
             assert!(scenario.with(path, value).is_err(), "{path} = {value}");
         }
+    }
+
+    #[test]
+    fn a_fault_may_come_within_the_warm_up_and_not_before_it() {
+        let scenario = |at_s| {
+            let fault = Fault::Underperform { at_s, over_s: 5.0, share: 0.5, uplink_mbps: 1.0, late_ms: 0.0 };
+            Scenario { warm_up_s: 30.0, faults: vec![fault], ..Scenario::default() }.validate()
+        };
+        assert_eq!(scenario(-30.0), Ok(()));
+        assert_eq!(scenario(-30.5).unwrap_err().0.len(), 1);
     }
 
     #[test]

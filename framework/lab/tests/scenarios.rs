@@ -82,6 +82,29 @@ fn weak_viewers_are_fed() {
 }
 
 #[test]
+fn viewers_that_say_they_can_send_more_than_they_can_cost_the_others_little() {
+    let scenario = Scenario { viewers: 80, minutes: 0.5, settle_s: 10.0, ..scenario("overpromise") };
+    let report = run(&scenario, &Data::default(), 1);
+    let viewing = report.viewing;
+    assert!(viewing.good_watched_s > 600.0 && viewing.good_lost_share < 0.002, "{viewing:?}");
+    // There are fewer places than viewers.
+    assert!(report.coordinator.shed > 0, "{:?}", report.coordinator);
+}
+
+#[test]
+fn those_who_are_struck_within_a_time_are_struck_one_after_the_other() {
+    let calm = Scenario { faults: Vec::new(), ..small("lag", 40, 30.0) };
+    let struck = |over_s| {
+        let fault = Fault::Underperform { at_s: 2.0, over_s, share: 1.0, uplink_mbps: 0.1, late_ms: 0.0 };
+        let report = run(&Scenario { faults: vec![fault], ..calm.clone() }, &Data::default(), 1);
+        report.viewing.good_watched_s
+    };
+    // Whoever is struck in the end counts as struck.
+    assert_eq!(struck(0.0), 0.0);
+    assert!(struck(400.0) > 0.0);
+}
+
+#[test]
 fn an_audience_that_stays_loses_nothing() {
     check("lag", 60, 20.0, 0.0);
 }

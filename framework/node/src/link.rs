@@ -128,6 +128,10 @@ pub(crate) struct Link {
     flows: [Flow; Stripes::COUNT as usize],
     pub(crate) init_in: Option<(InitId, Vec<u8>)>,
     pub(crate) feed: Option<Feed>,
+    /// Since when the present feed runs.
+    pub(crate) feeding: Micros,
+    /// It has kept up since, after some time: the link is up to speed.
+    pub(crate) warm: bool,
     pub(crate) repair: Option<Feed>,
     pub(crate) held: Option<(Want, Micros)>,
     wants: Bucket,
@@ -172,6 +176,8 @@ impl Link {
             flows: Default::default(),
             init_in: None,
             feed: None,
+            feeding: Micros(0),
+            warm: false,
             repair: None,
             held: None,
             wants: Bucket { tokens: WANT_BURST, filled: now },

@@ -66,7 +66,7 @@ impl<V: Verifier> Node<V> {
     /// Answers a want for a feed now, later, or not at all.
     fn begin_feed(&mut self, id: LinkId, want: Want, asked: Micros) {
         let Some(peer) = self.links.get(&id).map(|link| link.peer) else { return };
-        let (state, stripes) = (self.reconciler.link(peer), want.stripes);
+        let (now, state, stripes) = (self.now, self.reconciler.link(peer), want.stripes);
         let is_child = self.reconciler.of_child(peer).contains(stripes);
         // Who asks in need has others to ask; who comes to stay waits for its place.
         let in_need = self.reconciler.rescues(peer) && !is_child;
@@ -82,6 +82,7 @@ impl<V: Verifier> Node<V> {
             let feed = Feed::new(&want, &self.window);
             if let Some(link) = self.links.get_mut(&id) {
                 (link.feed, link.held, link.init_out) = (Some(feed), None, InitId::NONE);
+                (link.feeding, link.warm) = (now, false);
             }
             return self.report_soon();
         }

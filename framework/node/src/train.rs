@@ -22,12 +22,18 @@ const LINKS_MIN: usize = 2;
 const LINKS_PATIENCE: Micros = Micros::from_secs(2);
 /// Packets over each link: ten of them fit into the first window of SCTP.
 const PACKETS: u8 = 8;
-/// Trains whose dispersions are added up to one measurement.
+/// Trains whose dispersions are added up to one measurement, unless the first one tells no more than this part of what is
+/// needed: bad news is wanted soon, as others depend on that uplink.
 const TRAINS: u8 = 2;
+const CLEARLY_LESS: (u64, u64) = (2, 3);
 /// The pause between them.
 const TRAIN_PAUSE: Micros = Micros::from_millis(300);
-/// A train that is not answered in this time says what was answered.
+/// A train that is not answered in this time says what was answered. Any link tells of the whole train, so when that is too
+/// little, the others are waited for no longer than this after one answer, and after as many as a measurement wants links: an
+/// answer may be stuck in the receiver's own uplink.
 const ANSWER_MAX: Micros = Micros::from_secs(4);
+const OTHER_ANSWERS: Micros = Micros::from_secs(1);
+const LAST_ANSWERS: Micros = Micros::from_millis(200);
 /// A train carries this part of a second of the stream.
 const TRAIN_PART: u64 = 10;
 /// The bitrate is known from this many segments on.
@@ -49,9 +55,31 @@ pub(crate) struct Probe {
     awaited: BTreeSet<LinkId>,
     /// When the last train left.
     left_at: Micros,
+    /// How many links have answered it, and until when the others are waited for.
+    answers: usize,
+    ends: Option<Micros>,
     trains: u8,
     bytes: u64,
     micros: u64,
+}
+
+impl Probe {
+    /// Whether the train under way is not waited for any longer.
+    fn is_answered(&self, needed: u64, now: Micros) -> bool {
+        let told = self.ends.is_some_and(|at| now >= at) && rate(self.bytes, self.micros) < needed;
+        self.awaited.is_empty() || told || now.since(self.left_at) >= ANSWER_MAX
+    }
+
+    /// Whether the first train has told without doubt that the uplink carries too little.
+    fn is_clearly_weak(&self, needed: u64) -> bool {
+        let (part, whole) = CLEARLY_LESS;
+        self.answers >= LINKS_MIN && rate(self.bytes, self.micros) * whole < needed * part
+    }
+}
+
+/// Bytes per second.
+fn rate(bytes: u64, micros: u64) -> u64 {
+    bytes.saturating_mul(1_000_000) / micros.max(1)
 }
 
 /// A peer's train as it arrives.
@@ -81,20 +109,21 @@ impl Arriving {
 }
 
 impl<V: Verifier> Node<V> {
-    /// Goes on with the measurement of the uplink. What it carries, in bytes per second, once that is known.
-    pub(crate) fn measure_uplink(&mut self) -> Option<u64> {
+    /// Goes on with the measurement of the uplink. What it carries, in bytes per second, once that is known; what matters is
+    /// whether that is as much as `needed`.
+    pub(crate) fn measure_uplink(&mut self, needed: u64) -> Option<u64> {
         let now = self.now;
         let wanted = *self.uplink.probe.wanted.get_or_insert(now);
         let probe = &mut self.uplink.probe;
         if probe.train.is_some() {
-            if !probe.awaited.is_empty() && now.since(probe.left_at) < ANSWER_MAX {
+            if !probe.is_answered(needed, now) {
                 return None;
             }
             (probe.train, probe.trains) = (None, probe.trains + 1);
         }
-        if probe.trains >= TRAINS {
+        if probe.trains >= TRAINS || probe.is_clearly_weak(needed) {
             let Probe { bytes, micros, .. } = std::mem::take(probe);
-            return (bytes > 0).then(|| bytes.saturating_mul(1_000_000) / micros.max(1));
+            return (bytes > 0).then(|| rate(bytes, micros));
         }
         if probe.trains == 0 || now.since(probe.left_at) >= TRAIN_PAUSE {
             self.send_train(now.since(wanted) >= LINKS_PATIENCE);
@@ -138,6 +167,7 @@ impl<V: Verifier> Node<V> {
         let between = u64::from(PACKETS - 1) * links.len() as u64 * size;
         let probe = &mut self.uplink.probe;
         (probe.train, probe.left_at) = (Some((nonce, between)), now);
+        (probe.answers, probe.ends) = (0, None);
         probe.awaited = links.into_iter().collect();
     }
 
@@ -170,6 +200,10 @@ impl<V: Verifier> Node<V> {
         if probe.awaited.remove(&id) {
             probe.bytes += bytes;
             probe.micros += u64::from(micros);
+            probe.answers += 1;
+            let patience = if probe.answers >= LINKS_MIN { LAST_ANSWERS } else { OTHER_ANSWERS };
+            let ends = self.now + patience;
+            probe.ends = Some(probe.ends.map_or(ends, |at| at.min(ends)));
             self.pressing |= self.uplink.probe.awaited.is_empty();
         }
     }
@@ -189,6 +223,27 @@ mod tests {
         assert_eq!(train.on_packet(1, 2, at(0)), Ok(None));
         assert_eq!(train.on_packet(1, 1, at(5)), Ok(None));
         assert_eq!(train.on_packet(1, 0, at(12)), Ok(Some(Micros::from_millis(12))));
+    }
+
+    fn answered(answers: usize, awaited: usize, ends: Option<Micros>) -> Probe {
+        let awaited = (0..awaited as u64).map(LinkId).collect();
+        Probe { answers, awaited, ends, left_at: at(0), bytes: 10_000, micros: 100_000, ..Probe::default() }
+    }
+
+    #[test]
+    fn who_has_not_answered_is_not_waited_for_when_others_have_told_of_too_little() {
+        let two = answered(2, 2, Some(at(700)));
+        assert_eq!(rate(two.bytes, two.micros), 100_000);
+        assert!(!two.is_answered(110_000, at(699)) && two.is_answered(110_000, at(700)));
+        assert!(!two.is_answered(90_000, at(3_999)) && two.is_answered(90_000, at(4_000)));
+        assert!(answered(3, 0, None).is_answered(90_000, at(10)));
+    }
+
+    #[test]
+    fn one_train_is_enough_when_several_links_tell_much_less_than_is_needed() {
+        let two = answered(2, 0, None);
+        assert!(two.is_clearly_weak(160_000) && !two.is_clearly_weak(140_000) && !two.is_clearly_weak(50_000));
+        assert!(!answered(1, 0, None).is_clearly_weak(160_000));
     }
 
     #[test]

@@ -16,9 +16,15 @@ use crate::train::Probe;
 
 /// What leaves is looked at when all children have been held up for this long.
 const HELD_UP_MAX: Micros = Micros::from_secs(1);
-/// Then it is measured. So many children held up at once for so long prove it as well: new links need a while to get up to speed.
+/// Then it is measured. So many children held up at once for so long prove it as well, if their links were up to speed: two that
+/// go far need much longer to get there.
 const CHILDREN_MIN: usize = 2;
-const PROVES_AFTER: Micros = Micros::from_secs(3);
+const PROVES_AFTER: Micros = Micros::from_millis(1_500);
+const COLD_LINKS_PROVE_AFTER: Micros = Micros::from_secs(10);
+/// A link is up to speed when its child is not held up after this time.
+const WARM_AFTER: Micros = Micros::from_secs(2);
+/// Who has not been heard for this long may be gone, and is not held up by anything here.
+const HEARD_OF_LATE: Micros = Micros::from_secs(1);
 /// An uplink that feeds two children has to carry so many eighths of the stream: two copies, and an eighth of each for headers, words and
 /// what a rescue costs.
 pub const UPLINK_EIGHTHS: u64 = 18;
@@ -96,9 +102,12 @@ impl<V: Verifier> Node<V> {
         }
         let bitrate = self.bitrate().unwrap_or_default();
         let needed = bitrate * UPLINK_EIGHTHS / 8;
+        self.note_warm_links();
         let sent = if self.uplink.is_weak() { None } else { self.sent_while_held_up() };
         let held_up = sent.filter(|(span, rate)| *span >= HELD_UP_MAX && *rate < needed);
-        if let Some((_, rate)) = held_up.filter(|(span, _)| *span >= PROVES_AFTER)
+        let warm = self.children().all(|link| link.warm);
+        let proves_after = if warm { PROVES_AFTER } else { COLD_LINKS_PROVE_AFTER };
+        if let Some((_, rate)) = held_up.filter(|(span, _)| *span >= proves_after)
             && self.children().count() >= CHILDREN_MIN
         {
             return self.on_weak_uplink(rate);
@@ -113,7 +122,7 @@ impl<V: Verifier> Node<V> {
         if !unknown {
             return self.forget_measurement();
         }
-        let Some(carries) = self.measure_uplink() else { return };
+        let Some(carries) = self.measure_uplink(needed) else { return };
         let carries = carries.min(bitrate * COPIES_TOLD);
         (self.uplink.measured, self.uplink.carries) = (self.now, carries);
         if carries < needed {
@@ -159,6 +168,17 @@ impl<V: Verifier> Node<V> {
         Some((span, (sent - before).saturating_mul(1_000_000) / span.0.max(1)))
     }
 
+    /// Links whose children keep up after a while are up to speed.
+    fn note_warm_links(&mut self) {
+        let due = |link: &Link| !link.warm && link.feed.is_some() && self.now.since(link.feeding) >= WARM_AFTER;
+        let warm = self.links.iter().filter(|(_, link)| due(link) && !self.is_held_up(link));
+        for id in warm.map(|(id, _)| *id).collect::<Vec<_>>() {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.warm = true;
+            }
+        }
+    }
+
     /// The links to children that are being fed.
     fn children(&self) -> impl Iterator<Item = &Link> {
         self.links.values().filter(|link| link.feed.is_some() && self.reconciler.is_child(link.peer))
@@ -167,9 +187,11 @@ impl<V: Verifier> Node<V> {
     /// Whether something is owed to a child for which there is no credit: what was sent before is still under way.
     fn is_held_up(&self, link: &Link) -> bool {
         let next = link.feed.as_ref().and_then(|feed| self.window.get(feed.cursor()?));
-        next.is_some_and(|segment| {
-            let piece = segment.header.core.piece_size.bytes().min(segment.payload_len());
-            link.credit < CREDIT_RESERVE + piece as u32
-        })
+        let lives = self.now.since(link.heard) < HEARD_OF_LATE;
+        lives
+            && next.is_some_and(|segment| {
+                let piece = segment.header.core.piece_size.bytes().min(segment.payload_len());
+                link.credit < CREDIT_RESERVE + piece as u32
+            })
     }
 }

@@ -23,6 +23,7 @@ pub const BUILT_IN: &[(&str, &str)] = built_in![
     "flash",
     "weak",
     "underperform",
+    "overpromise",
     "control-drop",
     "one-root",
     "lag",
