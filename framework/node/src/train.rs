@@ -109,8 +109,8 @@ impl Arriving {
 }
 
 impl<V: Verifier> Node<V> {
-    /// Goes on with the measurement of the uplink. What it carries, in bytes per second, once that is known; what matters is
-    /// whether that is as much as `needed`.
+    /// Goes on with the measurement of the uplink. What it carries, in bytes per second, once that is known, which is sooner if
+    /// it is less than is needed.
     pub(crate) fn measure_uplink(&mut self, needed: u64) -> Option<u64> {
         let now = self.now;
         let wanted = *self.uplink.probe.wanted.get_or_insert(now);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     fn answered(answers: usize, awaited: usize, ends: Option<Micros>) -> Probe {
-        let awaited = (0..awaited as u64).map(LinkId).collect();
+        let awaited = (0..awaited as u32).map(LinkId).collect();
         Probe { answers, awaited, ends, left_at: at(0), bytes: 10_000, micros: 100_000, ..Probe::default() }
     }
 
