@@ -4,6 +4,7 @@
 //! others send is checked like anything else. How far ahead is fetched and delivered is bounded, and so is what is under way.
 
 mod asking;
+mod place;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -31,6 +32,8 @@ const AHEAD: Micros = Micros::from_secs(8);
 const REFUSED: Micros = Micros::from_secs(1);
 /// With less than this in store the viewer is short: others are asked for what a keeper has not sent.
 const SHORT: Micros = Micros::from_millis(2_500);
+/// But not while it has at least this, and that does not shrink.
+const STEADY: Micros = Micros::from_secs(1);
 /// The first and the longest pause after the host gave nothing.
 const HOST_PAUSE: (Micros, Micros) = (Micros::from_secs(2), Micros::from_secs(15));
 /// A host that has given nothing so often in a row has nothing to give.
@@ -121,8 +124,10 @@ struct Entered {
     next: Seq,
     /// When that last moved.
     moved: Micros,
-    /// Since when the player has had little in store.
+    /// Since when the player has had little in store that has not grown.
     short: Option<Micros>,
+    /// The most it has had since it had little.
+    most: Micros,
     /// What is behind `next` may be more than is remembered.
     passed: bool,
     /// The player was handed a join point.
@@ -203,6 +208,7 @@ impl Entered {
             next,
             moved: now,
             short: Some(now),
+            most: Micros(0),
             passed: false,
             begun: false,
             fetched: BTreeMap::new(),
@@ -232,12 +238,18 @@ impl Entered {
         Micros((last.pts_us + last.duration_us).saturating_sub(head))
     }
 
-    /// Notes how much the player has in store.
+    /// Notes how much the player has in store. While little is there that grows, or something that does not shrink, what comes is
+    /// enough, however slowly it does.
     fn note_store(&mut self, now: Micros) {
-        self.short = (self.ahead() < SHORT).then(|| self.short.unwrap_or(now));
+        let ahead = self.ahead();
+        let (since, most) = (self.short.unwrap_or(now), if self.short.is_some() { self.most } else { Micros(0) });
+        let segment = Micros(self.shown.back().map_or(0, |shown| shown.duration_us));
+        let holds = ahead >= STEADY && most.since(ahead) <= segment;
+        self.short = (ahead < SHORT).then_some(if ahead > most || holds { now } else { since });
+        self.most = most.max(ahead);
     }
 
-    /// How long the player has had little in store.
+    /// How long the player has had little in store that has not grown.
     fn short_for(&self, now: Micros) -> Micros {
         self.short.map_or(Micros(0), |since| now.since(since))
     }
@@ -321,27 +333,6 @@ impl<V: Verifier> Node<V> {
         self.delivery.lag_ms = 0;
         self.out.push_back(Output::Turn);
         self.pressing = true;
-    }
-
-    /// The segment to begin with: the last join point that is here from before that time, else about so many segments ago.
-    fn seq_behind(&self, behind: Micros) -> Option<Seq> {
-        let retained = self.window.from(self.window.first()).map(|(_, segment)| segment);
-        let mut here = self.kept.iter().chain(retained.filter(|segment| segment.is_complete())).rev().peekable();
-        let newest = here.peek()?.header.core.seq;
-        let (mut reached, mut oldest) = (Micros(0), newest);
-        while let Some(segment) = here.next_if(|_| reached < behind) {
-            reached += Micros(segment.header.core.duration_us.into());
-            oldest = segment.header.core.seq;
-            if reached >= behind && segment.is_join_point() {
-                return Some(oldest);
-            }
-        }
-        if let Some(join) = here.find(|segment| segment.is_join_point()) {
-            return Some(join.header.core.seq);
-        }
-        let count = (newest.0 - oldest.0 + 1).max(1);
-        let mean = Micros(reached.0 / count).max(Micros::from_millis(1));
-        Some(Seq(oldest.0.saturating_sub(behind.since(reached).0 / mean.0)))
     }
 
     /// The viewer wants to be where the stream is.

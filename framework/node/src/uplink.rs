@@ -79,6 +79,11 @@ impl Uplink {
         self.standing == Standing::Untried
     }
 
+    /// What it was last found to carry, in bytes per second; 0 while that is not known.
+    pub(crate) fn carries(&self) -> u64 {
+        self.carries
+    }
+
     /// What it was last found to carry, in kilobits per second; 0 while that is not known.
     pub(crate) fn kbps(&self) -> u32 {
         (self.carries / 125).min(u64::from(u32::MAX)) as u32
@@ -122,7 +127,10 @@ impl<V: Verifier> Node<V> {
         if !unknown {
             return self.forget_measurement();
         }
-        let Some(carries) = self.measure_uplink(needed) else { return };
+        // Of a newcomer that feeds nobody there is time to hear all answers, which say more exactly how much it is.
+        let hurries = self.uplink.standing == Standing::Good || self.reconciler.fed().next().is_some();
+        let soon_if_below = if hurries { needed } else { 0 };
+        let Some(carries) = self.measure_uplink(soon_if_below) else { return };
         let carries = carries.min(bitrate * COPIES_TOLD);
         (self.uplink.measured, self.uplink.carries) = (self.now, carries);
         if carries < needed {
