@@ -195,8 +195,8 @@ impl<V: Verifier> Node<V> {
         let segments = self.window.from(self.window.first());
         let (_, shown) = segments.rev().find(|(_, segment)| segment.header.core.pts_us <= position_us)?;
         let core = &shown.header.core;
-        let taken_in = core.wall_us.saturating_sub(u64::from(core.duration_us)) + (position_us - core.pts_us);
-        Some(millis(wall.saturating_sub(taken_in)))
+        let began = core.wall_us.saturating_sub(u64::from(core.duration_us));
+        Some(millis(wall.saturating_sub(began.saturating_add(position_us - core.pts_us))))
     }
 }
 

@@ -4,7 +4,7 @@
 mod fed;
 
 use fed::{Fed, Maker};
-use peerstream_node::{Input, Output};
+use peerstream_node::{Input, Output, PlayerState};
 use peerstream_protocol::control::Down;
 use peerstream_protocol::frame::{Frame, Lane, PeerMessage, Resume, Want};
 use peerstream_protocol::id::{NodeId, Seq, Stripes};
@@ -47,6 +47,14 @@ fn a_flipped_byte_is_neither_delivered_nor_forwarded_and_its_sender_is_cut_off()
     }
     assert!(closed, "the sender is cut off");
     assert!(fed.node.status().counters.forged >= 2);
+}
+
+#[test]
+fn a_player_that_tells_a_place_beyond_all_time_is_borne() {
+    let (_, mut fed) = fed(0);
+    let state = PlayerState { position_us: u64::MAX, ready: true, ..PlayerState::default() };
+    fed.give(Input::Player(state));
+    assert_eq!(fed.node.status().figures.lag_ms, 0, "nothing of that place is late");
 }
 
 #[test]
