@@ -4,6 +4,7 @@
 //! others send is checked like anything else. How far ahead is fetched and delivered is bounded, and so is what is under way.
 
 mod asking;
+mod place;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -321,27 +322,6 @@ impl<V: Verifier> Node<V> {
         self.delivery.lag_ms = 0;
         self.out.push_back(Output::Turn);
         self.pressing = true;
-    }
-
-    /// The segment to begin with: the last join point that is here from before that time, else about so many segments ago.
-    fn seq_behind(&self, behind: Micros) -> Option<Seq> {
-        let retained = self.window.from(self.window.first()).map(|(_, segment)| segment);
-        let mut here = self.kept.iter().chain(retained.filter(|segment| segment.is_complete())).rev().peekable();
-        let newest = here.peek()?.header.core.seq;
-        let (mut reached, mut oldest) = (Micros(0), newest);
-        while let Some(segment) = here.next_if(|_| reached < behind) {
-            reached += Micros(segment.header.core.duration_us.into());
-            oldest = segment.header.core.seq;
-            if reached >= behind && segment.is_join_point() {
-                return Some(oldest);
-            }
-        }
-        if let Some(join) = here.find(|segment| segment.is_join_point()) {
-            return Some(join.header.core.seq);
-        }
-        let count = (newest.0 - oldest.0 + 1).max(1);
-        let mean = Micros(reached.0 / count).max(Micros::from_millis(1));
-        Some(Seq(oldest.0.saturating_sub(behind.since(reached).0 / mean.0)))
     }
 
     /// The viewer wants to be where the stream is.
