@@ -15,6 +15,7 @@ use crate::io::{LinkId, Output, Payload};
 use crate::kept::Kept as Store;
 use crate::link::Link;
 use crate::node::Node;
+use crate::pace::Pace;
 use crate::past::Past;
 use crate::window::{Segment, Window};
 
@@ -29,9 +30,14 @@ const GUEST_GONE: Micros = Micros::from_secs(20);
 /// Segments that one guest may have asked for and not been sent.
 const OWED_MAX: usize = 32;
 
-/// Who may ask for what is kept here.
+/// Who may ask for what is kept here, and how fast they are given it.
 #[derive(Debug, Default)]
-pub(crate) struct Guests(Few<NodeId, Guest>);
+pub(crate) struct Guests {
+    all: Few<NodeId, Guest>,
+    pub(crate) pace: Pace,
+    /// Things sent to guests.
+    turns: u64,
+}
 
 /// One of them.
 #[derive(Debug)]
@@ -64,11 +70,19 @@ pub(crate) struct PastFeed {
     piece: u8,
     /// The init that was sent last.
     init: InitId,
+    /// When it was last sent something, counted in things sent to guests.
+    turn: u64,
+    /// Payload sent since it has come, or has begun to ask again.
+    given: u64,
 }
 
 impl PastFeed {
-    fn is_owed(&self) -> bool {
+    pub(crate) fn is_owed(&self) -> bool {
         !self.owed.is_empty()
+    }
+
+    pub(crate) fn given(&self) -> u64 {
+        self.given
     }
 
     fn pass(&mut self) {
@@ -80,13 +94,13 @@ impl PastFeed {
 impl<V: Verifier> Node<V> {
     /// The coordinator says that this node will ask.
     pub(crate) fn on_guest(&mut self, peer: NodeId) {
-        let full = self.guests.0.len() >= GUESTS_MAX && !self.guests.0.contains_key(&peer);
+        let full = self.guests.all.len() >= GUESTS_MAX && !self.guests.all.contains_key(&peer);
         if full || !self.gives_past() || self.is_banned(peer) {
             self.counters.past_refused += 1;
             return;
         }
-        let given = self.guests.0.get(&peer).and_then(|guest| guest.given);
-        self.guests.0.insert(peer, Guest { named: self.now, heard: self.now, given });
+        let given = self.guests.all.get(&peer).and_then(|guest| guest.given);
+        self.guests.all.insert(peer, Guest { named: self.now, heard: self.now, given });
         self.reconciler.invite(peer);
         if self.link_with(peer).is_none() {
             self.connect(peer);
@@ -112,19 +126,19 @@ impl<V: Verifier> Node<V> {
         })
     }
 
-    fn copies_fed(&self) -> usize {
+    pub(crate) fn copies_fed(&self) -> usize {
         self.reconciler.stripes_out().div_ceil(usize::from(Stripes::COUNT))
     }
 
     /// Guests that are given something; each is a copy.
     pub(crate) fn guests_given(&self) -> usize {
-        self.guests.0.iter().filter(|(peer, guest)| self.takes(**peer, guest)).count()
+        self.guests.all.iter().filter(|(peer, guest)| self.takes(**peer, guest)).count()
     }
 
     /// Guests that were named and are not given anything yet.
     fn guests_expected(&self) -> usize {
         let expected = |(peer, guest): &(&NodeId, &Guest)| !self.takes(**peer, guest) && guest.is_expected(self.now);
-        self.guests.0.iter().filter(expected).count()
+        self.guests.all.iter().filter(expected).count()
     }
 
     /// Whether this guest is given something.
@@ -135,7 +149,7 @@ impl<V: Verifier> Node<V> {
 
     /// Whether this guest, one more or one that is given something already, is within what this node may send.
     fn has_spare_copy(&self, guest: NodeId) -> bool {
-        let takes = self.guests.0.get(&guest).is_some_and(|it| self.takes(guest, it));
+        let takes = self.guests.all.get(&guest).is_some_and(|it| self.takes(guest, it));
         self.copies_fed() + self.guests_given() - usize::from(takes) < self.copies_max()
     }
 
@@ -148,12 +162,13 @@ impl<V: Verifier> Node<V> {
             self.counters.past_refused += until.0 - from.0;
             return self.blame(id, 1);
         }
-        let invited = self.guests.0.contains_key(&peer) || self.reconciler.names(peer);
-        let mut given = Vec::new();
+        let invited = self.guests.all.contains_key(&peer) || self.reconciler.names(peer);
+        let (mut given, mut begins) = (Vec::new(), false);
         if invited && self.gives_past() && self.has_spare_copy(peer) {
             let asked = (from.0..until.0).map(Seq).filter(|seq| self.gives(*seq));
             given.extend(asked.take(OWED_MAX.saturating_sub(owed)));
-            if let Some(guest) = self.guests.0.get_mut(&peer) {
+            if let Some(guest) = self.guests.all.get_mut(&peer) {
+                begins = !guest.is_given(now);
                 guest.heard = now;
                 guest.given = if given.is_empty() { guest.given } else { Some(now) };
             }
@@ -169,6 +184,9 @@ impl<V: Verifier> Node<V> {
             }
             from = next.next();
         }
+        if begins {
+            link.past.given = 0;
+        }
         link.past.owed.extend(given);
         self.pump_past();
     }
@@ -177,30 +195,53 @@ impl<V: Verifier> Node<V> {
         given(&self.window, &self.kept, &self.past, seq).is_some() && !self.withheld.has(seq)
     }
 
-    /// Sends what guests are owed as far as it fits, while nobody whom this node feeds is kept waiting.
+    /// Sends what guests are owed as far as it fits and their pace allows, one thing to each in turn and first to those that have
+    /// just come, while nobody whom this node feeds is kept waiting.
     pub(crate) fn pump_past(&mut self) {
+        self.guests.pace.note(self.counters.payload_sent, self.now);
         if !self.links.values().any(|link| link.past.is_owed()) || self.is_anybody_kept_waiting() {
             return;
         }
-        let mut any = true;
-        while any {
-            any = false;
-            for (id, link) in self.links.iter_mut().filter(|(_, link)| link.past.is_owed()) {
-                let Some(&seq) = link.past.owed.front() else { continue };
-                let kept = given(&self.window, &self.kept, &self.past, seq).filter(|_| !self.withheld.has(seq));
-                let Some(segment) = kept else {
-                    link.past.pass();
-                    self.counters.past_refused += 1;
-                    let gone = PeerMessage::NotKept { from: seq, until: seq.next() };
-                    self.counters.overhead_sent += link.say(*id, &gone, self.now, &mut self.out);
-                    any = true;
-                    continue;
-                };
-                let init = self.inits.encoded(segment.header.core.init);
-                let mut sender = Sender { id: *id, init, now: self.now, counters: &mut self.counters };
-                any |= sender.send_next(segment, link, &mut self.out);
+        let mut held_up = Vec::new();
+        loop {
+            let owed = self.links.iter().filter(|(id, link)| link.past.is_owed() && !held_up.contains(*id));
+            let pace = &self.guests.pace;
+            let next =
+                owed.map(|(id, link)| (!pace.is_first(link.past.given), link.past.turn, *id, link.past.given)).min();
+            let Some((_, _, id, given)) = next else { return };
+            if let Some(due) = pace.due(given, self.now) {
+                return self.wake_by(due);
+            }
+            if !self.give_next(id) {
+                held_up.push(id);
             }
         }
+    }
+
+    /// Sends one thing that a guest is owed; false when it is owed nothing or nothing fits.
+    fn give_next(&mut self, id: LinkId) -> bool {
+        let now = self.now;
+        let Some(link) = self.links.get_mut(&id) else { return false };
+        let Some(&seq) = link.past.owed.front() else { return false };
+        let kept = given(&self.window, &self.kept, &self.past, seq).filter(|_| !self.withheld.has(seq));
+        let Some(segment) = kept else {
+            link.past.pass();
+            self.counters.past_refused += 1;
+            let gone = PeerMessage::NotKept { from: seq, until: seq.next() };
+            self.counters.overhead_sent += link.say(id, &gone, now, &mut self.out);
+            return true;
+        };
+        let init = self.inits.encoded(segment.header.core.init);
+        let before = self.counters.past_sent;
+        let mut sender = Sender { id, init, now, counters: &mut self.counters };
+        if !sender.send_next(segment, link, &mut self.out) {
+            return false;
+        }
+        link.past.given += self.counters.past_sent - before;
+        self.guests.turns += 1;
+        link.past.turn = self.guests.turns;
+        self.guests.pace.note(self.counters.payload_sent, now);
+        true
     }
 
     fn is_anybody_kept_waiting(&mut self) -> bool {
@@ -211,11 +252,14 @@ impl<V: Verifier> Node<V> {
 
     /// Forgets guests that do not ask any more; those beyond what this node may send, as children have come, have to go.
     pub(crate) fn look_after_guests(&mut self) {
+        if self.guests.all.len() > 0 {
+            self.set_pace();
+        }
         while self.copies_fed() + self.guests_given() > self.copies_max() && self.send_a_guest_away() {}
         let now = self.now;
         let gone = |guest: &Guest| now.since(guest.heard) >= GUEST_GONE;
         let Self { guests, reconciler, past, .. } = self;
-        guests.0.retain(|peer, guest| {
+        guests.all.retain(|peer, guest| {
             if gone(guest) && !past.relies_on(*peer) {
                 reconciler.dismiss(*peer);
             }
@@ -225,9 +269,9 @@ impl<V: Verifier> Node<V> {
 
     /// The guest that came last is not sent what it is owed; false when there is none.
     fn send_a_guest_away(&mut self) -> bool {
-        let takers = self.guests.0.iter().filter(|(peer, guest)| self.takes(**peer, guest));
+        let takers = self.guests.all.iter().filter(|(peer, guest)| self.takes(**peer, guest));
         let Some(peer) = takers.max_by_key(|(_, guest)| guest.named).map(|(peer, _)| *peer) else { return false };
-        if let Some(guest) = self.guests.0.get_mut(&peer) {
+        if let Some(guest) = self.guests.all.get_mut(&peer) {
             guest.given = None;
         }
         let Some((id, link)) = self.links.iter_mut().find(|(_, link)| link.peer == peer) else { return true };
@@ -242,12 +286,12 @@ impl<V: Verifier> Node<V> {
 
     /// Whether this peer is a guest here.
     pub(crate) fn hosts(&self, peer: NodeId) -> bool {
-        self.guests.0.contains_key(&peer)
+        self.guests.all.contains_key(&peer)
     }
 
     /// A new epoch: all links have gone.
     pub(crate) fn forget_guests(&mut self) {
-        self.guests = Guests::default();
+        self.guests.all.clear();
     }
 }
 

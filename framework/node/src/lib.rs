@@ -25,6 +25,7 @@ mod link;
 mod links;
 mod live;
 mod node;
+mod pace;
 mod past;
 pub mod reconciler;
 mod serve;

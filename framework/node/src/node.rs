@@ -351,11 +351,26 @@ impl<V: Verifier> Node<V> {
         }
     }
 
+    /// Upkeep runs by then.
+    pub(crate) fn wake_by(&mut self, at: Micros) {
+        if at < self.upkeep_at {
+            self.upkeep_at = at;
+            self.timer = Some(at);
+            self.out.push_back(Output::SetTimer(at));
+        }
+    }
+
     /// When something may have to be done, if nothing comes in before.
     fn next_upkeep(&self) -> Micros {
         let calm = self.now + UPKEEP_CALM;
-        let news =
-            [self.control_due(), self.speaking_due(), self.silence_due(), self.shortage_due(), self.overdue_due()];
+        let news = [
+            self.control_due(),
+            self.speaking_due(),
+            self.silence_due(),
+            self.shortage_due(),
+            self.overdue_due(),
+            self.giving_due(),
+        ];
         let due = news.into_iter().chain([Some(calm)]);
         due.flatten().min().unwrap_or(calm).max(self.now + Micros(1))
     }

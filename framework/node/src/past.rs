@@ -32,6 +32,8 @@ const AHEAD: Micros = Micros::from_secs(8);
 const REFUSED: Micros = Micros::from_secs(1);
 /// With less than this in store the viewer is short: others are asked for what a keeper has not sent.
 const SHORT: Micros = Micros::from_millis(2_500);
+/// But not while it has at least this, and that does not shrink.
+const STEADY: Micros = Micros::from_secs(1);
 /// The first and the longest pause after the host gave nothing.
 const HOST_PAUSE: (Micros, Micros) = (Micros::from_secs(2), Micros::from_secs(15));
 /// A host that has given nothing so often in a row has nothing to give.
@@ -122,8 +124,10 @@ struct Entered {
     next: Seq,
     /// When that last moved.
     moved: Micros,
-    /// Since when the player has had little in store.
+    /// Since when the player has had little in store that has not grown.
     short: Option<Micros>,
+    /// The most it has had since it had little.
+    most: Micros,
     /// What is behind `next` may be more than is remembered.
     passed: bool,
     /// The player was handed a join point.
@@ -204,6 +208,7 @@ impl Entered {
             next,
             moved: now,
             short: Some(now),
+            most: Micros(0),
             passed: false,
             begun: false,
             fetched: BTreeMap::new(),
@@ -233,12 +238,18 @@ impl Entered {
         Micros((last.pts_us + last.duration_us).saturating_sub(head))
     }
 
-    /// Notes how much the player has in store.
+    /// Notes how much the player has in store. While little is there that grows, or something that does not shrink, what comes is
+    /// enough, however slowly it does.
     fn note_store(&mut self, now: Micros) {
-        self.short = (self.ahead() < SHORT).then(|| self.short.unwrap_or(now));
+        let ahead = self.ahead();
+        let (since, most) = (self.short.unwrap_or(now), if self.short.is_some() { self.most } else { Micros(0) });
+        let segment = Micros(self.shown.back().map_or(0, |shown| shown.duration_us));
+        let holds = ahead >= STEADY && most.since(ahead) <= segment;
+        self.short = (ahead < SHORT).then_some(if ahead > most || holds { now } else { since });
+        self.most = most.max(ahead);
     }
 
-    /// How long the player has had little in store.
+    /// How long the player has had little in store that has not grown.
     fn short_for(&self, now: Micros) -> Micros {
         self.short.map_or(Micros(0), |since| now.since(since))
     }

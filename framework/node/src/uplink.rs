@@ -73,6 +73,11 @@ impl Uplink {
         self.standing == Standing::Untried
     }
 
+    /// What it was last found to carry, in bytes per second; 0 while that is not known.
+    pub(crate) fn carries(&self) -> u64 {
+        self.carries
+    }
+
     /// What it was last found to carry, in kilobits per second; 0 while that is not known.
     pub(crate) fn kbps(&self) -> u32 {
         (self.carries / 125).min(u64::from(u32::MAX)) as u32

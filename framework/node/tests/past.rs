@@ -3,6 +3,8 @@
 #[allow(dead_code)]
 mod fed;
 
+use std::collections::VecDeque;
+
 use fed::{Fed, Frames, Maker};
 use peerstream_node::{Input, Keeping, LinkId, Output, Payload, PlayerState};
 use peerstream_protocol::control::{Down, Kept, Up};
@@ -38,12 +40,19 @@ struct World {
     named: bool,
     /// Whom the viewer did not want when it asked for a keeper, each time.
     asked: Vec<Vec<NodeId>>,
+    /// From where on it wanted a keeper that time.
+    asked_from: Vec<Seq>,
     /// What the viewer has told last of what it keeps for others.
     told: Option<Kept>,
     /// Attempts of the viewer to link with the keeper.
     attempts: u32,
     /// A segment that the keeper never gets across.
     stuck: Option<Seq>,
+    /// Bytes that come from the keeper to the viewer in a second; all at once when absent.
+    carries: Option<usize>,
+    /// What is on the way there, and how much of it may pass.
+    on_the_way: VecDeque<(Lane, Vec<u8>)>,
+    may_pass: usize,
 }
 
 impl World {
@@ -72,9 +81,13 @@ impl World {
             passed: 0,
             named: true,
             asked: Vec::new(),
+            asked_from: Vec::new(),
             told: None,
             attempts: 0,
             stuck: None,
+            carries: None,
+            on_the_way: VecDeque::new(),
+            may_pass: 0,
         };
         world.go_on(20);
         world.played.clear();
@@ -84,13 +97,12 @@ impl World {
     /// So many more segments come, to both.
     fn go_on(&mut self, count: u64) {
         for _ in 0..count {
-            self.made.push(segment(&mut self.maker));
-            self.keeper.feed_segment(self.made.last().unwrap());
-            let frames = self.made.pop().unwrap();
-            self.viewer.now = self.keeper.now;
-            let parent = self.viewer.parent;
+            let frames = segment(&mut self.maker);
+            (0..4).for_each(|_| self.pass_time(Micros::from_millis(25)));
+            let (of_keeper, of_viewer) = (self.keeper.parent, self.viewer.parent);
             for frame in frames.all() {
-                self.tell_viewer(Input::Frame(parent, Lane::Pieces, frame));
+                self.tell_keeper(Input::Frame(of_keeper, Lane::Pieces, frame));
+                self.tell_viewer(Input::Frame(of_viewer, Lane::Pieces, frame));
             }
             self.made.push(frames);
             self.tick();
@@ -104,6 +116,29 @@ impl World {
             self.tell_keeper(Input::Writable(far, 1 << 20));
             self.tell_viewer(Input::Writable(near, 1 << 20));
         }
+    }
+
+    fn pass_time(&mut self, span: Micros) {
+        self.keeper.now += span;
+        self.viewer.now = self.keeper.now;
+        self.may_pass += self.carries.unwrap_or_default() * span.0 as usize / 1_000_000;
+        while let Some((lane, bytes)) = self.on_the_way.pop_front_if(|(_, bytes)| bytes.len() <= self.may_pass) {
+            self.may_pass -= bytes.len();
+            self.pass(lane, &bytes);
+        }
+        if self.on_the_way.is_empty() {
+            self.may_pass = 0;
+        }
+        self.tick();
+    }
+
+    /// Something of the keeper's is at the viewer.
+    fn pass(&mut self, lane: Lane, bytes: &[u8]) {
+        if let Ok(Frame::Piece { bytes, .. }) = Frame::decode(bytes) {
+            self.passed += bytes.len();
+        }
+        let Some((near, _)) = self.link else { return };
+        self.tell_viewer(Input::Frame(near, lane, bytes));
     }
 
     fn tell_viewer(&mut self, input: Input<'_>) {
@@ -140,14 +175,12 @@ impl World {
             }
         }
         for (lane, bytes) in sent {
-            if let Ok(Frame::Piece { seq, bytes, .. }) = Frame::decode(&bytes) {
-                if self.stuck == Some(seq) {
-                    continue;
-                }
-                self.passed += bytes.len();
+            let is_stuck = matches!(Frame::decode(&bytes), Ok(Frame::Piece { seq, .. }) if self.stuck == Some(seq));
+            match self.carries {
+                _ if is_stuck => {}
+                Some(_) => self.on_the_way.push_back((lane, bytes)),
+                None => self.pass(lane, &bytes),
             }
-            let near = self.link.unwrap().0;
-            self.tell_viewer(Input::Frame(near, lane, &bytes));
         }
         if let Some((near, _)) = self.link.take_if(|_| closed) {
             self.tell_viewer(Input::LinkDown(near));
@@ -159,12 +192,13 @@ impl World {
         if let Ok(Up::Report(report)) = Up::decode(bytes) {
             self.told = report.kept;
         }
-        if let Ok(Up::Past { but, .. }) = Up::decode(bytes) {
+        if let Ok(Up::Past { from, but }) = Up::decode(bytes) {
             let keeper = (self.named && !but.contains(&KEEPER)).then_some(KEEPER);
             if keeper.is_some() {
                 self.keeper.give(Input::Control(&Down::Guest(VIEWER).encode()));
             }
             self.asked.push(but);
+            self.asked_from.push(from);
             self.tell_viewer(Input::Control(&Down::Keeper(keeper).encode()));
         }
     }
@@ -270,6 +304,54 @@ fn what_a_latecomer_has_not_seen_comes_from_others_that_keep_it() {
     let seen_us = handed[90] * 100_000;
     let evidence = world.viewer.node.evidence(seen_us, seen_us + 500_000).unwrap();
     assert_eq!(evidence.segments.len(), 5, "what was just seen is evidence");
+}
+
+#[test]
+fn the_place_to_go_back_to_is_a_join_point_although_nothing_of_that_time_is_here() {
+    for seconds in 30..40 {
+        let mut world = World::new(KEEPING, 405);
+        world.go_back(seconds);
+        let (from, newest) = (world.asked_from[0].0, world.maker.next().0);
+        assert!(from.is_multiple_of(GROUP), "{seconds} s: {from}");
+        let back = newest - from;
+        assert!((seconds * 10..=seconds * 10 + GROUP).contains(&back), "{seconds} s are {back} segments");
+    }
+}
+
+/// A viewer goes back and watches for so many seconds; what its keeper sends comes at this part of the stream's rate. The most it
+/// has had in store from its second second on.
+fn watch_at(rate: f64, seconds: u64) -> (World, f64) {
+    let mut world = World::new(Keeping { host: true, ..KEEPING }, 400);
+    world.carries = Some((93_000.0 * rate) as usize);
+    world.go_back(30);
+    let (mut played, mut most) = (0.0, 0.0_f64);
+    for at in 0..seconds * 10 {
+        world.go_on(1);
+        let begin = world.played.iter().rposition(Option::is_none).map_or(0, |turn| turn + 1);
+        let handed = (world.played.len() - begin) as f64 * 0.1;
+        if at >= 10 {
+            played = handed.min(played + 0.1);
+            most = most.max(handed - played);
+        }
+        world.play(played);
+    }
+    (world, most)
+}
+
+#[test]
+fn a_keeper_that_gives_a_little_more_than_is_played_is_enough_however_little_is_in_store() {
+    let (world, most) = watch_at(1.2, 6);
+    assert!((1.0..2.5).contains(&most), "{most} s in store: little, and more all the time");
+    assert_eq!((world.asked.len(), world.fetches.len()), (1, 0), "nobody else is asked");
+    assert_eq!(world.viewer.node.status().behind.unwrap().keepers, 1);
+}
+
+#[test]
+fn beside_a_keeper_that_gives_less_than_is_played_another_one_is_asked_and_then_the_host() {
+    let (world, most) = watch_at(0.8, 8);
+    assert!(most < 2.5, "{most} s in store");
+    assert!(world.asked.len() > 1 && world.asked[1] == [KEEPER], "{:?}", world.asked);
+    assert!(matches!(world.fetches[0], Output::FetchPast(..)));
 }
 
 #[test]
@@ -459,6 +541,7 @@ fn children_come_before_guests() {
     world.tell_keeper(Input::Frame(far, Lane::Control, &past));
     assert_eq!(world.passed, before);
     world.tell_keeper(Input::Writable(child, 1 << 20));
+    world.pass_time(Micros::from_millis(100));
     assert!(world.passed > before);
 }
 
@@ -478,7 +561,7 @@ fn a_viewer_in_the_past_gives_out_what_it_has_fetched() {
     let mut world = World::new(KEEPING, 400);
     world.go_back(30);
     world.play(0.0);
-    world.go_on(20);
+    world.go_on(50);
     let kept = world.told.expect("it reports each second");
     let (first, end) = kept.fetched.expect("it has fetched something");
     assert_eq!(first, world.played.iter().flatten().next().copied().unwrap());
