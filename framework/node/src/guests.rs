@@ -72,11 +72,17 @@ pub(crate) struct PastFeed {
     init: InitId,
     /// When it was last sent something, counted in things sent to guests.
     turn: u64,
+    /// Payload sent since it has come, or has begun to ask again.
+    given: u64,
 }
 
 impl PastFeed {
     pub(crate) fn is_owed(&self) -> bool {
         !self.owed.is_empty()
+    }
+
+    pub(crate) fn given(&self) -> u64 {
+        self.given
     }
 
     fn pass(&mut self) {
@@ -157,11 +163,12 @@ impl<V: Verifier> Node<V> {
             return self.blame(id, 1);
         }
         let invited = self.guests.all.contains_key(&peer) || self.reconciler.names(peer);
-        let mut given = Vec::new();
+        let (mut given, mut begins) = (Vec::new(), false);
         if invited && self.gives_past() && self.has_spare_copy(peer) {
             let asked = (from.0..until.0).map(Seq).filter(|seq| self.gives(*seq));
             given.extend(asked.take(OWED_MAX.saturating_sub(owed)));
             if let Some(guest) = self.guests.all.get_mut(&peer) {
+                begins = !guest.is_given(now);
                 guest.heard = now;
                 guest.given = if given.is_empty() { guest.given } else { Some(now) };
             }
@@ -177,6 +184,9 @@ impl<V: Verifier> Node<V> {
             }
             from = next.next();
         }
+        if begins {
+            link.past.given = 0;
+        }
         link.past.owed.extend(given);
         self.pump_past();
     }
@@ -185,8 +195,8 @@ impl<V: Verifier> Node<V> {
         given(&self.window, &self.kept, &self.past, seq).is_some() && !self.withheld.has(seq)
     }
 
-    /// Sends what guests are owed as far as it fits and their pace allows, one thing to each in turn, while nobody whom this node
-    /// feeds is kept waiting.
+    /// Sends what guests are owed as far as it fits and their pace allows, one thing to each in turn and first to those that have
+    /// just come, while nobody whom this node feeds is kept waiting.
     pub(crate) fn pump_past(&mut self) {
         self.guests.pace.note(self.counters.payload_sent, self.now);
         if !self.links.values().any(|link| link.past.is_owed()) || self.is_anybody_kept_waiting() {
@@ -195,8 +205,11 @@ impl<V: Verifier> Node<V> {
         let mut held_up = Vec::new();
         loop {
             let owed = self.links.iter().filter(|(id, link)| link.past.is_owed() && !held_up.contains(*id));
-            let Some((_, id)) = owed.map(|(id, link)| (link.past.turn, *id)).min() else { return };
-            if let Some(due) = self.guests.pace.due(self.now) {
+            let pace = &self.guests.pace;
+            let next =
+                owed.map(|(id, link)| (!pace.is_first(link.past.given), link.past.turn, *id, link.past.given)).min();
+            let Some((_, _, id, given)) = next else { return };
+            if let Some(due) = pace.due(given, self.now) {
                 return self.wake_by(due);
             }
             if !self.give_next(id) {
@@ -219,10 +232,12 @@ impl<V: Verifier> Node<V> {
             return true;
         };
         let init = self.inits.encoded(segment.header.core.init);
+        let before = self.counters.past_sent;
         let mut sender = Sender { id, init, now, counters: &mut self.counters };
         if !sender.send_next(segment, link, &mut self.out) {
             return false;
         }
+        link.past.given += self.counters.past_sent - before;
         self.guests.turns += 1;
         link.past.turn = self.guests.turns;
         self.guests.pace.note(self.counters.payload_sent, now);

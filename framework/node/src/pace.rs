@@ -10,6 +10,9 @@ use crate::node::Node;
 
 /// Guests are sent something while the uplink has no more to do than this.
 const BURST: Micros = Micros::from_millis(60);
+/// One that has just come is sent this much of the stream while it has no more to do than that: its player shows nothing before.
+const FIRST: Micros = Micros::from_millis(600);
+const BURST_FIRST: Micros = Micros::from_millis(100);
 /// What was put into it beyond this is not remembered: it may carry more than is known.
 const BEHIND_MAX: Micros = Micros::from_secs(1);
 /// The uplink is looked at again after this long at the soonest.
@@ -20,6 +23,8 @@ const STEP: Micros = Micros::from_millis(15);
 pub(crate) struct Pace {
     /// Bytes of payload per second that children and guests may be sent together; 0 while nothing is known.
     rate: u64,
+    /// Bytes of payload that are sent first to a guest that has just come.
+    first: u64,
     /// When all that was sent so far has left.
     free_at: Micros,
     /// Payload sent that is accounted for.
@@ -37,9 +42,15 @@ impl Pace {
         }
     }
 
-    /// When guests may be sent something, if that is not now.
-    pub(crate) fn due(&self, now: Micros) -> Option<Micros> {
-        (self.free_at > now + BURST).then(|| Micros(self.free_at.0 - BURST.0).max(now + STEP))
+    /// Whether a guest that was sent so much has just come.
+    pub(crate) fn is_first(&self, given: u64) -> bool {
+        given < self.first
+    }
+
+    /// When a guest that was sent so much may be sent more, if that is not now.
+    pub(crate) fn due(&self, given: u64, now: Micros) -> Option<Micros> {
+        let burst = if self.is_first(given) { BURST_FIRST } else { BURST };
+        (self.free_at > now + burst).then(|| Micros(self.free_at.0 - burst.0).max(now + STEP))
     }
 }
 
@@ -49,6 +60,7 @@ impl<V: Verifier> Node<V> {
     /// that this node may send, and an eighth.
     pub(crate) fn set_pace(&mut self) {
         let bitrate = self.bitrate().unwrap_or_default();
+        self.guests.pace.first = bitrate * FIRST.0 / 1_000_000;
         let copies = (self.copies_fed() + self.guests_given()) as u64;
         self.guests.pace.rate = match self.uplink.carries() {
             0 => bitrate * self.copies_max() as u64 * 9 / 8,
@@ -58,8 +70,8 @@ impl<V: Verifier> Node<V> {
 
     /// When guests may be sent more of what they are owed.
     pub(crate) fn giving_due(&self) -> Option<Micros> {
-        let due = self.guests.pace.due(self.now)?;
-        self.links.values().any(|link| link.past.is_owed()).then_some(due)
+        let owed = self.links.values().filter(|link| link.past.is_owed());
+        owed.filter_map(|link| self.guests.pace.due(link.past.given(), self.now)).min()
     }
 }
 
@@ -75,19 +87,26 @@ mod tests {
     fn guests_wait_until_little_of_what_was_sent_is_left() {
         let mut pace = Pace { rate: 1_000_000, ..Pace::default() };
         pace.note(60_000, at(0));
-        assert_eq!(pace.due(at(0)), None);
+        assert_eq!(pace.due(0, at(0)), None);
         pace.note(100_000, at(0));
-        assert_eq!(pace.due(at(0)), Some(at(40)));
-        assert_eq!(pace.due(at(35)), Some(at(50)), "not for each piece");
-        assert_eq!(pace.due(at(40)), None);
+        assert_eq!(pace.due(0, at(0)), Some(at(40)));
+        assert_eq!(pace.due(0, at(35)), Some(at(50)), "not for each piece");
+        assert_eq!(pace.due(0, at(40)), None);
+    }
+
+    #[test]
+    fn one_that_has_just_come_waits_less() {
+        let mut pace = Pace { rate: 1_000_000, first: 100_000, ..Pace::default() };
+        pace.note(120_000, at(0));
+        assert_eq!([0, 99_999, 100_000].map(|given| pace.due(given, at(0))), [20, 20, 60].map(|ms| Some(at(ms))));
     }
 
     #[test]
     fn what_children_are_sent_counts_and_is_forgotten_after_a_second() {
         let mut pace = Pace { rate: 1_000_000, ..Pace::default() };
         pace.note(5_000_000, at(0));
-        assert_eq!(pace.due(at(0)), Some(at(940)));
+        assert_eq!(pace.due(0, at(0)), Some(at(940)));
         pace.note(5_000_000, at(940));
-        assert_eq!(pace.due(at(940)), None);
+        assert_eq!(pace.due(0, at(940)), None);
     }
 }

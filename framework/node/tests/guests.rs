@@ -20,8 +20,8 @@ const PIECE_BYTES: usize = 4_096;
 const KEPT: u64 = 300;
 /// The copies that a node of capacity 2 may send, and an eighth, in bytes per second: nothing was measured.
 const PACE: usize = SEGMENT_BYTES * 10 * 3 * 9 / 8;
-/// What the uplink may have to do when guests are sent something, in seconds.
-const BURST: f64 = 0.06;
+/// What the uplink may have to do when guests are sent something, in seconds; less once they have been sent their first half second.
+const BURST: f64 = 0.1;
 
 /// Payload that left the keeper: when, to whom, and how much.
 #[derive(Clone, Copy, Debug)]
@@ -183,4 +183,22 @@ fn a_guest_of_an_idle_node_is_sent_its_first_half_second_within_a_quarter_of_one
     });
     let (_, at) = so_far.into_iter().find(|(bytes, _)| *bytes >= 5 * SEGMENT_BYTES).expect("it is sent all");
     assert!(at < began + Micros::from_millis(250), "after {:?}", at.since(began));
+}
+
+#[test]
+fn a_guest_that_has_just_come_is_served_before_those_that_have_been_sent_something() {
+    let mut keeper = Keeper::new(0, 3);
+    for _ in 0..20 {
+        [0, 1].into_iter().for_each(|guest| keeper.ask(guest, 4));
+        keeper.receive();
+    }
+    let (began, before) = (keeper.fed.now, keeper.sent.len());
+    keeper.ask(2, 8);
+    (0..4).for_each(|_| keeper.receive());
+    let third = keeper.guests[2];
+    let (own, others): (Vec<&Sent>, Vec<&Sent>) = keeper.sent[before..].iter().partition(|sent| sent.link == third);
+    // Of three pieces each; the sixth segment may be the last one that is sent first.
+    let last = own[3 * 5].at;
+    assert!(last < began + Micros::from_millis(200), "its first half second comes within {:?}", last.since(began));
+    assert!(others.iter().all(|sent| sent.at >= last), "before anything of the others'");
 }
