@@ -78,7 +78,7 @@ impl Probe {
 }
 
 /// Bytes per second.
-fn rate(bytes: u64, micros: u64) -> u64 {
+pub(crate) fn rate(bytes: u64, micros: u64) -> u64 {
     bytes.saturating_mul(1_000_000) / micros.max(1)
 }
 

@@ -12,7 +12,7 @@ use peerstream_protocol::time::Micros;
 
 use crate::link::{CREDIT_RESERVE, Link};
 use crate::node::Node;
-use crate::train::Probe;
+use crate::train::{Probe, rate};
 
 /// What leaves is looked at when all children have been held up for this long.
 const HELD_UP_MAX: Micros = Micros::from_secs(1);
@@ -173,7 +173,7 @@ impl<V: Verifier> Node<V> {
         let (now, sent) = (self.now, self.counters.payload_sent);
         let (since, before) = *self.uplink.held_up.get_or_insert((now, sent));
         let span = now.since(since);
-        Some((span, (sent - before).saturating_mul(1_000_000) / span.0.max(1)))
+        Some((span, rate(sent - before, span.0)))
     }
 
     /// Links whose children keep up after a while are up to speed.

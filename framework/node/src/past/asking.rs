@@ -194,13 +194,18 @@ impl<V: Verifier> Node<V> {
     pub(super) fn ask_for_past(&mut self) {
         let Some(entered) = &self.past.entered else { return };
         let Some(end) = self.fetch_end(entered) else { return };
-        let is_stuck = self.is_stuck(entered);
-        if entered.bytes() >= FETCHED_BYTES_MAX {
-            // What is next is missing all the same.
-            return if is_stuck {
-                self.ask_host(end, true)
-            };
+        let (is_full, is_stuck) = (entered.bytes() >= FETCHED_BYTES_MAX, self.is_stuck(entered));
+        if !is_full {
+            self.ask_keepers(end, is_stuck);
         }
+        // What is next may be missing although what follows it fills the store.
+        if !is_full || is_stuck {
+            self.ask_host(end, is_stuck);
+        }
+    }
+
+    fn ask_keepers(&mut self, end: Seq, is_stuck: bool) {
+        let Some(entered) = &self.past.entered else { return };
         let Some((first, _)) = self.missing(entered, entered.next, end, is_stuck) else { return };
         self.ask_for_a_keeper(first);
         let mut from = first;
@@ -212,7 +217,6 @@ impl<V: Verifier> Node<V> {
             // What no keeper gives must not keep back what follows it.
             from = self.ask_keeper(first, until).unwrap_or(first.next());
         }
-        self.ask_host(end, is_stuck);
     }
 
     fn ask_for_a_keeper(&mut self, from: Seq) {
