@@ -10,6 +10,7 @@ import { promisify } from "node:util";
 
 import { hasChromium, launch, openPages, status, until, untilLive, untilPlaying } from "./browser.mjs";
 import { binary, startDemo } from "./demo.mjs";
+import { lengthOf, partsOf } from "./playlist.mjs";
 
 const run = promisify(execFile);
 const missing = !binary ? "the host is not built: cargo build -p peerstream-host" : !hasChromium() && "no Chromium here";
@@ -155,7 +156,7 @@ test("a recording goes on after the host was killed, and plays over the gap", op
   assert.ok(later, text);
   assert.equal((await recordings()).find((one) => one.live).id, live.id);
   await demo.restart();
-  const gap = [...earlier.matchAll(/#EXTINF:([\d.]+)/g)].reduce((sum, [, seconds]) => sum + Number(seconds), 0);
+  const gap = lengthOf(partsOf(earlier));
   const [front] = await openPages(browser.context, demo.url, 1);
   const link = front.locator(`.recordings a[href*="${live.id}"]`);
   await link.waitFor({ timeout: 20_000 });

@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { hasChromium, launch, openPages, untilLive } from "./browser.mjs";
 import { archive, binary, readsBack, said, startDemo } from "./demo.mjs";
 import { hasMailbox, startMailbox } from "./mailbox.mjs";
+import { lengthOf, partsOf } from "./playlist.mjs";
 
 const missing = !binary ? "the host is not built: cargo build -p peerstream-host" : !hasChromium() && "no Chromium here";
 const options = { skip: missing || false, timeout: 240_000 };
@@ -240,9 +241,8 @@ async function recordingOf(seconds) {
   for (let tries = 0; tries < 300; tries += 1) {
     const live = (await (await fetch(`${demo.url}api/v1/recordings`)).json()).find((one) => one.live);
     const playlist = live ? await (await fetch(`${demo.url}${live.hls}`)).text() : "";
-    const parts = [...playlist.matchAll(/#EXT-X-PROGRAM-DATE-TIME:(\S+)\n#EXTINF:([\d.]+)/g)].map(([, date, length]) => ({ date: Date.parse(date), length: Number(length) }));
-    const there = parts.reduce((sum, { length }) => sum + length, 0);
-    if (there > seconds) return { address: `recordings/${live.id}`, broadcastMs: (at) => broadcastMs(parts, at) };
+    const parts = partsOf(playlist);
+    if (lengthOf(parts) > seconds) return { address: `recordings/${live.id}`, broadcastMs: (at) => broadcastMs(parts, at) };
     await new Promise((done) => setTimeout(done, 200));
   }
   throw new Error("nothing is recorded");
@@ -250,12 +250,9 @@ async function recordingOf(seconds) {
 
 /** By the parts' dates: a source that pauses, as on a machine with too much to do, has a broadcast longer than its recording. */
 function broadcastMs(parts, seconds) {
-  let start = 0;
-  for (const { date, length } of parts) {
-    if (seconds < start + length) return date - parts[0].date + (seconds - start) * 1000;
-    start += length;
-  }
-  throw new Error(`nothing is recorded at ${seconds} s`);
+  const part = parts.find(({ start, length }) => seconds < start + length);
+  if (!part) throw new Error(`nothing is recorded at ${seconds} s`);
+  return part.date - parts[0].date + (seconds - part.start) * 1000;
 }
 
 /** A time as the form writes it: to a tenth of a second. */

@@ -8,6 +8,7 @@ import { FPS, glassToGlass, readBars } from "./clip.mjs";
 import { archive, binary, startServe, startSite } from "../demo.mjs";
 import { residentMb } from "./memory.mjs";
 import { pause, quantile, spread } from "./numbers.mjs";
+import { partsOf } from "../playlist.mjs";
 import { soundAfterPicture, startFfmpeg, startObs } from "./encoders.mjs";
 import { metrics, serve } from "./serve.mjs";
 
@@ -53,17 +54,6 @@ async function copies(host, pages, span_ms) {
 /** Waits until somebody is on air. */
 async function untilOnAir(url) {
   while ((await (await fetch(`${url}api/v1/stream`)).json()).state !== "live") await pause(100);
-}
-
-/** The seconds of a recording at which its playlist says that it does not go on where it was. */
-function breaksOf(playlist) {
-  const [breaks, lengths] = [[], []];
-  for (const line of playlist.split("\n")) {
-    if (line === "#EXT-X-DISCONTINUITY") breaks.push(lengths.reduce((sum, seconds) => sum + seconds, 0));
-    const [, seconds] = /^#EXTINF:([\d.]+)/.exec(line) ?? [];
-    if (seconds) lengths.push(Number(seconds));
-  }
-  return breaks;
 }
 
 /** Runs in a page: plays from a second before this one to a second behind it; whether it came there. */
@@ -482,12 +472,12 @@ const scenarios = {
     const browser = await launch({ viewport: { width: 400, height: 300 } });
     try {
       for (const { id, hls, live } of await (await fetch(`${host.url}api/v1/recordings`)).json()) {
-        const text = await (await fetch(`${host.url}${hls}`)).text();
-        if (live || !text.includes("#EXTINF")) continue;
+        const parts = partsOf(await (await fetch(`${host.url}${hls}`)).text());
+        if (live || parts.length === 0) continue;
         const page = await browser.context.newPage();
         await page.goto(`${host.url}recordings/${id}`);
         await page.waitForFunction(() => document.querySelector("video")?.readyState >= 2);
-        const breaks = breaksOf(text);
+        const breaks = parts.filter((part) => part.breaks).map(({ start }) => start);
         const stuck = [];
         const took = [];
         for (const at of breaks) {
