@@ -83,16 +83,21 @@ async function listMails(): Promise<void> {
   place.dataset["shown"] = known;
   place.replaceChildren(
     ...failing.map((letter) => {
-      const line = make("li", {}, mark(stands(letter), letter.state), ` ${shown(letter.subject)}, to ${recipient(letter)}, ${course(letter, now)} `);
+      const line = mailLine(letter, now);
       const id = letter.case;
       if (id === null) return line;
       const button = make("button", { type: "button", "data-letter": letter.letter }, `Open case ${id}`);
       button.addEventListener("click", () => void show(id).then(() => find(".case").focus()));
-      line.append(button);
+      line.append(" ", button);
       return line;
     }),
   );
   if (held) [...place.querySelectorAll("button")].find((button) => button.dataset["letter"] === held)?.focus();
+}
+
+/** A mail in a list: how it stands, what it is about, to whom it is, and what has become of it. */
+function mailLine(letter: Letter, now_ms: number): HTMLElement {
+  return make("li", {}, mark(stands(letter), letter.state), ` ${shown(letter.subject)}, to ${recipient(letter)}, ${course(letter, now_ms)}`);
 }
 
 /** Notices of which nobody knows yet whether they are their sender's own; the operator may know. */
@@ -193,9 +198,7 @@ function showCase(whole: Whole): void {
 
 function showLetters(letters: Letter[]): void {
   const now = Date.now();
-  find(".letters").replaceChildren(
-    ...letters.map((letter) => make("li", {}, mark(stands(letter), letter.state), ` ${shown(letter.subject)}, to ${recipient(letter)}, ${course(letter, now)}`)),
-  );
+  find(".letters").replaceChildren(...letters.map((letter) => mailLine(letter, now)));
   find(".no-letters").hidden = letters.length > 0;
   say(find(".no-letters"), mailed ? "None." : "This host sends no mails: no mail server is named in its config.");
 }
