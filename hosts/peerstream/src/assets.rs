@@ -4,12 +4,14 @@ use std::sync::LazyLock;
 
 use axum::body::Body;
 use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use peerstream::protocol::crypto::{PublicKey, hash};
+
+use crate::range::has_copy;
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
@@ -93,10 +95,7 @@ impl Asset {
     pub fn respond(&self, query: Option<&str>, request: &HeaderMap) -> Response<Body> {
         let zipped = self.zipped.as_ref().filter(|_| takes_gzip(request));
         let Form { bytes, tag } = zipped.unwrap_or(&self.plain);
-        let known = request.get(IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
-        let unchanged = known.is_some_and(|tags| {
-            tags.split(',').map(|known| known.trim().trim_start_matches("W/")).any(|known| known == "*" || known == tag)
-        });
+        let unchanged = tag.to_str().is_ok_and(|tag| has_copy(request, tag));
         let mut response = Response::new(if unchanged { Body::empty() } else { Bytes::from_static(bytes).into() });
         if unchanged {
             *response.status_mut() = StatusCode::NOT_MODIFIED;

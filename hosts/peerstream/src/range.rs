@@ -19,18 +19,23 @@ pub enum Requested {
 impl Requested {
     /// What these headers ask of a file of `total` bytes with this strong tag, quotes included.
     pub fn of(headers: &HeaderMap, total: u64, tag: &str) -> Self {
-        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let is_it = |one: &str| one == "*" || one.trim_start_matches("W/") == tag;
-        let same = |given: &str| given.split(',').map(str::trim).any(is_it);
-        if header(IF_NONE_MATCH).is_some_and(same) {
+        if has_copy(headers, tag) {
             return Self::Unchanged;
         }
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
         // Only the very same file may be continued; weak tags and dates do not say that.
         if header(IF_RANGE).is_some_and(|given| given.trim() != tag) {
             return Self::Whole;
         }
         header(RANGE).and_then(|range| parse(range, total)).unwrap_or(Self::Whole)
     }
+}
+
+/// Whether whoever asks has a copy with this strong tag, quotes included.
+pub fn has_copy(headers: &HeaderMap, tag: &str) -> bool {
+    let given = headers.get(IF_NONE_MATCH).and_then(|given| given.to_str().ok());
+    let is_it = |one: &str| one == "*" || one.trim_start_matches("W/") == tag;
+    given.is_some_and(|given| given.split(',').map(str::trim).any(is_it))
 }
 
 fn parse(range: &str, total: u64) -> Option<Requested> {
