@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Path, Query, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use peerstream::clock::wall;
@@ -341,14 +342,30 @@ pub async fn status(
     Ok(Json(seen(&case, Some(&receipt), None)).into_response())
 }
 
-/// The desk, and the case if the token is its own.
-async fn own(shared: &Shared, address: SocketAddr, id: u64, headers: &HeaderMap) -> Result<Desk, Problem> {
+/// The desk, and the case of the address, whose token whoever asks has shown.
+pub struct Own {
+    desk: Desk,
+    id: u64,
+}
+
+impl FromRequestParts<Arc<Shared>> for Own {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Response> {
+        let ConnectInfo(address) =
+            ConnectInfo::from_request_parts(parts, shared).await.map_err(IntoResponse::into_response)?;
+        let Path(id) = Path::from_request_parts(parts, shared).await.map_err(IntoResponse::into_response)?;
+        own(shared, address, id, &parts.headers).await.map_err(IntoResponse::into_response)
+    }
+}
+
+async fn own(shared: &Shared, address: SocketAddr, id: u64, headers: &HeaderMap) -> Result<Own, Problem> {
     let (desk, token) = (desk(shared)?, bearer(headers)?);
     known_by(shared, address, async {
         if desk.case_of(&token).await? == id { Ok(()) } else { Err(Problem::unknown()) }
     })
     .await?;
-    Ok(desk)
+    Ok(Own { desk, id })
 }
 
 async fn shown(desk: &Desk, id: u64) -> Answer {
@@ -367,46 +384,21 @@ async fn changed(desk: &Desk, docket: Docket) -> Answer {
 }
 
 /// `GET /api/v1/takedown/cases/ID`
-pub async fn case(
-    State(shared): State<Arc<Shared>>,
-    ConnectInfo(address): ConnectInfo<SocketAddr>,
-    Path(id): Path<u64>,
-    headers: HeaderMap,
-) -> Answer {
-    shown(&own(&shared, address, id, &headers).await?, id).await
+pub async fn case(Own { desk, id }: Own) -> Answer {
+    shown(&desk, id).await
 }
 
 /// `PUT /api/v1/takedown/cases/ID`
-pub async fn complete(
-    State(shared): State<Arc<Shared>>,
-    ConnectInfo(address): ConnectInfo<SocketAddr>,
-    Path(id): Path<u64>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    let desk = own(&shared, address, id, &headers).await?;
+pub async fn complete(Own { desk, id }: Own, body: Bytes) -> Answer {
     changed(&desk, desk.complete(id, Actor::Claimant, read(&body)?).await?).await
 }
 
 /// `POST /api/v1/takedown/cases/ID/withdraw`
-pub async fn withdraw(
-    State(shared): State<Arc<Shared>>,
-    ConnectInfo(address): ConnectInfo<SocketAddr>,
-    Path(id): Path<u64>,
-    headers: HeaderMap,
-) -> Answer {
-    let desk = own(&shared, address, id, &headers).await?;
+pub async fn withdraw(Own { desk, id }: Own) -> Answer {
     changed(&desk, desk.withdraw(id).await?).await
 }
 
 /// `POST /api/v1/takedown/cases/ID/suit`
-pub async fn suit(
-    State(shared): State<Arc<Shared>>,
-    ConnectInfo(address): ConnectInfo<SocketAddr>,
-    Path(id): Path<u64>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    let desk = own(&shared, address, id, &headers).await?;
+pub async fn suit(Own { desk, id }: Own, body: Bytes) -> Answer {
     changed(&desk, desk.sue(id, Actor::Claimant, None, read(&body)?).await?).await
 }
