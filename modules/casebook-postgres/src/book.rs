@@ -17,6 +17,9 @@ use crate::session::{Session, WAIT, WAIT_LONG};
 /// What a statement is given.
 type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
+/// Which letters were given up.
+const GIVEN_UP: &str = "next_us is null and sent_us is null";
+
 /// Cases in one schema of a database.
 #[derive(Debug)]
 pub struct Postgres(Session);
@@ -353,20 +356,15 @@ impl Casebook for Postgres {
             "update letters set next_us = $2, sent_us = $3, json = $4 where id = $1",
             &[&letter.id, &next_us, &sent_us, &json(letter)],
         )?;
-        let (sql, max) = match letter.fate() {
+        let (which, max) = match letter.fate() {
             Fate::Waiting | Fate::Failing => return Ok(()),
-            Fate::GivenUp => {
-                let sql = "delete from letters where number in (select number from letters where next_us is null and sent_us is null
-                    order by number desc offset $1)";
-                (sql, GIVEN_UP_MAX)
-            }
-            Fate::Sent => {
-                let sql = "delete from letters where number in (select number from letters where sent_us is not null
-                    order by number desc offset $1)";
-                (sql, SENT_MAX)
-            }
+            Fate::GivenUp => (GIVEN_UP, GIVEN_UP_MAX),
+            Fate::Sent => ("sent_us is not null", SENT_MAX),
         };
-        self.execute(sql, &[&column(max)])
+        let sql = format!(
+            "delete from letters where number in (select number from letters where {which} order by number desc offset $1)"
+        );
+        self.execute(&sql, &[&column(max)])
     }
 
     fn remove_letter(&mut self, id: &str) -> Result<(), PluginError> {
@@ -386,7 +384,7 @@ impl Casebook for Postgres {
 
     fn letter_counts(&mut self) -> Result<LetterCounts, PluginError> {
         let waiting = self.count("select count(*) from letters where next_us is not null", &[])?;
-        let given_up = self.count("select count(*) from letters where next_us is null and sent_us is null", &[])?;
+        let given_up = self.count(&format!("select count(*) from letters where {GIVEN_UP}"), &[])?;
         Ok(LetterCounts { waiting, given_up })
     }
 

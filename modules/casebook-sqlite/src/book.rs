@@ -22,6 +22,9 @@ const BUSY: Duration = Duration::from_secs(2);
 /// Statements that are kept prepared.
 const STATEMENTS_MAX: usize = 32;
 
+/// Which letters were given up.
+const GIVEN_UP: &str = "next_us is null and sent_us is null";
+
 /// Cases in one file.
 #[derive(Debug)]
 pub struct Sqlite(Connection);
@@ -387,20 +390,15 @@ impl Casebook for Sqlite {
         let sql = "update letters set next_us = ?2, sent_us = ?3, json = ?4 where id = ?1";
         let values = params![letter.id, letter.next_us, letter.sent_us, json(letter)];
         self.0.prepare_cached(sql).and_then(|mut it| it.execute(values)).map_err(from)?;
-        let (sql, max) = match letter.fate() {
+        let (which, max) = match letter.fate() {
             Fate::Waiting | Fate::Failing => return Ok(()),
-            Fate::GivenUp => {
-                let sql = "delete from letters where number in (select number from letters where next_us is null and sent_us is null
-                    order by number desc limit -1 offset ?1)";
-                (sql, GIVEN_UP_MAX)
-            }
-            Fate::Sent => {
-                let sql = "delete from letters where number in (select number from letters where sent_us is not null
-                    order by number desc limit -1 offset ?1)";
-                (sql, SENT_MAX)
-            }
+            Fate::GivenUp => (GIVEN_UP, GIVEN_UP_MAX),
+            Fate::Sent => ("sent_us is not null", SENT_MAX),
         };
-        self.0.prepare_cached(sql).and_then(|mut it| it.execute([max])).map_err(from)?;
+        let sql = format!(
+            "delete from letters where number in (select number from letters where {which} order by number desc limit -1 offset ?1)"
+        );
+        self.0.prepare_cached(&sql).and_then(|mut it| it.execute([max])).map_err(from)?;
         // Its address and its text are forgotten.
         self.truncate()
     }
@@ -423,7 +421,7 @@ impl Casebook for Sqlite {
 
     fn letter_counts(&mut self) -> Result<LetterCounts, PluginError> {
         let waiting = self.count("select count(*) from letters where next_us is not null", [])?;
-        let given_up = self.count("select count(*) from letters where next_us is null and sent_us is null", [])?;
+        let given_up = self.count(&format!("select count(*) from letters where {GIVEN_UP}"), [])?;
         Ok(LetterCounts { waiting, given_up })
     }
 
