@@ -72,7 +72,6 @@ impl<V: Verifier> Node<V> {
             self.moved = self.now;
         }
         self.position = Some(position);
-        self.links.values_mut().for_each(|link| link.prune_marks(position));
     }
 
     /// A whole segment of what is live goes to the player, if that is where the viewer is.

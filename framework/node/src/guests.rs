@@ -188,6 +188,7 @@ impl<V: Verifier> Node<V> {
             link.past.given = 0;
         }
         link.past.owed.extend(given);
+        self.note_owed(id);
         self.pump_past();
     }
 
@@ -199,15 +200,15 @@ impl<V: Verifier> Node<V> {
     /// just come, while nobody whom this node feeds is kept waiting.
     pub(crate) fn pump_past(&mut self) {
         self.guests.pace.note(self.counters.payload_sent, self.now);
-        if !self.links.values().any(|link| link.past.is_owed()) || self.is_anybody_kept_waiting() {
+        if !self.owed().any(|(_, link)| link.past.is_owed()) || self.is_anybody_kept_waiting() {
             return;
         }
         let mut held_up = Vec::new();
         loop {
-            let owed = self.links.iter().filter(|(id, link)| link.past.is_owed() && !held_up.contains(*id));
+            let owed = self.owed().filter(|(id, link)| link.past.is_owed() && !held_up.contains(id));
             let pace = &self.guests.pace;
             let next =
-                owed.map(|(id, link)| (!pace.is_first(link.past.given), link.past.turn, *id, link.past.given)).min();
+                owed.map(|(id, link)| (!pace.is_first(link.past.given), link.past.turn, id, link.past.given)).min();
             let Some((_, _, id, given)) = next else { return };
             if let Some(due) = pace.due(given, self.now) {
                 return self.wake_by(due);

@@ -144,7 +144,7 @@ impl<V: Verifier> Node<V> {
             PeerMessage::Unwant(stripes) => self.on_unwant(id, stripes),
             PeerMessage::Refused(stripes, _) => self.on_refused(id, stripes),
             PeerMessage::Gap { from, to } => self.on_gap(id, from, to),
-            PeerMessage::Progress(stripes, next) => link.on_progress(stripes, next, now),
+            PeerMessage::Progress(stripes, next) => link.on_progress(stripes, next, self.position, now),
             PeerMessage::Ping { nonce } => {
                 self.counters.overhead_sent += link.say(id, &PeerMessage::Pong { nonce }, now, &mut self.out);
                 self.tell_those_in_need(id);

@@ -234,6 +234,11 @@ impl Link {
         self.feed.is_some() || self.repair.is_some()
     }
 
+    /// The same, and also what is held or belongs to the past.
+    pub(crate) fn may_be_owed(&self) -> bool {
+        self.is_owed() || self.held.is_some() || self.past.is_owed()
+    }
+
     /// Whether one more want of the peer is within its rate.
     pub(crate) fn may_want(&mut self, now: Micros) -> bool {
         self.wants.take(now)
@@ -317,8 +322,8 @@ impl Link {
         self.round_trip = Some(self.round_trip.map_or(sample, |old| Micros((old.0 * 7 + sample.0) / 8)));
     }
 
-    /// The peer told its position in these stripes.
-    pub(crate) fn on_progress(&mut self, stripes: Stripes, next: Seq, now: Micros) {
+    /// The peer told its position in these stripes. Marks that this node has passed by its own `position` are forgotten.
+    pub(crate) fn on_progress(&mut self, stripes: Stripes, next: Seq, position: Option<Seq>, now: Micros) {
         // Its stripes may come from other parents than before.
         self.marks.retain(|known| known.stripes == stripes || !known.stripes.meets(stripes));
         let known = self.marks.iter().position(|known| known.stripes == stripes);
@@ -330,7 +335,8 @@ impl Link {
         if marks.back().is_none_or(|(last, _)| *last < next) {
             marks.push_back((next, now));
         }
-        if marks.len() > MARKS_MAX {
+        let passed = |(progress, _): &(Seq, Micros)| position.is_some_and(|position| *progress <= position);
+        while marks.len() > MARKS_MAX || (marks.len() > 1 && marks.front().is_some_and(passed)) {
             marks.pop_front();
         }
     }
@@ -341,15 +347,6 @@ impl Link {
         let mut told = self.marks.iter().filter(|known| known.stripes.meets(stripes));
         let first = told.next()?.ahead_of(next, now)?;
         told.try_fold(first, |least, known| Some(least.min(known.ahead_of(next, now)?)))
-    }
-
-    /// Forgets marks that this node has passed.
-    pub(crate) fn prune_marks(&mut self, next: Seq) {
-        for Marks { marks, .. } in &mut self.marks {
-            while marks.len() > 1 && marks.front().is_some_and(|(progress, _)| *progress <= next) {
-                marks.pop_front();
-            }
-        }
     }
 
     /// What has come of these stripes.

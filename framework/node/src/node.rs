@@ -134,6 +134,8 @@ pub struct Node<V: Verifier = Strict> {
     pub(crate) stream: Option<Stream>,
     pub(crate) reconciler: Reconciler,
     pub(crate) links: Few<LinkId, Link>,
+    /// Those over which something may be owed, in order: a few, so that not all are looked through with every frame.
+    pub(crate) owed: Vec<LinkId>,
     pub(crate) links_opened: u32,
     /// Peers whose link failed, and when; tried again after a pause.
     pub(crate) lost: Few<NodeId, Micros>,
@@ -162,7 +164,7 @@ pub struct Node<V: Verifier = Strict> {
     pub(crate) jitter: Jitter,
     pub(crate) playout: Playout,
     pub(crate) fallback: Fallback,
-    pub(crate) producer: Option<Producer>,
+    pub(crate) producer: Option<Box<Producer>>,
     pub(crate) counters: Counters,
     upkeep_at: Micros,
     timer: Option<Micros>,
@@ -253,6 +255,7 @@ impl<V: Verifier> Node<V> {
             stream,
             reconciler: Reconciler::default(),
             links: Few::default(),
+            owed: Vec::new(),
             links_opened: 0,
             lost: Few::default(),
             lingers: Few::default(),
@@ -275,7 +278,7 @@ impl<V: Verifier> Node<V> {
             jitter: Jitter::default(),
             playout: Playout::default(),
             fallback: Fallback::default(),
-            producer: config.source.map(Producer::new),
+            producer: config.source.map(|source| Box::new(Producer::new(source))),
             counters: Counters::default(),
             upkeep_at: now,
             timer: None,
@@ -332,6 +335,7 @@ impl<V: Verifier> Node<V> {
     /// What must be looked at now and then: links towards the assignment, silence, holes, reports.
     fn upkeep(&mut self) {
         self.pressing = false;
+        self.forget_paid();
         self.end_lingering();
         self.reconcile();
         self.look_after_links();
@@ -378,7 +382,7 @@ impl<V: Verifier> Node<V> {
     /// When to look again for what is missing: while nothing is wrong with the parent when something would be, else often,
     /// then less and less.
     fn shortage_due(&self) -> Option<Micros> {
-        if self.links.values().any(|link| link.held.is_some()) {
+        if self.owed().any(|(_, link)| link.held.is_some()) {
             return Some(self.now + UPKEEP_PRESSING);
         }
         self.courses.iter().filter_map(|course| self.shortage_due_in(course)).min()

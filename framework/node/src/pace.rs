@@ -59,7 +59,7 @@ impl<V: Verifier> Node<V> {
     /// and guests could not all be sent an eighth more than is played. While nothing was measured, it is taken to carry the copies
     /// that this node may send, and an eighth.
     pub(crate) fn set_pace(&mut self) {
-        let bitrate = self.bitrate().unwrap_or_default();
+        let bitrate = self.window.bitrate().unwrap_or_default();
         self.guests.pace.first = bitrate * FIRST.0 / 1_000_000;
         let copies = (self.copies_fed() + self.guests_given()) as u64;
         self.guests.pace.rate = match self.uplink.carries() {
@@ -70,8 +70,8 @@ impl<V: Verifier> Node<V> {
 
     /// When guests may be sent more of what they are owed.
     pub(crate) fn giving_due(&self) -> Option<Micros> {
-        let owed = self.links.values().filter(|link| link.past.is_owed());
-        owed.filter_map(|link| self.guests.pace.due(link.past.given(), self.now)).min()
+        let owed = self.owed().filter(|(_, link)| link.past.is_owed());
+        owed.filter_map(|(_, link)| self.guests.pace.due(link.past.given(), self.now)).min()
     }
 }
 

@@ -78,7 +78,7 @@ pub struct Evidence {
 #[derive(Debug, Default)]
 pub(crate) struct Past {
     pub(crate) keeping: Keeping,
-    entered: Option<Entered>,
+    entered: Option<Box<Entered>>,
     keepers: Few<NodeId, Keeper>,
     /// Keepers that did not give what they were asked for, and when that was known.
     failed: Few<NodeId, Micros>,
@@ -328,7 +328,7 @@ impl<V: Verifier> Node<V> {
 
     fn enter(&mut self, next: Seq) {
         self.end_host_fetch();
-        self.past.entered = Some(Entered::at(next, self.now));
+        self.past.entered = Some(Box::new(Entered::at(next, self.now)));
         self.live = Live::detached(&self.live);
         self.delivery.lag_ms = 0;
         self.out.push_back(Output::Turn);

@@ -61,6 +61,7 @@ impl<V: Verifier> Node<V> {
             return;
         }
         link.repair = Some(Feed::new(&want, &self.window));
+        self.note_owed(id);
     }
 
     /// Answers a want for a feed now, later, or not at all.
@@ -84,6 +85,7 @@ impl<V: Verifier> Node<V> {
                 (link.feed, link.held, link.init_out) = (Some(feed), None, InitId::NONE);
                 (link.feeding, link.warm) = (now, false);
             }
+            self.note_owed(id);
             return self.report_soon();
         }
         let of_child = self.reconciler.of_child(peer).and(stripes);
@@ -97,7 +99,7 @@ impl<V: Verifier> Node<V> {
                 let first_asked = link.held.take().map_or(asked, |(_, at)| at.min(asked));
                 link.held = Some((want, first_asked));
             }
-            return;
+            return self.note_owed(id);
         }
         self.refuse_new(id, stripes, if room { Refusal::Stranger } else { Refusal::Full });
     }
@@ -168,7 +170,7 @@ impl<V: Verifier> Node<V> {
 
     /// Looks again at the wants that wait.
     fn retry_held(&mut self) {
-        let held: Vec<_> = self.links.iter().filter(|(_, link)| link.held.is_some()).map(|(id, _)| *id).collect();
+        let held: Vec<_> = self.owed().filter(|(_, link)| link.held.is_some()).map(|(id, _)| id).collect();
         for id in held {
             if let Some((want, asked)) = self.links.get_mut(&id).and_then(|link| link.held.take()) {
                 self.begin_feed(id, want, asked);
@@ -241,15 +243,34 @@ impl<V: Verifier> Node<V> {
         }
     }
 
+    /// Something is owed over this link from now on.
+    pub(crate) fn note_owed(&mut self, id: LinkId) {
+        if let Err(at) = self.owed.binary_search(&id) {
+            self.owed.insert(at, id);
+        }
+    }
+
+    /// The links over which something may be owed, in order.
+    pub(crate) fn owed(&self) -> impl Iterator<Item = (LinkId, &Link)> {
+        self.owed.iter().filter_map(|id| Some((*id, self.links.get(id)?)))
+    }
+
+    /// Forgets the links over which nothing is owed any more.
+    pub(crate) fn forget_paid(&mut self) {
+        let links = &self.links;
+        self.owed.retain(|id| links.get(id).is_some_and(Link::may_be_owed));
+    }
+
     /// Sends what is owed and fits, one piece to each in turn, so that no child waits for another's whole segment.
     pub(crate) fn pump(&mut self) {
-        if self.links.values().any(|link| link.held.is_some()) {
+        if self.owed().any(|(_, link)| link.held.is_some()) {
             self.retry_held();
         }
         let mut any = true;
         while any {
             any = false;
-            for (id, link) in self.links.iter_mut().filter(|(_, link)| link.is_owed()) {
+            for id in &self.owed {
+                let Some(link) = self.links.get_mut(id).filter(|link| link.is_owed()) else { continue };
                 let mut sender = Sender {
                     id: *id,
                     window: &self.window,

@@ -36,9 +36,6 @@ const OTHER_ANSWERS: Micros = Micros::from_secs(1);
 const LAST_ANSWERS: Micros = Micros::from_millis(200);
 /// A train carries this part of a second of the stream.
 const TRAIN_PART: u64 = 10;
-/// The bitrate is known from this many segments on.
-const SEGMENTS_MIN: u64 = 3;
-const SEGMENTS_MAX: u64 = 16;
 /// A peer's trains are answered at most this often, and are no longer than this. Trains that left one after the other may
 /// arrive together when a queue has held up the first, so what comes too soon is nobody's offence.
 const ANSWERED_EVERY: Micros = Micros::from_millis(200);
@@ -136,20 +133,8 @@ impl<V: Verifier> Node<V> {
         self.uplink.probe = Probe::default();
     }
 
-    /// Payload bytes per second of the stream, by the headers that are here.
-    pub(crate) fn bitrate(&self) -> Option<u64> {
-        let (newest, last) = self.window.newest()?;
-        let begin = peerstream_protocol::id::Seq(newest.0.saturating_sub(SEGMENTS_MAX));
-        let (first_seq, first) = self.window.from(begin).next()?;
-        let span = newest.0 - first_seq.0;
-        let time = last.header.core.wall_us.checked_sub(first.header.core.wall_us).filter(|time| *time > 0)?;
-        let (count, bytes) = (self.window.from(first_seq.next()))
-            .fold((0, 0), |(count, bytes), (_, segment)| (count + 1, bytes + segment.payload_len() as u64));
-        (span >= SEGMENTS_MIN && count > 0).then(|| bytes * span / count * 1_000_000 / time)
-    }
-
     fn send_train(&mut self, patience_is_over: bool) {
-        let Some(bitrate) = self.bitrate() else { return };
+        let Some(bitrate) = self.window.bitrate() else { return };
         let links = self.idle_links();
         if links.is_empty() || (links.len() < LINKS_MIN && !patience_is_over) {
             return;

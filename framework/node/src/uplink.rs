@@ -105,7 +105,7 @@ impl<V: Verifier> Node<V> {
         if !self.is_receiver() || !self.relay {
             return;
         }
-        let bitrate = self.bitrate().unwrap_or_default();
+        let bitrate = self.window.bitrate().unwrap_or_default();
         let needed = bitrate * UPLINK_EIGHTHS / 8;
         self.note_warm_links();
         let sent = if self.uplink.is_weak() { None } else { self.sent_while_held_up() };
@@ -179,8 +179,8 @@ impl<V: Verifier> Node<V> {
     /// Links whose children keep up after a while are up to speed.
     fn note_warm_links(&mut self) {
         let due = |link: &Link| !link.warm && link.feed.is_some() && self.now.since(link.feeding) >= WARM_AFTER;
-        let warm = self.links.iter().filter(|(_, link)| due(link) && !self.is_held_up(link));
-        for id in warm.map(|(id, _)| *id).collect::<Vec<_>>() {
+        let warm = self.owed().filter(|(_, link)| due(link) && !self.is_held_up(link));
+        for id in warm.map(|(id, _)| id).collect::<Vec<_>>() {
             if let Some(link) = self.links.get_mut(&id) {
                 link.warm = true;
             }
@@ -189,7 +189,8 @@ impl<V: Verifier> Node<V> {
 
     /// The links to children that are being fed.
     fn children(&self) -> impl Iterator<Item = &Link> {
-        self.links.values().filter(|link| link.feed.is_some() && self.reconciler.is_child(link.peer))
+        let fed = self.owed().map(|(_, link)| link).filter(|link| link.feed.is_some());
+        fed.filter(|link| self.reconciler.is_child(link.peer))
     }
 
     /// Whether something is owed to a child for which there is no credit: what was sent before is still under way.

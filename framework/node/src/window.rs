@@ -22,6 +22,8 @@ const RETAIN_DATA: Micros = Micros::from_secs(10);
 const RETAIN_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Segments retained at most.
 const RETAIN_SEGMENTS_MAX: usize = 4096;
+/// The bitrate is known from this many segments on.
+const BITRATE_SPAN_MIN: u64 = 3;
 /// Buffers kept for reuse, so that a steady stream allocates nothing.
 const SPARE_BUFFERS_MAX: usize = 8;
 
@@ -128,6 +130,8 @@ pub(crate) struct Window {
     /// The number of the first slot.
     base: Seq,
     spare: Vec<Vec<u8>>,
+    /// How many segments are retained, and the bytes of their payloads.
+    count: usize,
     bytes: usize,
     /// Segments up to here have been retained and let go.
     evicted_to: Seq,
@@ -157,6 +161,16 @@ impl Window {
     /// Payload bytes that the retained segments take up when whole.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Payload bytes per second of the stream, by the headers that are here; none while they are few.
+    pub(crate) fn bitrate(&self) -> Option<u64> {
+        let ((newest, last), first) = (self.newest()?, self.slots.front()?.as_ref()?);
+        let span = newest.0 - self.base.0;
+        let time = last.header.core.wall_us.checked_sub(first.header.core.wall_us).filter(|time| *time > 0)?;
+        // What came in this time is what came after the first one.
+        let (count, bytes) = (self.count as u64 - 1, (self.bytes - first.payload_len()) as u64);
+        (span >= BITRATE_SPAN_MIN && count > 0).then(|| bytes * span / count * 1_000_000 / time)
     }
 
     /// Segments from `seq` on, in order.
@@ -202,6 +216,7 @@ impl Window {
         let needed = header.core.piece_count() * PIECE_PREFIX + header.core.payload_len as usize;
         // A buffer much larger than the segment would be memory that no bound sees.
         let buffer = self.spare.pop().filter(|spare| spare.len() <= needed * 2).unwrap_or_default();
+        self.count += 1;
         self.bytes += header.core.payload_len as usize;
         self.slots[slot] = Some(Segment::new(header, chain, now, buffer));
     }
@@ -210,6 +225,7 @@ impl Window {
     pub(crate) fn remove(&mut self, seq: Seq) {
         let Some(slot) = self.slot(seq).filter(|slot| slot + 1 < self.slots.len()) else { return };
         if let Some(segment) = self.slots[slot].take() {
+            self.count -= 1;
             self.bytes -= segment.payload_len();
         }
         self.drop_empty_front();
@@ -219,7 +235,7 @@ impl Window {
     fn make_slot(&mut self, seq: Seq) -> Option<usize> {
         if self.newest().is_some_and(|(newest, _)| seq.0.saturating_sub(newest.0) > RETAIN_SEGMENTS_MAX as u64) {
             self.evicted_to = self.base.max(Seq(self.base.0 + self.slots.len() as u64));
-            (self.slots, self.bytes) = (VecDeque::new(), 0);
+            (self.slots, self.count, self.bytes) = (VecDeque::new(), 0, 0);
         }
         if self.slots.is_empty() {
             self.base = seq;
@@ -244,6 +260,7 @@ impl Window {
         let before = self.evicted_to;
         while self.first_is_old(kind) {
             if let Some(segment) = self.slots.pop_front().flatten() {
+                self.count -= 1;
                 self.bytes -= segment.payload_len();
                 for gone in kept.keep(segment) {
                     if self.spare.len() < SPARE_BUFFERS_MAX {
