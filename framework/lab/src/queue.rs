@@ -9,8 +9,9 @@ use peerstream_protocol::time::Micros;
 
 /// A slot holds the events of 2^10 microseconds.
 const SLOT_BITS: u32 = 10;
-/// Slots of the calendar: a bit more than eight seconds.
-const SLOTS: u64 = 8_192;
+/// Slots of the calendar: half a second, which nearly all events are within. Each slot that is in use keeps the memory of the fullest
+/// one, so that more of them would cost more than the heap.
+const SLOTS: u64 = 512;
 
 #[derive(Debug)]
 struct Entry<E> {
