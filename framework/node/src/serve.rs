@@ -258,6 +258,10 @@ impl<V: Verifier> Node<V> {
     /// Forgets the links over which nothing is owed any more.
     pub(crate) fn forget_paid(&mut self) {
         let links = &self.links;
+        debug_assert!(
+            links.iter().all(|(id, link)| !link.may_be_owed() || self.owed.contains(id)),
+            "a debt is forgotten"
+        );
         self.owed.retain(|id| links.get(id).is_some_and(Link::may_be_owed));
     }
 
