@@ -300,3 +300,52 @@ impl Window {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use peerstream_protocol::crypto::Signature;
+    use peerstream_protocol::header::Core;
+    use peerstream_protocol::segment::{InitId, PieceSize};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn header(seq: u64, payload_len: u32) -> Header {
+        let core = Core {
+            seq: Seq(seq),
+            kind: Kind::Data,
+            flags: Flags::default(),
+            pts_us: 0,
+            duration_us: 0,
+            wall_us: 1 + seq * 1_000_000,
+            init: InitId::NONE,
+            payload_len,
+            piece_size: PieceSize::Kib4,
+            prev: Hash::default(),
+        };
+        Header { hashes: vec![Hash::default(); core.piece_count()], core, signature: Signature::from_bytes(&[0; 64]) }
+    }
+
+    proptest! {
+        #[test]
+        fn the_bitrate_is_that_of_the_segments_that_are_here(
+            steps in prop::collection::vec((0_u8..5, 0_u64..40, 1_u32..5_000), 1..80),
+        ) {
+            let (mut window, mut kept) = (Window::default(), Kept::default());
+            for (step, seq, len) in steps {
+                match step {
+                    0 => window.remove(Seq(seq)),
+                    1 => _ = window.evict(Kind::Data, &mut kept),
+                    _ => window.insert(header(seq, len), Hash::default(), Micros(0)),
+                }
+                let here: Vec<_> = window.from(Seq(0)).map(|(seq, segment)| (seq.0, segment.payload_len() as u64)).collect();
+                prop_assert_eq!(window.bytes() as u64, here.iter().map(|(_, len)| len).sum::<u64>());
+                let span = here.last().map_or(0, |last| last.0 - here[0].0);
+                let later: Vec<_> = here.iter().skip(1).map(|(_, len)| *len).collect();
+                // One segment a second: bytes per segment are bytes per second.
+                let mean = || later.iter().sum::<u64>() * span / later.len() as u64 / span;
+                prop_assert_eq!(window.bitrate(), (span >= BITRATE_SPAN_MIN).then(mean));
+            }
+        }
+    }
+}
