@@ -47,6 +47,9 @@ const EXAMPLES_MAX: usize = 8;
 const CIRCLE_MAX: Micros = Micros::from_millis(1_500);
 /// A node that could be fed and is not is reported after this long.
 const UNFED_MAX: Micros = Micros::from_secs(1);
+/// Nodes are ordered by age among those that can relay, and of a newcomer that is known only once its uplink was measured: of
+/// two that came within this time of each other the one that was measured first is the older one.
+const MEASURED_WITHIN: Micros = Micros::from_secs(5);
 /// A helper that got something within this time has a way to the source.
 const HELPER_FED: Micros = Micros::from_millis(500);
 
@@ -279,7 +282,7 @@ impl Checker {
             });
             if let Some(parent) = node.parent.and_then(|parent| by_id.get(&parent)).filter(|p| p.id != NodeId::SOURCE) {
                 pairs += u64::from(node.relay);
-                inverted += u64::from(node.relay && node.age > parent.age);
+                inverted += u64::from(node.relay && node.age > parent.age + MEASURED_WITHIN);
             }
         }
         if pairs > 0 {
@@ -452,6 +455,19 @@ mod tests {
     #[test]
     fn a_child_older_than_its_parent_breaks_p7() {
         assert_eq!(quiet(|overview, _| overview.nodes[7].age = Micros::from_secs(1_000)), ["P7"]);
+    }
+
+    #[test]
+    fn which_of_two_newcomers_was_measured_first_is_no_matter_of_age() {
+        let older_than_its_parent_by = |seconds| {
+            quiet(|overview, _| {
+                let parent = overview.nodes[7].parent;
+                let parent = overview.nodes.iter().find(|node| Some(node.id) == parent).expect("it has one");
+                overview.nodes[7].age = parent.age + Micros::from_secs(seconds);
+            })
+        };
+        assert!(older_than_its_parent_by(5).is_empty());
+        assert_eq!(older_than_its_parent_by(6), ["P7"]);
     }
 
     #[test]

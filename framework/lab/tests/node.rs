@@ -182,6 +182,25 @@ fn a_helper_lets_a_dead_child_go_for_one_that_asks_in_need() {
     }
 }
 
+/// 1 stood still for three seconds and catches up over 10 Mbit/s; 4, whose parent has died meanwhile, asks it for help.
+#[test]
+fn children_that_catch_up_come_before_whoever_is_helped_out() {
+    let (mut world, viewers) = world(6, Network::default());
+    let edges = [(1, 0, None), (2, 1, None), (3, 1, None), (6, 0, None), (4, 6, Some(1)), (5, 6, None)];
+    world.conductor.assign_tree(&tree(&edges));
+    stream(&mut world, 8);
+    world.actor_mut(viewers[0]).access.uplink = 1_250_000;
+    world.freeze(viewers[0], Micros::from_secs(3));
+    stream(&mut world, 2);
+    world.kill(viewers[5]);
+    stream(&mut world, 5);
+    let behind = |at: usize| world.produced() as u64 - world.actor(viewers[at]).received.next.0;
+    assert!(behind(1) < 8 && behind(2) < 8, "{} and {} segments behind", behind(1), behind(2));
+    assert_eq!(world.status(viewers[0]).fed.len(), 3, "it helps, too");
+    stream(&mut world, 10);
+    check_whole(&world, viewers[3], Micros::from_secs(6));
+}
+
 #[test]
 fn media_that_is_overdue_is_asked_for_although_the_parent_answers() {
     let (mut world, viewers) = world(4, Network::default());

@@ -77,10 +77,8 @@ fn a_flash_crowd_is_fed() {
 
 #[test]
 fn weak_viewers_are_fed() {
-    // Open: P6 and P7 while the trees grow and uplinks are being measured; other seeds break the one or the other.
-    let report = check_but(&["P5", "P6", "P7"], "weak", 80, 40.0, 0.003);
-    // Open too: in 7 of the seeds 1 to 80, this one among them, a node or two let their only feeder go.
-    assert!(report.checks[4].name == "P5" && report.checks[4].violations <= 1, "{:?}", report.checks[4]);
+    // Open: P6 while the trees grow and uplinks are being measured, in other seeds.
+    check_but(&["P6"], "weak", 80, 40.0, 0.003);
 }
 
 #[test]

@@ -265,16 +265,27 @@ impl<V: Verifier> Node<V> {
         self.owed.retain(|id| links.get(id).is_some_and(Link::may_be_owed));
     }
 
-    /// Sends what is owed and fits, one piece to each in turn, so that no child waits for another's whole segment.
+    /// Sends what is owed and fits, one piece to each in turn, so that no child waits for another's whole segment. Whoever is
+    /// helped out is sent something only while no child is held up.
     pub(crate) fn pump(&mut self) {
         if self.owed().any(|(_, link)| link.held.is_some()) {
             self.retry_held();
         }
+        self.pump_to(true);
+        // The spare copy is what the children leave: with a third one none of the three would catch up.
+        if !self.children().any(|link| self.is_held_up(link)) {
+            self.pump_to(false);
+        }
+        self.pump_past();
+    }
+
+    fn pump_to(&mut self, children_only: bool) {
         let mut any = true;
         while any {
             any = false;
+            let due = |link: &Link| link.is_owed() && (!children_only || self.reconciler.is_child(link.peer));
             for id in &self.owed {
-                let Some(link) = self.links.get_mut(id).filter(|link| link.is_owed()) else { continue };
+                let Some(link) = self.links.get_mut(id).filter(|link| due(link)) else { continue };
                 let mut sender = Sender {
                     id: *id,
                     window: &self.window,
@@ -285,7 +296,6 @@ impl<V: Verifier> Node<V> {
                 any |= sender.send_next(link, &mut self.counters, &mut self.out);
             }
         }
-        self.pump_past();
     }
 
     /// The node has given these segments up: nobody downstream is to wait for them.

@@ -188,13 +188,13 @@ impl<V: Verifier> Node<V> {
     }
 
     /// The links to children that are being fed.
-    fn children(&self) -> impl Iterator<Item = &Link> {
+    pub(crate) fn children(&self) -> impl Iterator<Item = &Link> {
         let fed = self.owed().map(|(_, link)| link).filter(|link| link.feed.is_some());
         fed.filter(|link| self.reconciler.is_child(link.peer))
     }
 
     /// Whether something is owed to a child for which there is no credit: what was sent before is still under way.
-    fn is_held_up(&self, link: &Link) -> bool {
+    pub(crate) fn is_held_up(&self, link: &Link) -> bool {
         let next = link.feed.as_ref().and_then(|feed| self.window.get(feed.cursor()?));
         let lives = self.now.since(link.heard) < HEARD_OF_LATE;
         lives
