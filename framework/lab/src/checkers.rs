@@ -7,7 +7,7 @@
 //! | P3 | following the feeders ends at the source | each survey: every second |
 //! | P4 | copies out are never more than capacity and one | each survey |
 //! | P5 | a living feeder is not let go before another one feeds | each release, as it happens |
-//! | P6 | who has a living way to the source among its links is fed within a second | four times a second |
+//! | P6 | who may ask somebody who has the stream (parent, backup, standbys) is fed within a second | four times a second |
 //! | P7 | children older than their parent are few, weak ones aside | at the end of the quiet time |
 //! | P8 | no level is deeper than the optimum and one | the same |
 //! | P9 | moves per departure, and assignments per change, are few | at the end of the measured time |
@@ -302,7 +302,8 @@ impl Checker {
     }
 }
 
-/// Whether one of a node's open links leads to somebody who lives, is ahead, gets the stream and has a copy to spare.
+/// Whether one of a node's open links leads to somebody whom it may ask, who lives, is ahead, gets the stream and has a copy to
+/// spare.
 fn could_be_helped<C: Conductor>(world: &World<C>, id: ActorId) -> bool {
     let (now, next) = (world.now(), world.actor(id).received.next);
     let name = world.name(id);
@@ -310,7 +311,7 @@ fn could_be_helped<C: Conductor>(world: &World<C>, id: ActorId) -> bool {
         let helper = world.actor(other);
         let fed = other == ActorId::SOURCE
             || (helper.received.next > next && now.since(helper.received.last_at) < HELPER_FED);
-        if !helper.is_alive() || helper.is_frozen(now) || helper.flaw.mute || !fed {
+        if !helper.is_alive() || helper.is_frozen(now) || helper.flaw.mute || !fed || !world.may_ask(id, other) {
             return false;
         }
         let status = world.status(other);

@@ -327,6 +327,12 @@ impl<C: Conductor> World<C> {
         self.status(id).node
     }
 
+    /// Whether the other one is a parent, the backup or a standby of this node, as far as it knows.
+    pub fn may_ask(&self, id: ActorId, other: ActorId) -> bool {
+        let named = self.name(other).or_else(|| (other == ActorId::SOURCE).then_some(NodeId::SOURCE));
+        named.zip(self.actors[id.0].node.as_ref()).is_some_and(|(name, node)| node.may_ask(name))
+    }
+
     /// Nodes that are alive, the source left out.
     pub fn living(&self) -> impl Iterator<Item = ActorId> {
         (1..self.actors.len()).filter(|id| self.actors[*id].is_alive()).map(ActorId)

@@ -327,6 +327,11 @@ impl<V: Verifier> Node<V> {
         }
     }
 
+    /// Whether this peer is a parent, the backup or a standby.
+    pub fn may_ask(&self, peer: NodeId) -> bool {
+        self.reconciler.is_parent(peer) || self.reconciler.helpers().any(|helper| helper == peer)
+    }
+
     /// Gives the next order.
     pub fn poll(&mut self) -> Option<Output> {
         self.out.pop_front()
