@@ -147,7 +147,7 @@ impl Tree {
     /// Finds a place for a node that has none: a free one, or, if it relays, that of a weak node which keeps shallower
     /// places from being.
     pub(crate) fn settle_in(&mut self, newcomer: Slot, cause: Cause, preference: &mut impl Preference) {
-        let open = self.shallowest_open_for(self.nodes[newcomer].ability);
+        let open = self.shallowest_open();
         // Only weak nodes have places: without one nobody would ever know what it can send.
         if open.is_none() && self.nodes[newcomer].ability == Ability::Untried {
             self.nodes[newcomer].ability = Ability::Trusted;
@@ -187,13 +187,6 @@ impl Tree {
         }
     }
 
-    /// The shallowest free place for such a node. For the sake of one that will never feed others nobody is trusted: where
-    /// places are short, most of those whose uplink is still to be measured may be weak as well, and whoever is below them
-    /// gets next to nothing.
-    fn shallowest_open_for(&mut self, ability: Ability) -> Option<Place> {
-        if ability == Ability::Weak { self.open.first() } else { self.shallowest_open() }
-    }
-
     /// The shallowest free place. Nobody is fed by a node whose uplink is still to be measured, unless there is no other
     /// place: then the shallowest of these is trusted.
     fn shallowest_open(&mut self) -> Option<Place> {
@@ -223,11 +216,8 @@ impl Tree {
 
     /// Finds places for those who wait, as long as there are any.
     pub(crate) fn seat_waiting(&mut self, preference: &mut impl Preference) {
-        while let Some((.., slot)) = self.waiting.first().copied() {
-            if self.shallowest_open_for(self.nodes[slot].ability).is_none() {
-                return;
-            }
-            self.waiting.pop_first();
+        while !self.waiting.is_empty() && self.shallowest_open().is_some() {
+            let Some((.., slot)) = self.waiting.pop_first() else { return };
             self.put_preferred(slot, Cause::Joined, preference);
         }
     }

@@ -263,20 +263,6 @@ fn when_there_is_no_other_place_one_whose_uplink_is_not_measured_is_trusted_and_
 }
 
 #[test]
-fn nobody_is_trusted_for_the_sake_of_one_that_will_never_feed_others() {
-    let mut world = World::of(1);
-    let untried = world.join_untried();
-    let weak: Vec<_> = (0..3).map(|_| world.join(false)).collect();
-    let placed = |world: &World| weak.iter().filter(|node| world.parent(**node).is_some()).count();
-    assert_eq!((placed(&world), world.member(untried).children().len()), (2, 0), "A1 has room for two");
-    let newcomer = world.join_untried();
-    assert_eq!(world.parent(newcomer), Some(untried), "it may feed others");
-    world.measured(untried, true);
-    assert_eq!(placed(&world), 3);
-    world.check();
-}
-
-#[test]
 fn a_node_whose_twin_is_weak_is_backed_up_by_a_leaf_elsewhere_when_nobody_above_has_a_copy() {
     let mut world = World::of(30);
     let (lone, twin) = (world.at("A4"), world.at("B4"));
