@@ -329,8 +329,17 @@ impl<C: Conductor> World<C> {
 
     /// Whether the other one is a parent, the backup or a standby of this node, as far as it knows.
     pub fn may_ask(&self, id: ActorId, other: ActorId) -> bool {
-        let named = self.name(other).or_else(|| (other == ActorId::SOURCE).then_some(NodeId::SOURCE));
-        named.zip(self.actors[id.0].node.as_ref()).is_some_and(|(name, node)| node.may_ask(name))
+        self.named(id, other).is_some_and(|(node, name)| node.may_ask(name))
+    }
+
+    /// Whether the other one is only the backup or a standby of this node, as far as it knows.
+    pub fn helps(&self, id: ActorId, other: ActorId) -> bool {
+        self.named(id, other).is_some_and(|(node, name)| node.may_ask(name) && !node.is_parent(name))
+    }
+
+    fn named(&self, id: ActorId, other: ActorId) -> Option<(&Node<Memo>, NodeId)> {
+        let name = self.name(other).or_else(|| (other == ActorId::SOURCE).then_some(NodeId::SOURCE));
+        self.actors[id.0].node.as_deref().zip(name)
     }
 
     /// Nodes that are alive, the source left out.

@@ -327,9 +327,14 @@ impl<V: Verifier> Node<V> {
         }
     }
 
+    /// Whether this peer is a parent.
+    pub fn is_parent(&self, peer: NodeId) -> bool {
+        self.reconciler.is_parent(peer)
+    }
+
     /// Whether this peer is a parent, the backup or a standby.
     pub fn may_ask(&self, peer: NodeId) -> bool {
-        self.reconciler.is_parent(peer) || self.reconciler.helpers().any(|helper| helper == peer)
+        self.is_parent(peer) || self.reconciler.helpers().any(|helper| helper == peer)
     }
 
     /// Gives the next order.

@@ -112,7 +112,8 @@ impl<C: Conductor> World<C> {
         }
     }
 
-    /// P5: a feeder that lives and feeds is not let go by a node that has no other.
+    /// P5: a feeder that lives and feeds is not let go by a node that has no other. A helper that has brought nothing for longer than a
+    /// segment has stopped: its own children come first.
     pub(super) fn watch_release(&mut self, id: ActorId, link: LinkId, bytes: &[u8]) {
         let small = bytes.len() == 3;
         if !small || !matches!(Frame::decode(bytes), Ok(Frame::Message(PeerMessage::Unwant(_)))) {
@@ -124,7 +125,9 @@ impl<C: Conductor> World<C> {
         let Some((_, wire)) = actor.wires.iter().find(|(known, _)| *known == link) else { return };
         let there = wire.other.map(|(other, _)| &self.actors[other]);
         let lives = there.is_some_and(|other| other.is_alive() && !other.is_frozen(now));
-        let feeding = lives && wire.fed > Micros(0) && now.since(wire.fed) < FEEDS;
+        let helps = wire.other.is_some_and(|(other, _)| self.helps(id, ActorId(other)));
+        let silent_max = if helps { FEEDS.min(self.segment) } else { FEEDS };
+        let feeding = lives && wire.fed > Micros(0) && now.since(wire.fed) < silent_max;
         let mut others = actor.wires.iter().filter(|(known, _)| *known != link);
         let fed = others.any(|(_, other)| other.feeds > Micros(0) && now.since(other.feeds) < FED);
         if feeding && !fed {
