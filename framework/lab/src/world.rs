@@ -338,8 +338,7 @@ impl<C: Conductor> World<C> {
     }
 
     fn named(&self, id: ActorId, other: ActorId) -> Option<(&Node<Memo>, NodeId)> {
-        let name = self.name(other).or_else(|| (other == ActorId::SOURCE).then_some(NodeId::SOURCE));
-        self.actors[id.0].node.as_deref().zip(name)
+        self.actors[id.0].node.as_deref().zip(self.name(other))
     }
 
     /// Nodes that are alive, the source left out.

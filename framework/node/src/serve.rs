@@ -279,11 +279,12 @@ impl<V: Verifier> Node<V> {
         self.pump_past();
     }
 
-    fn pump_to(&mut self, children_only: bool) {
+    /// The same to the children, or to all others.
+    fn pump_to(&mut self, children: bool) {
         let mut any = true;
         while any {
             any = false;
-            let due = |link: &Link| link.is_owed() && (!children_only || self.reconciler.is_child(link.peer));
+            let due = |link: &Link| link.is_owed() && self.reconciler.is_child(link.peer) == children;
             for id in &self.owed {
                 let Some(link) = self.links.get_mut(id).filter(|link| due(link)) else { continue };
                 let mut sender = Sender {
