@@ -30,8 +30,8 @@ const STATEMENTS = {
   counter: [statement("mistake", "It was a mistake.")],
 };
 
-/** Starts it. `cases` are what the desk shows; `sent` is what came in, as `[method, path, body]`. */
-export async function complaints({ cases = [], excerpt = null } = {}) {
+/** Starts it. `cases` are what the desk shows; `sent` is what came in, as `[method, path, body]`; an order is answered after what `carried` waits for. */
+export async function complaints({ cases = [], excerpt = null, carried = async () => undefined } = {}) {
   const sent = [];
   const csp = await policy();
   const desk = {
@@ -60,7 +60,7 @@ export async function complaints({ cases = [], excerpt = null } = {}) {
     [/^GET takedown\/desk\/letters$/, () => ({ letters: cases.flatMap(({ letters = [] }) => letters).filter(({ state }) => state !== "sent"), waiting: 0, given_up: 0 })],
     [/^GET takedown\/desk\/cases$/, () => ({ cases: cases.map(row), more: false, counts: { screened: cases.length } })],
     [/^GET takedown\/desk\/cases\/(\d+)$/, (_, [, id]) => whole(cases.find((it) => it.id === Number(id)))],
-    [/^POST takedown\/desk\/cases\/(\d+)\/\w+$/, (_, [, id]) => whole(cases.find((it) => it.id === Number(id)))],
+    [/^POST takedown\/desk\/cases\/(\d+)\/\w+$/, (_, [, id]) => carried().then(() => whole(cases.find((it) => it.id === Number(id))))],
     [/^GET dashboard\/takedowns$/, () => ({ strikes: 1, cases: cases.map((it) => ({ ...claim(), case: it.id, state: "actioned", profile: it.notice.profile, notice: it.notice })) })],
     [/^POST dashboard\/takedowns\/(\d+)\/counter$/, () => claim()],
   ];
@@ -76,7 +76,7 @@ export async function complaints({ cases = [], excerpt = null } = {}) {
       const raw = Buffer.concat(parts);
       const body = request.headers["content-type"] === "application/json" ? JSON.parse(raw) : raw;
       sent.push([request.method, path + search, body]);
-      const told = found[1](body, found[0]);
+      const told = await found[1](body, found[0]);
       const [status, value] = Array.isArray(told) ? told : [200, told];
       response.writeHead(status, { "content-type": "application/json" });
       return response.end(JSON.stringify(value));

@@ -178,7 +178,9 @@ test("under the DSA nothing is sworn, signed or uploaded", options, async () => 
 });
 
 test("the queue is worked through with keys alone", options, async () => {
-  const host = await start({ cases: [plain(1), plain(2), plain(3, "actioned")] });
+  let answer;
+  const answered = new Promise((done) => (answer = done));
+  const host = await start({ cases: [plain(1), plain(2), plain(3, "actioned")], carried: () => answered });
   const page = await open(host, "takedown/queue");
   await page.locator("tbody tr").first().waitFor();
   await page.keyboard.press("j");
@@ -198,13 +200,18 @@ test("the queue is worked through with keys alone", options, async () => {
   await dialog.getByLabel(/Why, for the log/).fill("it is the song");
   await dialog.getByRole("button", { name: "Accept and act" }).click();
   await page.waitForFunction(() => document.activeElement?.matches(".case"));
+  // Keys are letters again for who writes, and what was decided meanwhile does not take the field away.
+  await page.keyboard.press("/");
+  await page.keyboard.type("ja");
+  const again = page.waitForResponse((response) => response.request().method() === "GET" && response.url().endsWith("/desk/cases/2"));
+  answer();
+  await again;
+  await page.waitForTimeout(200);
+  await page.keyboard.type("r");
+  assert.equal(await page.locator(".by-text").inputValue(), "jar");
   const [, path, body] = host.sent.find(([method, path]) => method === "POST" && path.endsWith("/decide"));
   const actions = [{ action: "hide-range", from_ms: 10_000, to_ms: 20_000 }, { action: "notify-publisher" }];
   assert.deepEqual([path, body], ["takedown/desk/cases/2/decide", { decision: "act", actions, note: "it is the song", revision: 3 }]);
-  // Keys are letters again for who writes.
-  await page.keyboard.press("/");
-  await page.keyboard.type("jar");
-  assert.equal(await page.locator(".by-text").inputValue(), "jar");
   assert.deepEqual(page.errors, []);
 });
 

@@ -87,7 +87,7 @@ async function listMails(): Promise<void> {
       const id = letter.case;
       if (id === null) return line;
       const button = make("button", { type: "button", "data-letter": letter.letter }, `Open case ${id}`);
-      button.addEventListener("click", () => void show(id).then(() => find(".case").focus()));
+      button.addEventListener("click", () => void show(id).then(toCase));
       line.append(" ", button);
       return line;
     }),
@@ -160,6 +160,11 @@ async function show(id: number): Promise<void> {
   } catch (error) {
     fault(error);
   }
+}
+
+/** Moves the focus to the case, but not away from where somebody has begun to write meanwhile. */
+function toCase(): void {
+  if (!document.activeElement?.closest("input, textarea, select, dialog")) find(".case").focus();
 }
 
 function fault(error: unknown): void {
@@ -320,7 +325,7 @@ async function carryOut(one: Order, id: number, revision: number, answers: Map<s
     await desk("POST", `cases/${id}/${path}`, { ...body, revision });
     await list();
     await show(id);
-    find(".case").focus();
+    toCase();
   } catch (error) {
     fault(error);
   }
