@@ -305,14 +305,16 @@ impl Measures {
 
     /// The measured time of a mass failure's survivors is over.
     pub(crate) fn on_recovered(&mut self, world: &mut World<Coordinated>, failure: &Vanished, at_s: f64) {
-        let (mut fed_again, mut unfrozen, mut short, mut unfed) = (Distribution::default(), 0_u64, 0_u64, 0_u64);
+        let (mut fed_again, mut in_time) = (Distribution::default(), Distribution::default());
+        let (mut unfrozen, mut short, mut unfed) = (0_u64, 0_u64, 0_u64);
         let segment_ms = world.segment().0 as f64 / 1e3;
         let now = world.now();
         for id in failure.survivors.iter().copied().filter(|id| world.actor(*id).is_alive()).collect::<Vec<_>>() {
             world.judge_overdue(id);
             let actor = world.actor(id);
-            let ended = actor.player.freeze_ended;
-            fed_again.add(ended.since(failure.at).0 as f64 / 1e3);
+            let after_ms = |at: Micros| at.since(failure.at).0 as f64 / 1e3;
+            fed_again.add(actor.received.fed_again_at(now, world.segment()).map_or(0.0, after_ms));
+            in_time.add(after_ms(actor.player.freeze_ended));
             unfrozen += u64::from(actor.player.longest_since_mark == 0);
             short += u64::from(actor.player.longest_since_mark as f64 * segment_ms <= 1_000.0);
             unfed += u64::from(now.since(actor.received.last_at) > NOT_FED);
@@ -324,6 +326,7 @@ impl Measures {
             vanished: failure.vanished,
             survivors,
             fed_again_ms,
+            in_time_ms: in_time.quantiles(),
             without_freeze: ratio(unfrozen as f64, survivors as f64),
             without_freeze_over_1s: ratio(short as f64, survivors as f64),
             not_recovered: unfed,

@@ -152,9 +152,13 @@ pub struct Recovery {
     pub vanished: u64,
     /// Who was playing and stayed.
     pub survivors: u64,
-    /// Until each was fed again for good, in ms: 0 for those that missed no deadline in the next 30 s, else the end of their
-    /// last freeze in that time.
+    /// Until each was fed again, in ms: 0 for those that were never without a segment for more than two segments' time in the next 30 s,
+    /// else the end of the last such silence before the first second without one.
     pub fed_again_ms: Quantiles,
+    /// Until each had everything in time for good, in ms: 0 for those that missed no deadline in these 30 s, else the end of
+    /// their last freeze, with what departures meanwhile did.
+    #[serde(default)]
+    pub in_time_ms: Quantiles,
     /// Share of survivors without any freeze.
     pub without_freeze: f64,
     /// Share of survivors without a freeze of more than a second.

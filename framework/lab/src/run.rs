@@ -386,7 +386,9 @@ impl<'a> Run<'a> {
         }
         let survivors: Vec<_> = self.world.living().filter(|id| self.world.actor(*id).player.is_live()).collect();
         for id in &survivors {
-            self.world.actor_mut(*id).player.mark();
+            let actor = self.world.actor_mut(*id);
+            actor.player.mark();
+            actor.received.mark();
         }
         let at = self.world.now();
         let failure = Vanished { at, vanished: gone.len() as u64, survivors };

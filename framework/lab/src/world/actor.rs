@@ -36,6 +36,7 @@ pub struct Received {
     pub first_at: Micros,
     /// When the last one came.
     pub last_at: Micros,
+    pub(super) fed_again_at: Option<Micros>,
     /// The longest time between two deliveries.
     pub longest_gap: Micros,
     /// What is delivered next need not go on from the last.
@@ -46,6 +47,30 @@ pub struct Received {
     pub refused: Option<Reason>,
     /// How often it was refused.
     pub refusals: u32,
+}
+
+/// Whoever was fed without a silence for this long is fed again.
+const FED: Micros = Micros::from_secs(1);
+
+impl Received {
+    /// A mass failure: from now on it is looked for when this viewer is fed again.
+    pub(crate) fn mark(&mut self) {
+        self.fed_again_at = None;
+    }
+
+    /// Another delivery, not yet noted.
+    pub(crate) fn go_on(&mut self, now: Micros, segment: Micros) {
+        self.longest_gap = self.longest_gap.max(now.since(self.last_at));
+        self.fed_again_at = self.fed_again_at(now, segment);
+    }
+
+    /// The end of the first outage since [`Self::mark`]: of its last silence before a second without one, and now while that lasts. A
+    /// silence is no delivery for more than two segments' time.
+    pub fn fed_again_at(&self, now: Micros, segment: Micros) -> Option<Micros> {
+        let over = self.fed_again_at.is_some_and(|at| self.last_at.since(at) >= FED);
+        let silent = !over && now.since(self.last_at).0 > 2 * segment.0;
+        if silent { Some(now) } else { self.fed_again_at }
+    }
 }
 
 /// How a node goes.
@@ -139,5 +164,45 @@ impl Actor {
     pub fn open_links(&self) -> impl Iterator<Item = (ActorId, Micros)> {
         let open = self.wires.iter().filter(|(_, wire)| wire.open);
         open.filter_map(|(_, wire)| wire.other.map(|(other, _)| (ActorId(other), wire.fed)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEGMENT: Micros = Micros::from_millis(200);
+
+    /// When a viewer that got segments at these times, in ms, was fed again, asked at the end.
+    fn fed_again_ms(times_ms: impl IntoIterator<Item = u64>, asked_ms: u64) -> Option<u64> {
+        let mut received = Received::default();
+        for now in times_ms.into_iter().map(Micros::from_millis) {
+            received.go_on(now, SEGMENT);
+            received.last_at = now;
+        }
+        received.fed_again_at(Micros::from_millis(asked_ms), SEGMENT).map(|at| at.0 / 1_000)
+    }
+
+    #[test]
+    fn who_gets_a_segment_at_least_every_other_time_was_never_cut_off() {
+        assert_eq!(fed_again_ms((0..20).map(|n| 400 * n), 7_900), None);
+    }
+
+    #[test]
+    fn a_silence_within_a_second_of_another_one_is_the_same_outage_and_a_later_one_is_not() {
+        let steady = |from: u64, to: u64| (from..=to).step_by(200);
+        assert_eq!(
+            fed_again_ms(steady(0, 1_000).chain(steady(2_000, 2_800)).chain(steady(3_300, 9_000)), 9_000),
+            Some(3_300)
+        );
+        assert_eq!(
+            fed_again_ms(steady(0, 1_000).chain(steady(2_000, 3_000)).chain(steady(3_700, 9_000)), 9_000),
+            Some(2_000)
+        );
+    }
+
+    #[test]
+    fn an_outage_that_lasts_ends_now() {
+        assert_eq!(fed_again_ms([0, 200, 400], 5_000), Some(5_000));
     }
 }

@@ -222,7 +222,7 @@ impl<C: Conductor> World<C> {
         let expected = received.first.is_none() || turned || seq == received.next;
         received.wrong += u64::from(!whole || !right || !expected);
         match received.first {
-            Some(_) => received.longest_gap = received.longest_gap.max(now.since(received.last_at)),
+            Some(_) => received.go_on(now, self.segment),
             None => (received.first, received.first_at) = (Some(seq), now),
         }
         (received.next, received.last_at) = (seq.next(), now);

@@ -155,6 +155,9 @@ pub const GROUPS: &[Group] = &[
         title: "Recovery",
         figures: figures![
             "fed_again_p95", "survivors fed again p95", "ms", Lower, |r| worst_recovery(r, |it| it.fed_again_ms.p95);
+            "fed_again_p99", "survivors fed again p99", "ms", Lower, |r| worst_recovery(r, |it| it.fed_again_ms.p99);
+            "fed_again_max", "survivors fed again, last", "ms", Lower, |r| worst_recovery(r, |it| it.fed_again_ms.max);
+            "in_time_p99", "survivors in time for good p99", "ms", Lower, |r| worst_recovery(r, |it| it.in_time_ms.p99);
             "survivors_frozen", "survivors with a freeze", "%", Lower,
                 |r| worst_recovery(r, |it| 100.0 * (1.0 - it.without_freeze));
             "survivors_frozen_over_1s", "survivors with a freeze over 1 s", "%", Lower,

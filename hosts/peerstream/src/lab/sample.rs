@@ -71,6 +71,7 @@ pub fn report(seed: u64) -> Report {
             vanished: 250,
             survivors: 740,
             fed_again_ms: quantiles(150.0),
+            in_time_ms: quantiles(300.0),
             without_freeze: 0.8,
             without_freeze_over_1s: 0.98,
             not_recovered: 0,
