@@ -26,6 +26,9 @@ pub(crate) const ANSWER_OF_YOUNG: Micros = Micros::from_millis(1_200);
 pub(crate) const ANSWER_OF_YOUNG_TO_TWO: Micros = Micros::from_millis(600);
 /// A suspect that does speak is dead when two neighbours go on suspecting it for this long.
 pub(crate) const CUT_OFF: Micros = Micros::from_millis(600);
+/// When most connections have vanished at once, a suspect without one is dead when one neighbour goes on suspecting it for
+/// this long; it may just not be back yet. When two do, after [`CUT_OFF`].
+pub(crate) const NOT_BACK: Micros = Micros::from_millis(2_500);
 /// After this long a suspicion of a node that speaks is forgotten.
 pub(crate) const SUSPICION_MAX: Micros = Micros::from_secs(3);
 /// A node without a connection is dead after this long, unless somebody has an open link to it.
@@ -73,12 +76,14 @@ impl Suspicion {
         due
     }
 
-    fn is_proven(&self, member: &Member, now: Micros) -> bool {
+    fn is_proven(&self, member: &Member, mass_loss: bool, now: Micros) -> bool {
         let answered = member.heard > self.probed;
         let latest = self.witnesses.values().max().copied().unwrap_or(now);
+        let lost = member.lost_at.is_some();
         match self.witnesses.len() {
             0 => false,
-            _ if member.lost_at.is_some() => true,
+            witnesses if lost && mass_loss => now.since(latest) >= if witnesses == 1 { NOT_BACK } else { CUT_OFF },
+            _ if lost => true,
             witnesses if !answered => {
                 let silent = now.since(member.heard) >= SILENCE;
                 silent && now.since(self.probed) >= self.patience(member, witnesses)
@@ -120,7 +125,7 @@ pub enum Death {
 /// The verdict on a member now. With `mass_loss`, most connections have vanished at once: that is the coordinator's
 /// trouble, not the nodes', so that only their neighbours' word or a long time counts.
 pub(crate) fn verdict(member: &Member, mass_loss: bool, now: Micros) -> Option<Death> {
-    if member.suspicion.as_ref().is_some_and(|suspicion| suspicion.is_proven(member, now)) {
+    if member.suspicion.as_ref().is_some_and(|suspicion| suspicion.is_proven(member, mass_loss, now)) {
         return Some(Death::Suspected);
     }
     let linked = member.seen_open.get().is_some_and(|seen| now.since(seen) < LINK_PROVES);
@@ -205,7 +210,16 @@ mod tests {
     #[test]
     fn one_witness_against_a_node_without_a_connection_is_enough() {
         let member = Member { lost_at: Some(at(4)).into(), ..suspected(&[(1, 5)]) };
-        assert_eq!(verdict(&member, true, at(5)), Some(Death::Suspected));
+        assert_eq!(verdict(&member, false, at(5)), Some(Death::Suspected));
+    }
+
+    #[test]
+    fn when_most_connections_vanish_a_suspect_gets_time_to_come_back() {
+        let lost = |witnesses| Member { lost_at: Some(at(4)).into(), ..suspected(witnesses) };
+        assert_eq!(verdict(&lost(&[(1, 5)]), true, at(2_504)), None);
+        assert_eq!(verdict(&lost(&[(1, 5)]), true, at(2_505)), Some(Death::Suspected));
+        assert_eq!(verdict(&lost(&[(1, 5), (2, 50)]), true, at(649)), None);
+        assert_eq!(verdict(&lost(&[(1, 5), (2, 50)]), true, at(650)), Some(Death::Suspected));
     }
 
     #[test]

@@ -210,7 +210,9 @@ impl Checker {
             if self.control_dropped {
                 let earlier = self.names.get(&seen.id).copied();
                 let stays = earlier.is_none() || seen.status.node.is_none() || earlier == seen.status.node;
-                self.look(10, stays, || format!("{:?} was {earlier:?} and is {:?}", seen.id, seen.status.node));
+                self.look(10, stays, || {
+                    format!("{:?} was {earlier:?} and is {:?} at {:?}", seen.id, seen.status.node, survey.now)
+                });
             }
             if let Some(name) = seen.status.node {
                 self.names.insert(seen.id, name);
