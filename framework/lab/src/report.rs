@@ -152,8 +152,8 @@ pub struct Recovery {
     pub vanished: u64,
     /// Who was playing and stayed.
     pub survivors: u64,
-    /// Until each was fed again, in ms: 0 for those that were never without a segment for more than two segments' time in the next 30 s,
-    /// else the end of the last such silence before the first second without one.
+    /// Until each was fed again, in ms: 0 for those that felt nothing, which is no silence of more than two segments' time that began
+    /// within two seconds, else the end of the last such silence before the first second without one.
     pub fed_again_ms: Quantiles,
     /// Until each had everything in time for good, in ms: 0 for those that missed no deadline in these 30 s, else the end of
     /// their last freeze, with what departures meanwhile did.

@@ -385,12 +385,12 @@ impl<'a> Run<'a> {
             self.depart(*id, Departure::Silent);
         }
         let survivors: Vec<_> = self.world.living().filter(|id| self.world.actor(*id).player.is_live()).collect();
+        let at = self.world.now();
         for id in &survivors {
             let actor = self.world.actor_mut(*id);
             actor.player.mark();
-            actor.received.mark();
+            actor.received.mark(at);
         }
-        let at = self.world.now();
         let failure = Vanished { at, vanished: gone.len() as u64, survivors };
         let until = (at + RECOVERY).min(self.settled);
         self.actions.push(until, Action::Recovered(Box::new(failure)));

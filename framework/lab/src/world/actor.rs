@@ -36,6 +36,7 @@ pub struct Received {
     pub first_at: Micros,
     /// When the last one came.
     pub last_at: Micros,
+    pub(super) failed_at: Micros,
     pub(super) fed_again_at: Option<Micros>,
     /// The longest time between two deliveries.
     pub longest_gap: Micros,
@@ -51,11 +52,13 @@ pub struct Received {
 
 /// Whoever was fed without a silence for this long is fed again.
 const FED: Micros = Micros::from_secs(1);
+/// Whoever is fed that long after a mass failure is cut off by another one.
+const FELT: Micros = Micros::from_secs(2);
 
 impl Received {
-    /// A mass failure: from now on it is looked for when this viewer is fed again.
-    pub(crate) fn mark(&mut self) {
-        self.fed_again_at = None;
+    /// A mass failure: it is looked for when this viewer is fed again.
+    pub(crate) fn mark(&mut self, now: Micros) {
+        (self.failed_at, self.fed_again_at) = (now, None);
     }
 
     /// Another delivery, not yet noted.
@@ -64,10 +67,13 @@ impl Received {
         self.fed_again_at = self.fed_again_at(now, segment);
     }
 
-    /// The end of the first outage since [`Self::mark`]: of its last silence before a second without one, and now while that lasts. A
-    /// silence is no delivery for more than two segments' time.
+    /// The end of the outage that came of the last mass failure: of its last silence before a second without one, and now while that
+    /// lasts. A silence is no delivery for more than two segments' time; what comes of the failure begins within [`FELT`].
     pub fn fed_again_at(&self, now: Micros, segment: Micros) -> Option<Micros> {
-        let over = self.fed_again_at.is_some_and(|at| self.last_at.since(at) >= FED);
+        let over = match self.fed_again_at {
+            Some(at) => self.last_at.since(at) >= FED,
+            None => self.last_at > self.failed_at + FELT,
+        };
         let silent = !over && now.since(self.last_at).0 > 2 * segment.0;
         if silent { Some(now) } else { self.fed_again_at }
     }
@@ -173,14 +179,19 @@ mod tests {
 
     const SEGMENT: Micros = Micros::from_millis(200);
 
-    /// When a viewer that got segments at these times, in ms, was fed again, asked at the end.
+    /// When a viewer that got segments at these times, in ms from a mass failure, was fed again, asked at the end.
     fn fed_again_ms(times_ms: impl IntoIterator<Item = u64>, asked_ms: u64) -> Option<u64> {
         let mut received = Received::default();
+        received.mark(Micros(0));
         for now in times_ms.into_iter().map(Micros::from_millis) {
             received.go_on(now, SEGMENT);
             received.last_at = now;
         }
         received.fed_again_at(Micros::from_millis(asked_ms), SEGMENT).map(|at| at.0 / 1_000)
+    }
+
+    fn steady(from: u64, to: u64) -> impl Iterator<Item = u64> {
+        (from..=to).step_by(200)
     }
 
     #[test]
@@ -190,15 +201,16 @@ mod tests {
 
     #[test]
     fn a_silence_within_a_second_of_another_one_is_the_same_outage_and_a_later_one_is_not() {
-        let steady = |from: u64, to: u64| (from..=to).step_by(200);
-        assert_eq!(
-            fed_again_ms(steady(0, 1_000).chain(steady(2_000, 2_800)).chain(steady(3_300, 9_000)), 9_000),
-            Some(3_300)
-        );
-        assert_eq!(
-            fed_again_ms(steady(0, 1_000).chain(steady(2_000, 3_000)).chain(steady(3_700, 9_000)), 9_000),
-            Some(2_000)
-        );
+        let times = steady(0, 1_000).chain(steady(2_000, 2_800)).chain(steady(3_300, 9_000));
+        assert_eq!(fed_again_ms(times, 9_000), Some(3_300));
+        let times = steady(0, 1_000).chain(steady(2_000, 3_000)).chain(steady(3_700, 9_000));
+        assert_eq!(fed_again_ms(times, 9_000), Some(2_000));
+    }
+
+    #[test]
+    fn who_was_fed_for_two_seconds_after_a_failure_is_cut_off_by_another_one() {
+        assert_eq!(fed_again_ms(steady(0, 2_200).chain(steady(4_000, 9_000)), 9_000), None);
+        assert_eq!(fed_again_ms(steady(0, 1_800).chain(steady(4_000, 9_000)), 9_000), Some(4_000));
     }
 
     #[test]
