@@ -244,6 +244,8 @@ export class Station implements StationCalls {
         this.#carries = carries;
         this.#head = null;
         appender.begin();
+        // Whose broadcast it is is known before any of it is shown.
+        this.#show();
         page.begin(carries);
       },
       init: (mime, title, header) => {

@@ -65,6 +65,17 @@ test("a page tells when it did the steps up to its first picture", options, asyn
   for (const way of ways) assert.deepEqual([...way].sort((a, b) => a - b), way, JSON.stringify(steps));
 });
 
+test("a page that is live says in which broadcast, from the first moment on", options, async () => {
+  const [page] = await openPages(browser.context, site.url, 1);
+  const epoch = await page.evaluate(async () => {
+    await customElements.whenDefined("peerstream-player");
+    const player = document.querySelector("peerstream-player");
+    while (player.status().state !== "live") await new Promise((done) => setTimeout(done, 1));
+    return player.status().epoch;
+  });
+  assert.equal(epoch, (await (await fetch(`${demo.url}api/v1/stream`)).json()).epoch);
+});
+
 test("when a feeding page crashes the others go on", options, async () => {
   const pages = await swarm();
   await pages[0].waitForTimeout(2_000);
