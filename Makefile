@@ -52,11 +52,12 @@ lab-quick:
 	$(LAB) run $(SCENARIOS) --viewers 200 --minutes 1 --into target/lab/quick
 	$(LAB) run one-root --strategy dumbbell:roots=1 --viewers 200 --minutes 1 --into target/lab/quick
 
-# Goes on when a property does not hold; fails at the end.
+# Goes on when a property does not hold; fails at the end. DELAYS='--rtt FILE --set network.delays.kind=matrix' for those of a matrix.
+DELAYS :=
 lab-full:
 	failed=0; \
 	for scale in "10000 --minutes 10 --seeds 5" "1000 --minutes 30 --seeds 20"; do \
 		name=target/lab/$${scale%% *}; mkdir -p target/lab; \
-		$(LAB) run $(SCENARIOS) --viewers $$scale --into target/lab --html $$name.html || failed=1; \
-		$(LAB) run one-root --strategy dumbbell:roots=1 --viewers $$scale --into target/lab --html $$name-one-root.html || failed=1; \
+		$(LAB) run $(SCENARIOS) $(DELAYS) --viewers $$scale --into target/lab --html $$name.html || failed=1; \
+		$(LAB) run one-root --strategy dumbbell:roots=1 $(DELAYS) --viewers $$scale --into target/lab --html $$name-one-root.html || failed=1; \
 	done; exit $$failed
