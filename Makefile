@@ -46,7 +46,7 @@ bench:
 
 # Simulated broadcasts (docs/lab.md). What is in target/lab and was made from the same inputs is not run again.
 LAB := GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(CARGO) run --release --locked -- lab
-SCENARIOS := live exponential vanish flash weak underperform overpromise control-drop lag
+SCENARIOS := live exponential vanish flash weak underperform overpromise control-drop control-lossy lag
 
 lab-quick:
 	$(LAB) run $(SCENARIOS) --viewers 200 --minutes 1 --into target/lab/quick

@@ -25,6 +25,7 @@ pub const BUILT_IN: &[(&str, &str)] = built_in![
     "underperform",
     "overpromise",
     "control-drop",
+    "control-lossy",
     "one-root",
     "lag",
     "past"
