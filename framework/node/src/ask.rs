@@ -16,7 +16,10 @@ use crate::node::Node;
 const PARENT_SILENT_MIN: Micros = Micros::from_millis(300);
 /// A feeder that delivers nothing new for this long, while another does, is none.
 const FEEDER_IDLE_MAX: Micros = Micros::from_secs(1);
-/// A refused or futile request is not made again of the same peer within this time.
+/// A refused or futile request is not made again of the same peer within this time. When many vanish at once a spare copy is free for a
+/// moment only.
+const REFUSED_AGAIN: Micros = Micros::from_millis(200);
+/// A request of which nothing was heard is made again after this long.
 const ASK_AGAIN: Micros = Micros::from_millis(500);
 /// A newcomer waits this long for its parent's link before it turns to a helper.
 const JOIN_PATIENCE: Micros = Micros::from_millis(700);
@@ -163,7 +166,7 @@ impl<V: Verifier> Node<V> {
         let now = self.now;
         let due = |link: &&mut Link| {
             let answers = now.since(link.heard) < PARENT_SILENT_MIN;
-            answers && link.refused.is_some_and(|at| now.since(at) >= ASK_AGAIN)
+            answers && link.refused.is_some_and(|at| now.since(at) >= REFUSED_AGAIN)
         };
         for link in self.links.values_mut().filter(due) {
             let (refused, peer) = (link.take_refused(), link.peer);
