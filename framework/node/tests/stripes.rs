@@ -246,3 +246,25 @@ fn a_helper_that_refuses_one_half_goes_on_being_asked_for_the_other() {
     };
     assert!(!asked(later, EVEN) && !asked(helper, Stripes::ALL), "{seen:?}");
 }
+
+#[test]
+fn a_full_helper_is_asked_again_a_moment_later_while_it_answers() {
+    let (mut maker, mut fed, other, helper) = striped();
+    let source = fed.parent;
+    for link in [other, source, other, source] {
+        hand_in(&mut fed, &mut maker, link);
+    }
+    fed.give(Input::LinkDown(other));
+    fed.give(Input::LinkDown(source));
+    let outputs: Vec<_> = (0..10).flat_map(|_| tick(&mut fed, 50)).collect();
+    assert_eq!(wants(&outputs).last().map(|(link, stripes, _)| (*link, *stripes)), Some((helper, Stripes::ALL)));
+    let mut hear = |message: PeerMessage| fed.give(Input::Frame(helper, Lane::Control, &message.encode()));
+    hear(PeerMessage::Refused(Stripes::ALL, peerstream_protocol::frame::Refusal::Full));
+    let mut asked_after_ms = None;
+    for ms in (25..=400).step_by(25) {
+        fed.give(Input::Frame(helper, Lane::Control, &PeerMessage::Progress(Stripes::ALL, Seq(2)).encode()));
+        let asked = wants(&tick(&mut fed, 25)).iter().any(|(link, _, _)| *link == helper);
+        asked_after_ms = asked_after_ms.or(asked.then_some(ms));
+    }
+    assert!(asked_after_ms.is_some_and(|ms| (200..=250).contains(&ms)), "{asked_after_ms:?}");
+}
