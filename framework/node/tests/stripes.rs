@@ -94,6 +94,20 @@ fn striped() -> (Maker, Fed, LinkId, LinkId) {
     (maker, fed, other, helper)
 }
 
+/// The same after both parents have gone, when it has asked its helper for all.
+fn orphaned() -> (Maker, Fed, LinkId) {
+    let (mut maker, mut fed, other, helper) = striped();
+    let source = fed.parent;
+    for link in [other, source, other, source] {
+        hand_in(&mut fed, &mut maker, link);
+    }
+    fed.give(Input::LinkDown(other));
+    fed.give(Input::LinkDown(source));
+    let outputs: Vec<_> = (0..10).flat_map(|_| tick(&mut fed, 50)).collect();
+    assert_eq!(wants(&outputs).last().map(|(link, stripes, _)| (*link, *stripes)), Some((helper, Stripes::ALL)));
+    (maker, fed, helper)
+}
+
 #[test]
 fn halves_from_two_parents_are_delivered_in_order_and_reported_apart() {
     let (mut maker, mut fed, other, _) = striped();
@@ -216,15 +230,7 @@ fn a_want_from_the_end_of_all_numbers_is_no_endless_search() {
 
 #[test]
 fn a_helper_that_refuses_one_half_goes_on_being_asked_for_the_other() {
-    let (mut maker, mut fed, other, helper) = striped();
-    let source = fed.parent;
-    for link in [other, source, other, source] {
-        hand_in(&mut fed, &mut maker, link);
-    }
-    fed.give(Input::LinkDown(other));
-    fed.give(Input::LinkDown(source));
-    let outputs: Vec<_> = (0..10).flat_map(|_| tick(&mut fed, 50)).collect();
-    assert_eq!(wants(&outputs).last().map(|(link, stripes, _)| (*link, *stripes)), Some((helper, Stripes::ALL)));
+    let (mut maker, mut fed, helper) = orphaned();
     let refused = PeerMessage::Refused(ODD, peerstream_protocol::frame::Refusal::Full).encode();
     fed.give(Input::Frame(helper, Lane::Control, &refused));
     assign(&mut fed, 3, vec![edge(NodeId(7), EVEN), edge(NodeId(8), ODD)], Vec::new());
@@ -249,20 +255,13 @@ fn a_helper_that_refuses_one_half_goes_on_being_asked_for_the_other() {
 
 #[test]
 fn a_full_helper_is_asked_again_a_moment_later_while_it_answers() {
-    let (mut maker, mut fed, other, helper) = striped();
-    let source = fed.parent;
-    for link in [other, source, other, source] {
-        hand_in(&mut fed, &mut maker, link);
-    }
-    fed.give(Input::LinkDown(other));
-    fed.give(Input::LinkDown(source));
-    let outputs: Vec<_> = (0..10).flat_map(|_| tick(&mut fed, 50)).collect();
-    assert_eq!(wants(&outputs).last().map(|(link, stripes, _)| (*link, *stripes)), Some((helper, Stripes::ALL)));
-    let mut hear = |message: PeerMessage| fed.give(Input::Frame(helper, Lane::Control, &message.encode()));
-    hear(PeerMessage::Refused(Stripes::ALL, peerstream_protocol::frame::Refusal::Full));
+    let (_, mut fed, helper) = orphaned();
+    let refused = PeerMessage::Refused(Stripes::ALL, peerstream_protocol::frame::Refusal::Full).encode();
+    fed.give(Input::Frame(helper, Lane::Control, &refused));
+    let progress = PeerMessage::Progress(Stripes::ALL, Seq(2)).encode();
     let mut asked_after_ms = None;
     for ms in (25..=400).step_by(25) {
-        fed.give(Input::Frame(helper, Lane::Control, &PeerMessage::Progress(Stripes::ALL, Seq(2)).encode()));
+        fed.give(Input::Frame(helper, Lane::Control, &progress));
         let asked = wants(&tick(&mut fed, 25)).iter().any(|(link, _, _)| *link == helper);
         asked_after_ms = asked_after_ms.or(asked.then_some(ms));
     }

@@ -36,7 +36,9 @@ pub struct Received {
     pub first_at: Micros,
     /// When the last one came.
     pub last_at: Micros,
+    /// When the last mass failure was.
     pub(super) failed_at: Micros,
+    /// The end so far of the outage that came of it.
     pub(super) fed_again_at: Option<Micros>,
     /// The longest time between two deliveries.
     pub longest_gap: Micros,
